@@ -1,0 +1,87 @@
+"""What a generator of music is: the contract between the session and whatever makes its sound."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicmed_live.core.emotion import Emotion
+
+SAMPLE_RATE = 48_000  # frames per second, everywhere
+CHANNELS = 2
+
+Samples = NDArray[np.float32]  # shape (frames, CHANNELS), full scale is 1.0
+
+
+def frames_of(seconds: float) -> int:
+    """Whole frames of a duration. Seconds become frames once, where they enter."""
+    return round(seconds * SAMPLE_RATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Names somebody wants to hear, and names they must not hear. Names not listed are free."""
+
+    prefer: tuple[str, ...] = ()
+    forbid: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRequest:
+    """One clip to be made. The emotion moves in a straight line from `start` to `end`."""
+
+    position: int  # frame at which the clip begins; the voice's end
+    frames: int  # length, > 0
+    start: Emotion
+    end: Emotion
+    instruments: Preference = field(default_factory=Preference)
+    style: Preference = field(default_factory=Preference)
+    final: bool = False  # the piece ends with this clip: come to rest
+
+
+class Cue(StrEnum):
+    """What the first frame of a block is, musically: a place where the music may be cut, or not."""
+
+    NONE = "none"
+    BEAT = "beat"
+    BAR = "bar"  # a bar line, which is a beat, too
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """A stretch of sound, as soon as it exists. Blocks of a voice follow each other without a gap."""
+
+    position: int  # of its first frame
+    samples: Samples
+    cue: Cue
+    tempo_bpm: float
+    key: str  # such as "D dorian"; "" where unknown
+    instruments: tuple[str, ...]  # sorted names of what plays in it
+
+
+class Voice(Protocol):
+    """One session's continuous musical thread inside a generator, with its memory."""
+
+    def compose(self, request: ClipRequest) -> Iterator[Block]:
+        """The clip's blocks in order; together exactly `request.frames` long."""
+        ...
+
+    def rewind(self, position: int) -> int:
+        """Forget everything from the first cue point at or after `position` on, and return that cue point.
+
+        The next `compose` begins there and continues what sounded before it, without a seam.
+        Iterators of earlier `compose` calls are dead from then on.
+        Raises `ValueError` where `position` lies before what the voice still remembers (at least 10 s).
+        """
+        ...
+
+
+class Generator(Protocol):
+    """A maker of voices. The same seed and the same calls give the same samples."""
+
+    def open_voice(self, seed: int) -> Voice:
+        """A new voice whose first clip begins at position 0."""
+        ...

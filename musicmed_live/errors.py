@@ -1,0 +1,31 @@
+"""Every error that this package raises on purpose. A message names the value and the way out."""
+
+
+class MusicmedError(Exception):
+    """Root of the tree: catching it catches what the package foresaw, and nothing else."""
+
+
+class InvalidInput(MusicmedError):
+    """Somebody outside sent something that cannot be used.
+
+    `code` is a stable word for programs, `field` names the offending part ("" where there is none),
+    the message is for people: the value, then what is accepted.
+    """
+
+    def __init__(self, message: str, field: str = "", code: str = "invalid") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.code = code
+
+
+class IllegalTransition(MusicmedError):
+    """The session was asked for something that its phase does not allow."""
+
+
+class GeneratorFailed(MusicmedError):
+    """A generator cannot make music: its font or weights are missing, or its worker died."""
+
+
+class CannotServe(MusicmedError):
+    """A resource of this machine is not to be had: a port in use, an unwritable file, no sound card."""
