@@ -1,0 +1,47 @@
+"""A look-ahead true-peak limiter: its gain is a line from node to node, one node every millisecond."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicmed_live.core.generator import SAMPLE_RATE, Samples
+from musicmed_live.core.loudness import OVERSHOOT, linear, oversampled_peaks
+
+SPAN = SAMPLE_RATE // 1000  # frames from node to node
+LOOKAHEAD = 5 * SPAN  # how far ahead a peak is seen
+CEILING = linear(-1.3)  # -1 dBTP, less what fourfold oversampling may miss (BS.1770-5, annex 2) and rounding to 16 bit
+RELEASE_SPANS = 80  # time constant of the gain's way back
+
+Nodes = NDArray[np.float64]
+
+
+def limit_nodes(samples: Samples, gain: float, held: Nodes | None) -> Nodes | None:
+    """The gain at each node of `samples`, whose last `LOOKAHEAD` frames are only looked at. None: 1 throughout.
+
+    `gain` is the first node. `held` are nodes that were heard already and are kept: only what follows is free.
+    """
+    if gain == 1.0 and held is None and float(np.abs(samples).max(initial=0.0)) * OVERSHOOT <= CEILING:
+        return None
+    allowed = np.minimum(1.0, CEILING / np.maximum(oversampled_peaks(samples, SPAN), 1e-9))
+    ahead = LOOKAHEAD // SPAN
+    count = len(samples) // SPAN - ahead
+    nodes = np.empty(count + 1)
+    nodes[0] = gain
+    for k in range(count):
+        here = nodes[k]
+        target = here + (1.0 - here) / RELEASE_SPANS
+        for distance in range(1, ahead + 1):
+            target = min(target, here + (allowed[k + distance] - here) / distance)
+        nodes[k + 1] = min(target, allowed[k])
+        if held is not None and k + 1 < len(held):
+            nodes[k + 1] = held[k + 1]
+    if nodes[-1] > 0.9999:
+        nodes[-1] = 1.0
+    return None if held is None and nodes.min() == 1.0 else nodes
+
+
+def apply_nodes(samples: Samples, nodes: Nodes | None) -> Samples:
+    """`samples` under the gain of `limit_nodes`; what a held node let through is clipped."""
+    if nodes is None:
+        return samples
+    gain = np.interp(np.arange(len(samples)), np.arange(len(nodes)) * SPAN, nodes).astype(np.float32)
+    return np.clip(samples * gain[:, None], -CEILING, CEILING)

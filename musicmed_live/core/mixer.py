@@ -1,0 +1,227 @@
+"""The mixer: what the timeline holds, brought to the session's loudness, faded, limited, and never silent.
+
+It works on a grid of 100 ms counted from position 0, so its output does not depend on how it is asked. It
+keeps its state at every line of the grid, so it can go back to a position and play what follows anew; the
+samples before that position stay as they were heard.
+"""
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from musicmed_live.core import loudness
+from musicmed_live.core.generator import Cue, Samples, frames_of
+from musicmed_live.core.limiter import LOOKAHEAD, SPAN, Nodes, apply_nodes, limit_nodes
+from musicmed_live.core.timeline import Timeline, crossfade_gains
+
+GRID = loudness.METER_FRAMES
+TARGET_LUFS = -23.0  # EBU R 128
+
+_METER_GRIDS = 50  # the generator's loudness is averaged over about 5 s,
+_SERVO_GRIDS = 300  # what it is off by is mended over about 30 s,
+_SERVO_DB = 0.01  # never faster than 0.1 dB/s,
+_SERVO_RANGE_DB = 8.0  # and never by more than this
+_GATE_LUFS = -50.0  # nothing is learned from near silence
+
+FILL_FRAMES = frames_of(8.0)  # the last bars repeat, fading, for so long
+_FILL_LOOP_FRAMES = frames_of(2.0)  # where no bar line is known
+_SEAM_FRAMES = frames_of(0.03)
+_RESUME_FRAMES = frames_of(0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fill:
+    """What is heard while the generator is late."""
+
+    since: int
+    loop: Samples  # the last bar, its end running into its beginning
+    step: Samples  # from the loop's beginning to the last frame heard: decays, so that nothing clicks
+    resume: int | None = None  # where music is back
+
+    def sound(self, start: int, frames: int) -> Samples:
+        passed = np.arange(start - self.since, start - self.since + frames)
+        gain = np.maximum(0.0, 1.0 - passed / FILL_FRAMES)[:, None]
+        decay = np.exp(-passed / (_SEAM_FRAMES / 6))[:, None]
+        return ((self.loop[passed % len(self.loop)] + self.step * decay) * gain).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """All that the mixer remembers from one line of the grid to the next."""
+
+    energy: float = 0.0  # running mean of the generator's, 0 before it was heard
+    servo_db: float = 0.0
+    limiter_gain: float = 1.0
+    fill: _Fill | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fade:
+    position: int
+    frames: int
+    before: float
+    after: float
+
+
+class Mixer:
+    """`read` gives any stretch from the last `forget` on; what was not mixed yet is mixed then."""
+
+    def __init__(self, timeline: Timeline, length: int | None = None, target_lufs: float = TARGET_LUFS) -> None:
+        self.underruns = 0  # times that music was not there when it was due
+        self._timeline = timeline
+        self._length = length  # silence is meant from here on
+        self._base_db = target_lufs - loudness.REFERENCE_LUFS
+        self._states = {0: _State()}  # by grid position
+        self._nodes: dict[int, Nodes] = {}  # the limiter's, where it was at work
+        self._mixed: dict[int, Samples] = {}  # by grid position
+        self._end = 0  # of what is mixed, on the grid
+        self._held: Nodes | None = None
+        self._kept: Samples | None = None  # of the grid cell at `_end`, what was heard before a rewind
+        self._fades: list[_Fade] = []
+
+    @property
+    def end(self) -> int:
+        """Position up to which everything is mixed."""
+        return self._end
+
+    @property
+    def filling(self) -> bool:
+        """Whether the last bars are being repeated because the generator is late."""
+        return self._states[self._end].fill is not None
+
+    def read(self, position: int, frames: int) -> Samples:
+        """Frames [position, position + frames), shape (frames, 2). Always as many as asked for."""
+        while self._end < position + frames:
+            self._mix_cell()
+        first = position - position % GRID
+        cells = [self._mixed[p] for p in range(first, position + frames, GRID)]
+        joined = cells[0] if len(cells) == 1 else np.concatenate(cells)
+        return joined[position - first : position - first + frames]
+
+    def rewind(self, position: int) -> None:
+        """The timeline or a fade has changed from `position` on: mix anew from there."""
+        if position >= self._end:
+            return
+        cell = position - position % GRID
+        nodes = self._nodes.get(cell)
+        self._kept = self._mixed[cell][: position - cell]
+        # A node beyond the cut is held, too: the line that was heard up to the cut leads to it.
+        held_nodes = math.ceil((position - cell) / SPAN) + 1
+        self._held = np.ones(held_nodes) if nodes is None else nodes[:held_nodes]
+        for stale in range(cell, self._end, GRID):
+            self._mixed.pop(stale, None)
+            self._nodes.pop(stale, None)
+            self._states.pop(stale + GRID, None)
+        self._end = cell
+
+    def fade(self, position: int, frames: int, gain: float) -> None:
+        """From `position` on move the output to `gain` (0..1) within `frames`; replaces later fades."""
+        before = float(self._fader(position, 1)[0])
+        self._fades = [fade for fade in self._fades if fade.position < position]
+        self._fades.append(_Fade(position, frames, before, gain))
+        self.rewind(position)
+
+    def forget(self, position: int) -> None:
+        """Nothing before `position` is read any more, and no rewind goes back before it."""
+        cell = position - position % GRID
+        for past in [p for p in self._states if p < cell]:
+            del self._states[past]
+            self._mixed.pop(past, None)
+            self._nodes.pop(past, None)
+        passed = bisect_right(self._fades, cell, key=lambda fade: fade.position)
+        del self._fades[: max(0, passed - 1)]
+
+    def _mix_cell(self) -> None:
+        start, state = self._end, self._states[self._end]
+        music, state = self._music(start, state)
+        state, gain_db = self._serve(start, music[:GRID], state)
+        gain = np.linspace(*(loudness.linear(self._base_db + db) for db in gain_db), GRID + 1)[:-1]
+        gain = np.concatenate((gain, np.full(LOOKAHEAD, gain[-1]))) * self._fader(start, GRID + LOOKAHEAD)
+        music *= gain[:, None].astype(np.float32)
+        nodes = limit_nodes(music, state.limiter_gain, self._held)
+        mixed = apply_nodes(music[:GRID], nodes)
+        if self._kept is not None:
+            mixed[: len(self._kept)] = self._kept
+        if nodes is not None:
+            self._nodes[start] = nodes
+        self._mixed[start] = mixed
+        self._held = self._kept = None
+        self._end = start + GRID
+        self._states[self._end] = replace(state, limiter_gain=1.0 if nodes is None else float(nodes[-1]))
+
+    def _serve(self, start: int, music: Samples, state: _State) -> tuple[_State, tuple[float, float]]:
+        """One slow gain: brings a generator that is off its reference back to it, and leaves arousal its range."""
+        clip = self._timeline.clip_at(start)
+        energy = loudness.energy(music)
+        if clip is None or state.fill is not None or loudness.loudness(energy) < _GATE_LUFS:
+            return state, (state.servo_db, state.servo_db)
+        mean = energy if state.energy == 0.0 else state.energy + (energy - state.energy) / _METER_GRIDS
+        meant = loudness.REFERENCE_LUFS + loudness.AROUSAL_LU * clip.emotion_at(start).arousal
+        wanted = min(_SERVO_RANGE_DB, max(-_SERVO_RANGE_DB, meant - loudness.loudness(mean)))
+        step = min(_SERVO_DB, max(-_SERVO_DB, (wanted - state.servo_db) / _SERVO_GRIDS))
+        after = replace(state, energy=mean, servo_db=state.servo_db + step)
+        return after, (state.servo_db, after.servo_db)
+
+    def _music(self, start: int, state: _State) -> tuple[Samples, _State]:
+        """The cell at `start` and the look-ahead after it; filled where the generator is late."""
+        frames = GRID + LOOKAHEAD
+        music = self._timeline.read(start, frames)
+        due = start + GRID if self._length is None else min(start + GRID, self._length)
+        ready = self._timeline.ready_until(start)
+        fill = state.fill
+        if ready < due and (fill is None or fill.resume is not None):
+            fill = self._start_fill(max(ready, start))
+        elif ready >= due and fill is not None and fill.resume is None:
+            fill = replace(fill, resume=start)
+        if fill is not None:
+            music = self._filled(music, fill, start)
+            if fill.resume is not None and start + GRID >= fill.resume + _RESUME_FRAMES:
+                fill = None
+        return music, replace(state, fill=fill)
+
+    def _filled(self, music: Samples, fill: _Fill, start: int) -> Samples:
+        """`music` with the fill from where it is missing to where it is back."""
+        a = max(0, fill.since - start)
+        music = music.copy()
+        instead = fill.sound(start + a, len(music) - a)
+        if fill.resume is None:
+            music[a:] = instead
+            return music
+        share = np.clip((np.arange(start + a, start + len(music)) - fill.resume) / _RESUME_FRAMES, 0.0, 1.0)
+        out_gain, in_gain = crossfade_gains(share, 0.0)
+        music[a:] = music[a:] * in_gain[:, None] + instead * out_gain[:, None]
+        return music
+
+    def _start_fill(self, since: int) -> _Fill:
+        self.underruns += 1
+        frames = self._last_bar_frames(since)
+        lead_in = self._timeline.read(max(0, since - frames - _SEAM_FRAMES), min(since, frames + _SEAM_FRAMES))
+        loop = lead_in[-frames:].copy() if since else np.zeros((frames, 2), np.float32)
+        seam = min(_SEAM_FRAMES, len(lead_in) - len(loop))
+        if seam > 0:
+            out_gain, in_gain = crossfade_gains(np.arange(seam) / seam, 0.0)
+            loop[-seam:] = loop[-seam:] * out_gain[:, None] + lead_in[:seam] * in_gain[:, None]
+        last = self._timeline.read(since - 1, 1) if since else np.zeros((1, 2), np.float32)
+        return _Fill(since, loop, last - loop[:1])
+
+    def _last_bar_frames(self, since: int) -> int:
+        """Length of the bar before `since`; something like one where none is known."""
+        clip = self._timeline.clip_at(since - 1) if since else None
+        blocks = clip.track.between(max(0, since - frames_of(5.0)), since) if clip else []
+        bars = [block.position for block in blocks if block.cue is Cue.BAR]
+        frames = since - bars[-1] if bars else 0
+        if frames < _FILL_LOOP_FRAMES / 2 and len(bars) > 1:
+            frames = since - bars[-2]
+        return frames or max(1, min(since, _FILL_LOOP_FRAMES))
+
+    def _fader(self, start: int, frames: int) -> Samples:
+        """The fader's gain over a stretch, shape (frames,): each fade is half a cosine."""
+        gain = np.ones(frames, np.float32)
+        positions = np.arange(start, start + frames)
+        for fade in self._fades:
+            share = np.clip((positions - fade.position) / max(1, fade.frames), 0.0, 1.0)
+            moved = fade.before + (fade.after - fade.before) * (0.5 - 0.5 * np.cos(np.pi * share))
+            gain = np.where(positions >= fade.position, moved, gain).astype(np.float32)
+        return gain

@@ -1,0 +1,120 @@
+"""The iso-principle planner: meet the patient's mood, stay there, lead it in small steps, arrive and stay.
+
+I. M. Altshuler, "A psychiatrist's experience with music as a therapeutic agent" (1948), named the iso principle.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.generator import SAMPLE_RATE
+
+CLIP_FRAMES = 30 * SAMPLE_RATE  # the unit of planning
+
+LEAD_SHARE = 2 / 3  # of what is left of a session is spent leading; the rest is for being there
+HOLD_SHARE = 1 / 6  # at most this share of what is left is spent where the patient is met
+SLOWEST_STEP_SHARE = 1 / 4  # of the longest step: leading slower than this is not heard as leading
+
+
+class Shape(StrEnum):
+    """How a path crosses the plane."""
+
+    LINEAR = "linear"
+    CURVED = "curved"  # arousal moves first, valence follows
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What bounds a plan."""
+
+    step: float = 0.2  # longest way per 30 s while leading, in units of the plane
+    hold_frames: int = CLIP_FRAMES  # how long the music stays where it met the patient
+    shape: Shape = Shape.LINEAR
+
+
+@dataclass(frozen=True, slots=True)
+class Corner:
+    """A point of a path: from corner to corner it is straight."""
+
+    position: int
+    emotion: Emotion
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionPath:
+    """An emotion for every position. Before the first corner and after the last one it stays."""
+
+    corners: tuple[Corner, ...]  # at least one, by strictly rising position
+    arrives: int | None  # position where the goal is reached; None: not within the session
+    leads_from: int  # position where it leaves the point of meeting
+
+    def at(self, position: int) -> Emotion:
+        """The emotion at `position`."""
+        i = bisect_right(self.corners, position, key=lambda corner: corner.position)
+        if i == 0:
+            return self.corners[0].emotion
+        here = self.corners[i - 1]
+        if i == len(self.corners):
+            return here.emotion
+        there = self.corners[i]
+        share = (position - here.position) / (there.position - here.position)
+        return here.emotion.blend(there.emotion, share)
+
+
+def plan(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Rules) -> EmotionPath:
+    """The path of a patient who is `here` at `position`, of a session that ends at `end` (None: open-ended).
+
+    While leading, two points 30 s apart are never further apart than `rules.step`. Where the session is too
+    short for that, it ends on the way: the bound is kept, the goal is not reached.
+    """
+    left = None if end is None else max(0, end - position)
+    hold = rules.hold_frames if left is None else min(rules.hold_frames, round(left * HOLD_SHARE))
+    way = _way(here, goal, rules.shape)
+    length = sum(a.distance(b) for a, b in pairwise(way))
+    lead = _lead_frames(length, None if left is None else left - hold, rules.step)
+    leads_from = position + hold
+    arrival = leads_from + lead
+    corners = [Corner(position, here)]
+    if lead:
+        corners.append(Corner(leads_from, here))
+        corners += _paced(way, length, leads_from, lead)
+    arrives = arrival if end is None or arrival <= end else None
+    return EmotionPath(tuple(_rising(corners)), arrives, leads_from)
+
+
+def _lead_frames(length: float, left: int | None, step: float) -> int:
+    """Frames for a way of `length`: as slow as the session has time for, never faster than the bound."""
+    fastest = math.ceil(length / step * CLIP_FRAMES)
+    slowest = round(fastest / SLOWEST_STEP_SHARE)
+    unhurried = 2 * fastest if left is None else round(left * LEAD_SHARE)
+    return max(fastest, min(slowest, unhurried))
+
+
+def _way(here: Emotion, goal: Emotion, shape: Shape) -> list[Emotion]:
+    if shape is Shape.LINEAR or here == goal:
+        return [here, goal]
+    # A quadratic Bezier curve lies in the hull of its three points, so it stays in the plane.
+    bend = here.blend(goal, 0.5).blend(Emotion(here.valence, goal.arousal), 0.6)
+    shares = [i / 12 for i in range(13)]
+    return [here.blend(bend, s).blend(bend.blend(goal, s), s) for s in shares]
+
+
+def _paced(way: list[Emotion], length: float, start: int, frames: int) -> Iterable[Corner]:
+    """Corners along `way` after its first point, at constant speed."""
+    gone = 0.0
+    for a, b in pairwise(way):
+        gone += a.distance(b)
+        yield Corner(start + math.ceil(frames * gone / length), b)
+
+
+def _rising(corners: Iterable[Corner]) -> Iterable[Corner]:
+    """Without corners that share their position with the one before, which a hold of no frames leaves behind."""
+    last = -1
+    for corner in corners:
+        if corner.position > last:
+            last = corner.position
+            yield corner

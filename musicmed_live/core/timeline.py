@@ -1,0 +1,235 @@
+"""The timeline: what has been and will be heard, by position. The only truth about it.
+
+Re-planning has one form: cut at a position, forget what follows, append. A move of the mood control, "too much",
+a late clip and the end are that same operation with another position and another successor.
+"""
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Block, Cue, Samples
+
+Floats = NDArray[np.floating[Any]]
+
+
+class Track:
+    """Blocks of one thread of music, by position. There may be holes where blocks came too late."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Block] = []
+
+    @property
+    def end(self) -> int:
+        """Position after the last frame, 0 if there is none."""
+        return _end(self._blocks[-1]) if self._blocks else 0
+
+    def add(self, block: Block) -> None:
+        """Append a block; raises `ValueError` if it would overlap what is there."""
+        if block.position < self.end:
+            raise ValueError(f"block at {block.position} overlaps what ends at {self.end}")
+        self._blocks.append(block)
+
+    def cut(self, position: int) -> None:
+        """Forget everything from `position` on."""
+        while self._blocks and self._blocks[-1].position >= position:
+            self._blocks.pop()
+        if self.end > position:
+            last = self._blocks[-1]
+            self._blocks[-1] = replace(last, samples=last.samples[: position - last.position])
+
+    def forget(self, blocks_before: int, sound_before: int) -> None:
+        """Let go of the blocks that end by `blocks_before`, and of the sound alone of those that end by `sound_before`."""
+        keep = next((i for i, b in enumerate(self._blocks) if _end(b) > blocks_before), len(self._blocks))
+        del self._blocks[:keep]
+        for i, block in enumerate(self._blocks):
+            if _end(block) > sound_before:
+                break
+            self._blocks[i] = replace(block, samples=np.broadcast_to(np.float32(0), block.samples.shape))
+
+    def between(self, start: int, end: int) -> list[Block]:
+        """The blocks with a frame in [start, end)."""
+        first = max(0, bisect_right(self._blocks, start, key=lambda block: block.position) - 1)
+        found = []
+        for block in self._blocks[first:]:
+            if block.position >= end:
+                break
+            if _end(block) > start:
+                found.append(block)
+        return found
+
+    def read(self, start: int, frames: int) -> Samples:
+        """Frames [start, start + frames); zeros where there is nothing. Shape (frames, 2)."""
+        out = np.zeros((frames, CHANNELS), np.float32)
+        for block in self.between(start, start + frames):
+            a, b = max(start, block.position), min(start + frames, _end(block))
+            out[a - start : b - start] = block.samples[a - block.position : b - block.position]
+        return out
+
+    def filled_until(self, start: int) -> int:
+        """The first position at or after `start` that has no sound."""
+        reached = start
+        for block in self.between(start, self.end):
+            if block.position > reached:
+                break
+            reached = _end(block)
+        return reached
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """A stretch of a track that is to be heard. It fades in over the clip before it."""
+
+    position: int
+    frames: int
+    start: Emotion  # asked for at its first frame
+    end_emotion: Emotion  # and at its end
+    track: Track
+    fade_frames: int = 0
+    rho: float = 0.0  # correlation of the two sides of the fade, 0..1
+
+    @property
+    def end(self) -> int:
+        """Position after its last frame."""
+        return self.position + self.frames
+
+    @property
+    def emotion(self) -> Emotion:
+        """What it stands for: the middle of its way."""
+        return self.start.blend(self.end_emotion, 0.5)
+
+    def emotion_at(self, position: int) -> Emotion:
+        """What it was asked for at `position`."""
+        share = min(1.0, max(0.0, (position - self.position) / self.frames))
+        return self.start.blend(self.end_emotion, share)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A clip in a musician's words."""
+
+    bars: int
+    tempo_bpm: float
+    key: str
+    instruments: tuple[str, ...]
+
+
+class Timeline:
+    """Clips without a gap between them, from the first that is remembered to the last that is planned."""
+
+    def __init__(self) -> None:
+        self.clips: list[Clip] = []
+
+    @property
+    def end(self) -> int:
+        """Position after the last planned frame."""
+        return self.clips[-1].end if self.clips else 0
+
+    def append(self, clip: Clip) -> None:
+        """Plan a clip; raises `ValueError` unless it begins exactly where the timeline ends."""
+        if clip.frames <= 0:
+            raise ValueError(f"a clip of {clip.frames} frames")
+        if self.clips and clip.position != self.end:
+            raise ValueError(f"clip at {clip.position}, but the timeline ends at {self.end}")
+        self.clips.append(clip)
+
+    def cut(self, position: int) -> None:
+        """Forget what is planned from `position` on; raises `ValueError` beyond the end."""
+        if position > self.end:
+            raise ValueError(f"cut at {position}, but the timeline ends at {self.end}")
+        while self.clips and self.clips[-1].position >= position:
+            self.clips.pop()
+        if self.clips:
+            last = self.clips[-1]
+            self.clips[-1] = replace(last, frames=position - last.position, end_emotion=last.emotion_at(position))
+
+    def clip_at(self, position: int) -> Clip | None:
+        """The clip that is heard (or fading in) at `position`."""
+        i = self._index(position)
+        return self.clips[i] if i >= 0 and position < self.clips[i].end else None
+
+    def read(self, start: int, frames: int) -> Samples:
+        """What is heard in [start, start + frames), fades included; zeros where there is nothing."""
+        out = np.zeros((frames, CHANNELS), np.float32)
+        for i in range(max(0, self._index(start)), len(self.clips)):
+            a, b = max(start, self.clips[i].position), min(start + frames, self.clips[i].end)
+            if a < b:
+                out[a - start : b - start] = self._sound(i, a, b)
+        return out
+
+    def next_cue(self, position: int, kind: Cue) -> int | None:
+        """The first cue point of that kind (a bar line is a beat, too) at or after `position`, if composed."""
+        for clip in self.clips[max(0, self._index(position)) :]:
+            for block in clip.track.between(max(position, clip.position), clip.end):
+                fits = block.cue is Cue.BAR or (kind is Cue.BEAT and block.cue is Cue.BEAT)
+                if fits and block.position >= max(position, clip.position):
+                    return block.position
+        return None
+
+    def ready_until(self, start: int) -> int:
+        """The first position at or after `start` for which there is no sound yet."""
+        reached = start
+        for clip in self.clips[max(0, self._index(start)) :]:
+            if reached < clip.end:
+                reached = min(clip.end, clip.track.filled_until(reached))
+                if reached < clip.end:
+                    break
+        return reached
+
+    def forget_before(self, position: int) -> None:
+        """Let go of clips and sound that end before `position`; what is known of a clip that goes on stays."""
+        while len(self.clips) > 1 and self.clips[1].position + self.clips[1].fade_frames <= position:
+            del self.clips[0]
+        for clip in self.clips:
+            clip.track.forget(self.clips[0].position, position)
+
+    def describe(self, clip: Clip) -> Description:
+        """What is known of `clip`; its bars are reckoned from the tempo as long as it is not composed to its end."""
+        blocks = [b for b in clip.track.between(clip.position, clip.end) if b.position >= clip.position]
+        if not blocks:
+            return Description(0, 0.0, "", ())
+        beats = sum(block.cue is not Cue.NONE for block in blocks)
+        bars = sum(block.cue is Cue.BAR for block in blocks)
+        composed = _end(blocks[-1]) - blocks[0].position
+        tempo_bpm = 60 * SAMPLE_RATE * beats / composed
+        if composed < clip.frames:
+            bars = round(clip.frames * tempo_bpm / (240 * SAMPLE_RATE))
+        names = sorted({name for block in blocks for name in block.instruments})
+        return Description(bars, round(tempo_bpm, 2), blocks[0].key, tuple(names))
+
+    def _sound(self, i: int, start: int, end: int) -> Samples:
+        """Clip `i` in [start, end), and under its fade what went on sounding of the clips before it."""
+        clip = self.clips[i]
+        samples = clip.track.read(start, end - start)
+        fading = min(end, clip.position + clip.fade_frames) - start
+        if i and fading > 0:
+            before = self._sound(i - 1, start, start + fading)
+            share = np.arange(start - clip.position, start - clip.position + fading) / clip.fade_frames
+            out_gain, in_gain = crossfade_gains(share, clip.rho)
+            samples[:fading] = samples[:fading] * in_gain[:, None] + before * out_gain[:, None]
+        return samples
+
+    def _index(self, position: int) -> int:
+        return bisect_right(self.clips, position, key=lambda clip: clip.position) - 1
+
+
+def crossfade_gains(share: Floats, rho: float) -> tuple[Floats, Floats]:
+    """Gains (a, b) of the outgoing and the incoming side at `share` (0..1) of a fade.
+
+    They satisfy a^2 + b^2 + 2 rho a b = 1, so that sides whose correlation is `rho` (0 <= rho < 1) keep their
+    level: equal power for rho = 0, equal gain towards 1. (Spherical interpolation: K. Shoemake, "Animating
+    rotation with quaternion curves", SIGGRAPH 1985, with cos(theta) = rho.)
+    """
+    theta = math.acos(min(rho, 0.9999))
+    a = np.sin((1 - share) * theta) / math.sin(theta)
+    b = np.sin(share * theta) / math.sin(theta)
+    return a.astype(np.float32), b.astype(np.float32)
+
+
+def _end(block: Block) -> int:
+    return block.position + len(block.samples)

@@ -1,0 +1,40 @@
+"""The play-head: which frame is being heard at a moment."""
+
+from musicmed_live.core.generator import SAMPLE_RATE
+
+
+class Transport:
+    """Turns a clock into a position. `now` is in seconds of any steady clock; the position never goes back."""
+
+    def __init__(self) -> None:
+        self._base = 0  # position at `_since`, or where it stands
+        self._since: float | None = None  # None: standing
+        self._halt: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the play-head has been set going and not been told to halt."""
+        return self._since is not None and self._halt is None
+
+    def position(self, now: float) -> int:
+        """The frame being heard at `now`."""
+        if self._since is None:
+            return self._base
+        moved = self._base + max(0, round((now - self._since) * SAMPLE_RATE))
+        return moved if self._halt is None else min(moved, self._halt)
+
+    def run(self, now: float) -> None:
+        """Go (on) from where the play-head is."""
+        self._base = self.position(now)
+        self._since = now
+        self._halt = None
+
+    def halt(self, position: int) -> None:
+        """Stand still as soon as `position` is reached."""
+        self._halt = position
+
+    def follow(self, position: int, now: float) -> None:
+        """Take over what a sound card says is being heard, so that its clock rules. Never goes back."""
+        if self._since is not None:
+            self._base = max(position, self.position(now))
+            self._since = now
