@@ -1,4 +1,4 @@
-"""The instruments of the embedded orchestra: where they are in the font, how they are placed and how loud they are."""
+"""The instruments of the embedded orchestra: their place in the font, their seat and their level."""
 
 from dataclasses import dataclass
 
