@@ -44,4 +44,5 @@ def apply_nodes(samples: Samples, nodes: Nodes | None) -> Samples:
     if nodes is None:
         return samples
     gain = np.interp(np.arange(len(samples)), np.arange(len(nodes)) * SPAN, nodes).astype(np.float32)
-    return np.clip(samples * gain[:, None], -CEILING, CEILING)
+    limited: Samples = np.clip(samples * gain[:, None], -CEILING, CEILING)
+    return limited

@@ -8,6 +8,7 @@ samples before that position stay as they were heard.
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,8 @@ _SERVO_GRIDS = 300  # what it is off by is mended over about 30 s,
 _SERVO_DB = 0.01  # never faster than 0.1 dB/s,
 _SERVO_RANGE_DB = 8.0  # and never by more than this
 _GATE_LUFS = -50.0  # nothing is learned from near silence
+
+END_FRAMES = frames_of(2.5)  # a session that ends fades out for so long
 
 FILL_FRAMES = frames_of(8.0)  # the last bars repeat, fading, for so long
 _FILL_LOOP_FRAMES = frames_of(2.0)  # where no bar line is known
@@ -63,6 +66,11 @@ class _Fade:
     frames: int
     before: float
     after: float
+
+    def gain_at(self, positions: Any) -> Any:
+        """Half a cosine from `before` to `after`."""
+        share = np.clip((positions - self.position) / max(1, self.frames), 0.0, 1.0)
+        return self.before + (self.after - self.before) * (0.5 - 0.5 * np.cos(np.pi * share))
 
 
 class Mixer:
@@ -118,8 +126,8 @@ class Mixer:
 
     def fade(self, position: int, frames: int, gain: float) -> None:
         """From `position` on move the output to `gain` (0..1) within `frames`; replaces later fades."""
-        before = float(self._fader(position, 1)[0])
         self._fades = [fade for fade in self._fades if fade.position < position]
+        before = float(self._fades[-1].gain_at(position)) if self._fades else 1.0
         self._fades.append(_Fade(position, frames, before, gain))
         self.rewind(position)
 
@@ -137,8 +145,9 @@ class Mixer:
         start, state = self._end, self._states[self._end]
         music, state = self._music(start, state)
         state, gain_db = self._serve(start, music[:GRID], state)
-        gain = np.linspace(*(loudness.linear(self._base_db + db) for db in gain_db), GRID + 1)[:-1]
-        gain = np.concatenate((gain, np.full(LOOKAHEAD, gain[-1]))) * self._fader(start, GRID + LOOKAHEAD)
+        first, last = (loudness.linear(self._base_db + db) for db in gain_db)
+        gain = np.linspace(first, last, GRID, endpoint=False)
+        gain = np.concatenate((gain, np.full(LOOKAHEAD, last))) * self._fader(start, GRID + LOOKAHEAD)
         music *= gain[:, None].astype(np.float32)
         nodes = limit_nodes(music, state.limiter_gain, self._held)
         mixed = apply_nodes(music[:GRID], nodes)
@@ -220,8 +229,10 @@ class Mixer:
         """The fader's gain over a stretch, shape (frames,): each fade is half a cosine."""
         gain = np.ones(frames, np.float32)
         positions = np.arange(start, start + frames)
+        if self._length is not None and start + frames > self._length - END_FRAMES:
+            share = np.clip((self._length - positions) / END_FRAMES, 0.0, 1.0)
+            gain = (0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32)
+        faded = np.ones(frames)
         for fade in self._fades:
-            share = np.clip((positions - fade.position) / max(1, fade.frames), 0.0, 1.0)
-            moved = fade.before + (fade.after - fade.before) * (0.5 - 0.5 * np.cos(np.pi * share))
-            gain = np.where(positions >= fade.position, moved, gain).astype(np.float32)
-        return gain
+            faded = np.where(positions >= fade.position, fade.gain_at(positions), faded)
+        return (gain * faded).astype(np.float32)

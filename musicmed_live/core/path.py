@@ -50,7 +50,7 @@ class EmotionPath:
 
     corners: tuple[Corner, ...]  # at least one, by strictly rising position
     arrives: int | None  # position where the goal is reached; None: not within the session
-    leads_from: int  # position where it leaves the point of meeting
+    leads_from: int | None  # position where it leaves the point of meeting; None: it stays there
 
     def at(self, position: int) -> Emotion:
         """The emotion at `position`."""
@@ -63,6 +63,11 @@ class EmotionPath:
         there = self.corners[i]
         share = (position - here.position) / (there.position - here.position)
         return here.emotion.blend(there.emotion, share)
+
+
+def stay(here: Emotion, position: int) -> EmotionPath:
+    """The path of somebody who is not led anywhere yet."""
+    return EmotionPath((Corner(position, here),), None, None)
 
 
 def plan(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Rules) -> EmotionPath:

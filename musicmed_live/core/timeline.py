@@ -44,7 +44,7 @@ class Track:
             self._blocks[-1] = replace(last, samples=last.samples[: position - last.position])
 
     def forget(self, blocks_before: int, sound_before: int) -> None:
-        """Let go of the blocks that end by `blocks_before`, and of the sound alone of those that end by `sound_before`."""
+        """Let go of blocks that end by `blocks_before`, and of the sound alone of those that end by `sound_before`."""
         keep = next((i for i, b in enumerate(self._blocks) if _end(b) > blocks_before), len(self._blocks))
         del self._blocks[:keep]
         for i, block in enumerate(self._blocks):

@@ -1,0 +1,241 @@
+"""The messages of wire protocol v1 (docs/protocol.md): text in, events out, and the other way round.
+
+Everything that comes from outside is checked here, once.
+"""
+
+import json
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from musicmed_live.core.emotion import Emotion, parse_emotion
+from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Preference, frames_of
+from musicmed_live.core.path import EmotionPath, Rules, Shape
+from musicmed_live.core.session import Event, Goal, Pause, Plan, Play, Report, Stop, TooMuch
+from musicmed_live.core.timeline import Clip, Description
+from musicmed_live.errors import InvalidInput
+
+PROTOCOL = 1
+SUBPROTOCOL = "musicmed.v1"
+TEXT_LIMIT = 4096  # bytes of a client's text frame
+BLOCK_FRAMES = 1920  # 40 ms
+MAX_MINUTES = 240.0
+MIN_MINUTES = 0.5
+MAX_SEED = 2**63 - 1
+LEAD_MS = (100, 8000)
+DEFAULT_LEAD_MS = 1500
+
+_HEADER = struct.Struct("<Q")
+
+
+class Codec(StrEnum):
+    """How audio travels."""
+
+    PCM_S16LE = "pcm_s16le"
+    OPUS = "opus"
+
+
+class Role(StrEnum):
+    """Who a client is; a listener may only listen."""
+
+    PATIENT = "patient"
+    LISTENER = "listener"
+    THERAPIST = "therapist"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """A client wants the audio."""
+
+    codec: Codec
+    lead_frames: int
+
+
+def parse_message(text: str) -> Listen | Event:
+    """What a client's text frame means. Raises `InvalidInput` with the code that the protocol names."""
+    if len(text) > TEXT_LIMIT or len(text.encode()) > TEXT_LIMIT:
+        raise InvalidInput(f"a message of {len(text)} characters; at most {TEXT_LIMIT} bytes", code="too_long")
+    message = parse_object(text)
+    kind = message.pop("type", None)
+    parse = _PARSERS.get(kind) if isinstance(kind, str) else None
+    if parse is None:
+        raise InvalidInput(f"type: {_short(kind)} is none of {', '.join(sorted(_PARSERS))}", "type", "unknown_type")
+    return parse(message)
+
+
+def parse_object(text: str | bytes) -> dict[str, Any]:
+    """A JSON object. Raises `InvalidInput` `not_json` for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidInput(f"not JSON: {_short(text)}", code="not_json") from None
+    if not isinstance(value, dict):
+        raise InvalidInput(f"not a JSON object: {_short(text)}", code="not_json")
+    return value
+
+
+def parse_plan(body: dict[str, Any], draw_seed: Callable[[], int]) -> Plan:
+    """The body of `POST /api/sessions`. `draw_seed` is asked where it names none. Raises `InvalidInput`."""
+    _only(body, ("start", "goal", "minutes", "seed", "instruments", "style", "shape"))
+    if "goal" not in body:
+        raise InvalidInput('goal: missing; a mood word or {"valence": -1..1, "arousal": -1..1}', "goal")
+    start = body.get("start")
+    seed = body.get("seed")
+    if seed is not None and (not _is_int(seed) or not 0 <= seed <= MAX_SEED):
+        raise InvalidInput(f"seed: {_short(seed)} is not a whole number from 0 to 2^63 - 1", "seed")
+    return Plan(
+        start=None if start is None else parse_emotion(start, "start"),
+        goal=parse_emotion(body["goal"], "goal"),
+        frames=parse_minutes(body.get("minutes", 15)),
+        seed=draw_seed() if seed is None else seed,
+        instruments=_preference(body.get("instruments"), "instruments"),
+        style=_preference(body.get("style"), "style"),
+        rules=Rules(shape=_shape(body.get("shape", Shape.LINEAR.value))),
+    )
+
+
+def parse_minutes(minutes: Any) -> int | None:
+    """A session's length in frames; None for an open end. Raises `InvalidInput`."""
+    if minutes is None:
+        return None
+    number = isinstance(minutes, int | float) and not isinstance(minutes, bool)
+    if not number or not MIN_MINUTES <= minutes <= MAX_MINUTES:
+        raise InvalidInput(
+            f"minutes: {_short(minutes)} is not a number from {MIN_MINUTES:g} to {MAX_MINUTES:g}, or null", "minutes"
+        )
+    return frames_of(float(minutes) * 60)
+
+
+def pack_block(position: int, payload: bytes) -> bytes:
+    """A binary frame: position, then the block."""
+    return _HEADER.pack(position) + payload
+
+
+def unpack_block(frame: bytes) -> tuple[int, bytes]:
+    """Position and block of a binary frame."""
+    return _HEADER.unpack_from(frame)[0], frame[_HEADER.size :]
+
+
+def hello(session: str, role: Role, codec: Codec, pre_skip: int) -> str:
+    """The server's first word."""
+    audio = {
+        "codec": codec.value,
+        "sample_rate": SAMPLE_RATE,
+        "channels": CHANNELS,
+        "block_frames": BLOCK_FRAMES,
+        "pre_skip": pre_skip,
+    }
+    return json.dumps({"type": "hello", "protocol": PROTOCOL, "session": session, "role": role.value, "audio": audio})
+
+
+def cut(position: int, reason: str) -> str:
+    """What was sent from `position` on is no longer true."""
+    return json.dumps({"type": "cut", "position": position, "reason": reason})
+
+
+def error(fault: InvalidInput) -> dict[str, str]:
+    """The body of an error, the same over HTTP and in an `error` message."""
+    return {"code": fault.code, "message": fault.message, "field": fault.field}
+
+
+def emotion_object(emotion: Emotion) -> dict[str, float]:
+    """An emotion as JSON has it, to four places."""
+    return {"valence": round(emotion.valence, 4), "arousal": round(emotion.arousal, 4)}
+
+
+def path_objects(path: EmotionPath) -> list[dict[str, float]]:
+    """The corners of a path."""
+    return [{"position": corner.position, **emotion_object(corner.emotion)} for corner in path.corners]
+
+
+def clip_object(clip: Clip, description: Description) -> dict[str, Any]:
+    """A clip, for `state` and for the report of a rendering."""
+    return {
+        "position": clip.position,
+        "frames": clip.frames,
+        "emotion": emotion_object(clip.emotion),
+        "bars": description.bars,
+        "tempo_bpm": description.tempo_bpm,
+        "key": description.key,
+        "instruments": list(description.instruments),
+    }
+
+
+def _listen(message: dict[str, Any]) -> Listen:
+    _only(message, ("codec", "lead_ms"))
+    codec = message.get("codec", Codec.PCM_S16LE.value)
+    if not isinstance(codec, str) or codec not in list(Codec):
+        known = ", ".join(Codec)
+        raise InvalidInput(f"codec: {_short(codec)} is none of {known}", "codec", "unknown_codec")
+    lead_ms = message.get("lead_ms", DEFAULT_LEAD_MS)
+    number = isinstance(lead_ms, int | float) and not isinstance(lead_ms, bool)
+    if not number or not LEAD_MS[0] <= lead_ms <= LEAD_MS[1]:
+        raise InvalidInput(f"lead_ms: {_short(lead_ms)} is not from {LEAD_MS[0]} to {LEAD_MS[1]}", "lead_ms")
+    return Listen(Codec(codec), frames_of(lead_ms / 1000))
+
+
+def _point(message: dict[str, Any]) -> Emotion:
+    _only(message, ("valence", "arousal"))
+    for axis in ("valence", "arousal"):
+        if axis not in message:
+            raise InvalidInput(f"{axis}: missing; a number from -1 to 1", axis)
+    return Emotion(message["valence"], message["arousal"])
+
+
+def _bare(event: Event) -> Callable[[dict[str, Any]], Event]:
+    def parse(message: dict[str, Any]) -> Event:
+        _only(message, ())
+        return event
+
+    return parse
+
+
+_PARSERS: dict[str, Callable[[dict[str, Any]], Listen | Event]] = {
+    "listen": _listen,
+    "report": lambda message: Report(_point(message)),
+    "goal": lambda message: Goal(_point(message)),
+    "play": _bare(Play()),
+    "pause": _bare(Pause()),
+    "too_much": _bare(TooMuch()),
+    "stop": _bare(Stop()),
+}
+
+
+def _preference(value: Any, field: str) -> Preference:
+    if value is None:
+        return Preference()
+    if not isinstance(value, dict):
+        raise InvalidInput(f'{field}: {_short(value)} is not {{"prefer": [names], "forbid": [names]}}', field)
+    _only(value, ("prefer", "forbid"), field)
+    return Preference(*(_names(value.get(key, []), f"{field}.{key}") for key in ("prefer", "forbid")))
+
+
+def _names(value: Any, field: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > 64 or not all(isinstance(name, str) for name in value):
+        raise InvalidInput(f"{field}: {_short(value)} is not a list of names", field)
+    return tuple(dict.fromkeys(value))
+
+
+def _shape(value: Any) -> Shape:
+    if not isinstance(value, str) or value not in list(Shape):
+        raise InvalidInput(f"shape: {_short(value)} is none of {', '.join(Shape)}", "shape")
+    return Shape(value)
+
+
+def _only(message: dict[str, Any], known: Iterable[str], field: str = "") -> None:
+    for key in message:
+        if key not in known:
+            accepted = ", ".join(known) or "no further keys"
+            where = f"{field}.{_short(key)}" if field else _short(key)
+            raise InvalidInput(f"unknown key {where}; accepted: {accepted}", field or key[:40])
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
