@@ -1,0 +1,139 @@
+// The patient page: puts pad, path, player and session together.
+
+import { MoodPad, nearestWord } from "./pad.js";
+import { PathView } from "./path.js";
+import { Player } from "./player.js";
+import { createSession, fetchWords, Session } from "./session.js";
+import { phaseText, playingText, timeText } from "./status.js";
+import { Throttle } from "./throttle.js";
+
+const REPORT_INTERVAL_MS = 350;
+const NEEDS_PLAY = ["paused", "landing"]; // phases that `play` leads out of
+
+const byId = (id) => document.getElementById(id);
+const goalButtons = [...byId("goals").querySelectorAll("button")];
+
+const path = new PathView(byId("pad"));
+const reports = new Throttle(REPORT_INTERVAL_MS, (emotion) => live?.session.send({ type: "report", ...emotion }));
+const pad = new MoodPad(byId("pad"), { valence: byId("valence"), arousal: byId("arousal") }, moved);
+
+let words = {};
+let goal = "calm";
+let live = null; // {session, player} while a session runs
+let phase = null; // of the last state
+
+byId("start").addEventListener("click", start);
+byId("toggle").addEventListener("click", () => live.session.send({ type: NEEDS_PLAY.includes(phase) ? "play" : "pause" }));
+byId("stop").addEventListener("click", () => live.session.stop());
+byId("too-much").addEventListener("click", () => live.session.send({ type: "too_much" }));
+byId("volume").addEventListener("input", () => live?.player.setVolume(volume()));
+for (const button of goalButtons) button.addEventListener("click", () => chooseGoal(button.value));
+document.addEventListener("pointerdown", () => live?.player.wake());
+loadWords();
+
+async function loadWords() {
+  try {
+    words = await fetchWords();
+  } catch (error) {
+    showProblem(error.message);
+    return;
+  }
+  pad.words = words;
+  path.showGoal(words[goal]);
+}
+
+async function start() {
+  const player = new Player(volume()); // before any await: a tap unlocks sound only until then
+  byId("start").disabled = true;
+  showProblem("");
+  byId("phase").textContent = "Tuning up …";
+  try {
+    const [session] = await Promise.all([createSession(request()), player.prepare()]);
+    begin(session, player);
+  } catch (error) {
+    player.close();
+    byId("phase").textContent = "Ready when you are.";
+    showProblem(error.message);
+  }
+  byId("start").disabled = false;
+}
+
+function request() {
+  const minutes = new URLSearchParams(location.search).get("minutes");
+  return { start: pad.emotion, goal, ...(minutes !== null && { minutes: Number(minutes) }) };
+}
+
+function begin(created, player) {
+  const session = new Session(created, {
+    state: (state) => showState(state, player),
+    block: (position, samples) => player.write(position, samples),
+    refused: ({ message }) => showProblem(message),
+    connected: (yes) => {
+      player.forgetClock();
+      showProblem(yes ? "" : "The connection is lost. Trying again …");
+    },
+    ended: (why) => end(why),
+  });
+  live = { session, player };
+  session.send({ type: "play" });
+  showStage("live");
+}
+
+function end(why) {
+  reports.cancel();
+  live.player.close();
+  live = null;
+  phase = null;
+  path.clear();
+  byId("phase").textContent = "The session has ended. Ready when you are.";
+  byId("playing").textContent = byId("time").textContent = "";
+  showProblem(why);
+  showStage("start");
+}
+
+function moved(emotion, released) {
+  if (live === null) return;
+  if (!released) reports.push(emotion);
+  else reports.flush();
+}
+
+function chooseGoal(word) {
+  goal = word;
+  for (const button of goalButtons) button.ariaPressed = String(button.value === goal);
+  if (words[goal] === undefined) return;
+  const { valence, arousal } = words[goal];
+  path.showGoal({ valence, arousal });
+  live?.session.send({ type: "goal", valence, arousal });
+}
+
+function showState(state, player) {
+  player.follow(state);
+  phase = state.phase;
+  path.show(state);
+  byId("toggle").textContent = NEEDS_PLAY.includes(phase) ? "Play" : "Pause";
+  setText("phase", phaseText(state, nearestWord(state.goal, words)));
+  setText("playing", playingText(state));
+  setText("time", timeText(state));
+}
+
+// Only a change is written: a screen reader reads the line out whenever it is.
+function setText(id, text) {
+  if (byId(id).textContent !== text) byId(id).textContent = text;
+}
+
+function showStage(stage) {
+  document.body.dataset.stage = stage;
+  byId("too-much").disabled = stage !== "live";
+  byId("mood-hint").textContent =
+    stage === "live"
+      ? "Move the point whenever your mood changes."
+      : "Move the point to how you feel. Leave it alone, and the music begins neutrally.";
+}
+
+function showProblem(text) {
+  byId("problem").textContent = text;
+}
+
+function volume() {
+  return byId("volume").valueAsNumber / 100;
+}

@@ -1,0 +1,25 @@
+// Reads the ring on the audio thread. Messages: {position, samples}, {offset}, {end}.
+
+import { Ring } from "./ring.js";
+
+const CAPACITY = 2 ** 19; // frames, 10.9 s at 48 kHz
+
+class RingProcessor extends AudioWorkletProcessor {
+  #ring = new Ring(CAPACITY);
+
+  constructor() {
+    super();
+    this.port.onmessage = ({ data: message }) => {
+      if ("samples" in message) this.#ring.write(message.position, message.samples);
+      else if ("offset" in message) this.#ring.follow(message.offset);
+      else this.#ring.standAt(message.end);
+    };
+  }
+
+  process(inputs, [[left, right]]) {
+    this.#ring.read(currentFrame, left, right);
+    return true;
+  }
+}
+
+registerProcessor("ring", RingProcessor);

@@ -1,0 +1,147 @@
+// The wire protocol, version 1, as docs/protocol.md has it.
+
+const LEAD_MS = 1500;
+const SILENCE_MS = 5000; // states come every second: after this long the connection is dead
+const FIRST_RETRY_MS = 250;
+const LONGEST_RETRY_MS = 4000;
+const ENDED = [1000, 1008]; // close codes after which there is nothing to come back to
+
+/** A new session: `{id, seed, tokens}`. Throws an `Error` in the server's words. */
+export function createSession(request) {
+  return call("/api/sessions", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(request),
+  });
+}
+
+/** The mood words and their points: `{calm: {valence, arousal, source}, ...}`. */
+export function fetchWords() {
+  return call("/api/words");
+}
+
+async function call(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error("The music server does not answer. Is it running?");
+  }
+  if (answer.ok) return answer.json();
+  const { message } = await answer.json().catch(() => ({}));
+  throw new Error(message ?? `The music server answered ${answer.status}.`);
+}
+
+/** One session's socket. It comes back by itself until the session has ended. */
+export class Session {
+  #path;
+  #token;
+  #listeners;
+  #socket = null;
+  #timer = null;
+  #retryMs = FIRST_RETRY_MS;
+  #unsent = new Map(); // type -> message that waits for the socket; the latest of its type wins
+
+  /** `listeners`: `state(state)`, `block(position, samples)`, `refused(error)`, `connected(yes)`, `ended(why)`. */
+  constructor({ id, tokens }, listeners) {
+    this.#path = `/api/sessions/${id}`;
+    this.#token = tokens.patient;
+    this.#listeners = listeners;
+    this.#connect();
+  }
+
+  /** Send a message now, or as soon as the connection is there again. */
+  send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) {
+      this.#socket.send(JSON.stringify(message));
+    } else {
+      this.#unsent.delete(message.type);
+      this.#unsent.set(message.type, message);
+    }
+  }
+
+  /** Fade out and end. Without a connection it ends here at once, and on the server as far as that can be reached. */
+  stop() {
+    if (this.#socket?.readyState === WebSocket.OPEN) {
+      this.send({ type: "stop" });
+      return;
+    }
+    fetch(this.#path, { method: "DELETE", keepalive: true }).catch(() => {}); // unreachable: its clock runs out there
+    this.#end("");
+  }
+
+  #connect() {
+    const url = new URL(`${this.#path}/live`, location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    url.searchParams.set("token", this.#token);
+    const socket = new WebSocket(url, "musicmed.v1");
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.#opened();
+    socket.onmessage = ({ data: content }) => this.#received(content);
+    socket.onclose = ({ code }) => this.#closed(code);
+    this.#socket = socket;
+    this.#expect(SILENCE_MS, () => this.#lost());
+  }
+
+  #opened() {
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#listeners.connected(true);
+    this.send({ type: "listen", codec: "pcm_s16le", lead_ms: LEAD_MS });
+    for (const message of this.#unsent.values()) this.send(message);
+    this.#unsent.clear();
+  }
+
+  #received(content) {
+    this.#expect(SILENCE_MS, () => this.#lost());
+    if (content instanceof ArrayBuffer) {
+      const position = Number(new DataView(content).getBigUint64(0, true));
+      this.#listeners.block(position, new Int16Array(content, 8));
+      return;
+    }
+    const message = JSON.parse(content);
+    if (message.type === "state") this.#listeners.state(message);
+    else if (message.type === "error") this.#listeners.refused(message);
+  }
+
+  #closed(code) {
+    if (ENDED.includes(code)) this.#end("");
+    else this.#lost();
+  }
+
+  #lost() {
+    this.#drop();
+    this.#listeners.connected(false);
+    this.#expect(this.#retryMs * (0.75 + Math.random() / 2), () => this.#retry());
+    this.#retryMs = Math.min(LONGEST_RETRY_MS, this.#retryMs * 2);
+  }
+
+  // A refused handshake looks like a lost one from here; only this call tells them apart.
+  async #retry() {
+    const answer = await fetch(this.#path).catch(() => null);
+    if (this.#socket !== null || this.#listeners === null) return;
+    if (answer === null) this.#lost();
+    else if (answer.status === 404) this.#end("The music server no longer knows this session.");
+    else this.#connect();
+  }
+
+  #end(why) {
+    this.#drop();
+    const { ended } = this.#listeners;
+    this.#listeners = null;
+    ended(why);
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket === null) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #expect(delayMs, then) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(then, delayMs);
+  }
+}

@@ -1,0 +1,34 @@
+// What the session does, in plain words.
+
+const SAMPLE_RATE = 48000;
+
+const PHASES = {
+  ready: () => "Tuning up …",
+  matching: () => "Meeting you where you are.",
+  leading: (goal) => `Leading gently towards ${goal}.`,
+  arrived: (goal) => `Arrived at ${goal}, and staying there.`,
+  paused: () => "Paused. Press Play to go on.",
+  landing: () => "Softer now, and it stays so. Press Play to go on.",
+  ended: () => "The session has ended.",
+};
+
+/** `goal`: the word nearest to the goal of `state`. */
+export function phaseText({ phase }, goal) {
+  return PHASES[phase]?.(goal || "the goal") ?? "";
+}
+
+/** Key, tempo and instruments of what plays. */
+export function playingText({ clip }) {
+  if (clip === null) return "";
+  const parts = [clip.key, `${Math.round(clip.tempo_bpm)} beats a minute`, clip.instruments.join(", ")];
+  return parts.filter((part) => part !== "").join(" · ");
+}
+
+export function timeText({ position, frames }) {
+  return frames === null ? clock(position) : `${clock(position)} of ${clock(frames)}`;
+}
+
+function clock(position) {
+  const seconds = Math.floor(position / SAMPLE_RATE);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}

@@ -1,0 +1,36 @@
+// At most one call per interval; of what comes in between, the latest is sent when the interval is over.
+
+export class Throttle {
+  #intervalMs;
+  #send;
+  #timer = null;
+  #waiting = null;
+
+  constructor(intervalMs, send) {
+    this.#intervalMs = intervalMs;
+    this.#send = send;
+  }
+
+  push(value) {
+    this.#waiting = value;
+    if (this.#timer === null) this.flush();
+  }
+
+  /** Send what waits without waiting any longer. */
+  flush() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#waiting === null) return;
+    const value = this.#waiting;
+    this.#waiting = null;
+    this.#timer = setTimeout(() => this.flush(), this.#intervalMs);
+    this.#send(value);
+  }
+
+  /** Forget what waits. */
+  cancel() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#waiting = null;
+  }
+}
