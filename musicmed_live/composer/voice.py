@@ -1,0 +1,127 @@
+"""The composer as a generator: voices that write a bar when its first beat is asked for, and sound it beat by beat."""
+
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from musicmed_live.composer.preferences import Ensemble, choose_ensemble
+from musicmed_live.composer.renderer import Renderer
+from musicmed_live.composer.sampler import Sampler
+from musicmed_live.composer.score import Bar
+from musicmed_live.composer.tempo import TempoPlan, plan_tempo
+from musicmed_live.composer.writer import Ending, Thread, write_bar
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.generator import Block, ClipRequest, Cue, frames_of
+
+REMEMBERED_FRAMES = frames_of(14.0)  # how far back a voice can be rewound
+JUMP = 0.5  # of emotion from clip to clip: the tempo may leap, too
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where the music may be taken up again: a beat, and the thread and tempo from there on."""
+
+    position: int
+    thread: Thread
+    tempo: TempoPlan | None
+    emotion: Emotion | None  # of the bar before it
+
+
+class ComposerGenerator:
+    """Opens voices that share one sampler. The packaged font is used unless another one is given.
+
+    Raises `GeneratorFailed` where the font is missing or is no sound font.
+    """
+
+    def __init__(self, font: Path | None = None) -> None:
+        self._sampler = Sampler() if font is None else Sampler(font)
+
+    def open_voice(self, seed: int) -> "ComposerVoice":
+        """A new voice whose first clip begins at position 0."""
+        return ComposerVoice(seed, self._sampler)
+
+
+class ComposerVoice:
+    """One session's music. The same seed and the same calls give the same samples."""
+
+    def __init__(self, seed: int, sampler: Sampler) -> None:
+        self._renderer = Renderer(sampler)
+        self._marks = deque([_Mark(0, Thread(seed), None, None)])
+        self._clip: Generator[Block, None, None] | None = None
+
+    @property
+    def position(self) -> int:
+        """The frame up to which the music has sounded."""
+        return self._marks[-1].position
+
+    def compose(self, request: ClipRequest) -> Generator[Block, None, None]:
+        """The clip in blocks of one beat, written and sounded as they are asked for.
+
+        Raises `ValueError` if the clip does not begin where the music stands or is empty, `InvalidInput` if the
+        request's preferences cannot be met.
+        """
+        if request.position != self.position:
+            raise ValueError(f"a clip at frame {request.position} does not continue the music at {self.position}")
+        if request.frames <= 0:
+            raise ValueError(f"a clip of {request.frames} frames is empty")
+        ensemble = choose_ensemble(request.instruments, request.style)
+        self._forget_clip()
+        self._clip = self._blocks(request, ensemble)
+        return self._clip
+
+    def rewind(self, position: int) -> int:
+        """Forget everything from the first beat at or after `position` on, and return that beat's position.
+
+        Inside a bar the rest of the bar is forgotten, and the next clip begins there with a downbeat.
+        Raises `ValueError` where `position` lies ahead of the music or before what is remembered (14 s).
+        """
+        if not self._marks[0].position <= position <= self.position:
+            raise ValueError(
+                f"cannot rewind to frame {position}: remembered are {self._marks[0].position} to {self.position}"
+            )
+        self._forget_clip()
+        while len(self._marks) > 1 and self._marks[-2].position >= position:
+            self._marks.pop()
+        self._renderer.rewind(self.position)
+        return self.position
+
+    def _forget_clip(self) -> None:
+        if self._clip is not None:
+            self._clip.close()
+            self._clip = None
+
+    def _blocks(self, request: ClipRequest, ensemble: Ensemble) -> Generator[Block, None, None]:
+        tempo = _plan(request, self._marks[-1])
+        bars = tempo.bars()
+        for index, beats in enumerate(bars):
+            emotion = request.start.blend(request.end, (index + 0.5) / len(bars))
+            ending = _ending(len(bars) - 1 - index) if request.final else Ending.NONE
+            thread = self._marks[-1].thread
+            bar, following = write_bar(thread, emotion, ensemble, beats, tempo.tempo_bpm(beats[0]), ending)
+            for start, end in pairwise(beats):
+                block = self._sound(bar, start, end, tempo)
+                self._remember(_Mark(end, following, tempo, emotion))
+                yield block
+
+    def _sound(self, bar: Bar, start: int, end: int, tempo: TempoPlan) -> Block:
+        notes = [note for note in bar.notes if start <= note.position < end]
+        samples = self._renderer.render(notes, end)
+        playing = {note.instrument for note in bar.notes if start < note.position + note.frames and note.position < end}
+        cue = Cue.BAR if start == bar.beats[0] else Cue.BEAT
+        return Block(start, samples, cue, tempo.tempo_bpm(start), bar.key, tuple(sorted(playing)))
+
+    def _remember(self, mark: _Mark) -> None:
+        self._marks.append(mark)
+        while self._marks[1].position <= mark.position - REMEMBERED_FRAMES:
+            self._marks.popleft()
+
+
+def _plan(request: ClipRequest, mark: _Mark) -> TempoPlan:
+    jump = mark.emotion is not None and mark.emotion.distance(request.start) > JUMP
+    return plan_tempo(request.position, request.frames, request.start.blend(request.end, 0.5), mark.tempo, jump)
+
+
+def _ending(bars_left: int) -> Ending:
+    return {0: Ending.REST, 1: Ending.CADENCE}.get(bars_left, Ending.NONE)

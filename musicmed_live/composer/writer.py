@@ -1,0 +1,248 @@
+"""The writer: one bar after the other, as a pure function of the thread so far and the emotion wanted.
+
+All chance is drawn from generators seeded with the session's seed, the bar and a purpose. So keeping a thread is
+keeping everything: whoever takes an old thread up again continues from there.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from random import Random
+
+from musicmed_live.composer import texture
+from musicmed_live.composer.expression import SILENT_DB, melody_centre, ramp, velocity
+from musicmed_live.composer.form import (
+    BARS_PER_PHRASE,
+    is_answer,
+    opens_section,
+    phrase_progression,
+    phrase_scale,
+    theme_label,
+)
+from musicmed_live.composer.harmony import Chord, Progression, Scale, Voicing, build_chord, lead_voices
+from musicmed_live.composer.instruments import INSTRUMENTS, Instrument
+from musicmed_live.composer.level import level_bar
+from musicmed_live.composer.melody import Line, Sung, sing, theme
+from musicmed_live.composer.orchestration import Cast, choose_cast, into_range
+from musicmed_live.composer.preferences import Ensemble, Layer
+from musicmed_live.composer.score import Bar, Note
+from musicmed_live.composer.tempo import BEATS_PER_BAR
+from musicmed_live.composer.texture import Setting, Span, Tone
+from musicmed_live.core.emotion import Emotion
+
+LARGE_MOVE = 0.35  # of emotion within a phrase: the phrase begins anew, in other clothes
+
+_TIMING_BEATS = 0.006  # standard deviation of a player's timing
+_VELOCITY_STEPS = 3.0  # and of the touch
+_HOLD_BEATS = 3.2  # of the final chord
+
+
+class Ending(Enum):
+    """What a bar is to the end of the piece."""
+
+    NONE = auto()
+    CADENCE = auto()  # the last bar but one
+    REST = auto()  # the last bar
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """What four bars have in common."""
+
+    number: int  # from the beginning of the session
+    emotion: Emotion  # for which it was begun
+    ensemble: Ensemble
+    scale: Scale
+    progression: Progression
+    cast: Cast
+    melody_rests: bool
+    counter_sings: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """The music so far, as much of it as its continuation depends on."""
+
+    seed: int
+    bars: int = 0  # written so far
+    phrase: Phrase | None = None
+    bar: int = 0  # of the phrase: the next to be written
+    voicing: Voicing = ()
+    melody_key: int | None = None
+
+
+def write_bar(
+    thread: Thread,
+    emotion: Emotion,
+    ensemble: Ensemble,
+    beats: tuple[int, ...],
+    tempo_bpm: float,
+    ending: Ending = Ending.NONE,
+) -> tuple[Bar, Thread]:
+    """Write the next bar and return it with the thread after it.
+
+    `beats` are the positions of its beats and of its end; a bar of fewer than four beats is cut short.
+    """
+    phrase, place = _phrase_of(thread, emotion, ensemble)
+    spans = _spans(thread, phrase, place, emotion, ending)
+    setting = Setting(
+        emotion,
+        ensemble,
+        phrase.cast,
+        phrase.scale,
+        spans,
+        place,
+        Random(f"{thread.seed}:{theme_label(phrase.number)}:shape").randrange(4),
+        Random(f"{thread.seed}:{thread.bars}:texture"),
+    )
+    if ending is Ending.REST:
+        tones, sung = _final_chord(setting), []
+    else:
+        sung = _melody(thread, phrase, setting)
+        tones = [*texture.accompany(setting), *_voices(phrase, setting, sung)]
+    touch = Random(f"{thread.seed}:{thread.bars}:touch")
+    notes = [_place(tone, setting, beats, touch) for tone in tones if tone.beat < len(beats) - 1]
+    levelled = level_bar([note for note in notes if note.level_db > SILENT_DB / 2], beats[-1] - beats[0], emotion)
+    bar = Bar(beats, levelled, tempo_bpm, phrase.scale.name, emotion)
+    last = place == BARS_PER_PHRASE - 1
+    following = replace(
+        thread,
+        bars=thread.bars + 1,
+        phrase=phrase,
+        bar=0 if last else place + 1,
+        voicing=spans[-1].voicing,
+        melody_key=sung[-1].key if sung else thread.melody_key,
+    )
+    return bar, following
+
+
+def _phrase_of(thread: Thread, emotion: Emotion, ensemble: Ensemble) -> tuple[Phrase, int]:
+    """The phrase of the next bar, and the bar's place in it."""
+    phrase = thread.phrase
+    if phrase is None:
+        return _begin_phrase(thread.seed, 0, emotion, ensemble, None), 0
+    if thread.bar == 0 and thread.bars:
+        cast = phrase.cast if is_answer(phrase.number + 1) and phrase.ensemble == ensemble else None
+        return _begin_phrase(thread.seed, phrase.number + 1, emotion, ensemble, cast), 0
+    if phrase.emotion.distance(emotion) > LARGE_MOVE or phrase.ensemble != ensemble:
+        return _begin_phrase(thread.seed, phrase.number, emotion, ensemble, None), 0
+    return phrase, thread.bar
+
+
+def _begin_phrase(seed: int, number: int, emotion: Emotion, ensemble: Ensemble, cast: Cast | None) -> Phrase:
+    rng = Random(f"{seed}:{number}:phrase")
+    scale = phrase_scale(seed, number, emotion)
+    chosen = choose_cast(ensemble, emotion, cast, Random(f"{seed}:{number}:cast"))
+    rests = ramp(emotion.arousal, 0.4, -0.4) * 0.35
+    may_rest = not opens_section(number) and chosen.figure is not None
+    return Phrase(
+        number,
+        emotion,
+        ensemble,
+        scale,
+        phrase_progression(seed, number, scale.mode, emotion.valence),
+        chosen,
+        melody_rests=rng.random() < rests and may_rest,
+        counter_sings=rng.random() < 0.4,
+    )
+
+
+def _spans(thread: Thread, phrase: Phrase, place: int, emotion: Emotion, ending: Ending) -> tuple[Span, ...]:
+    degrees = _degrees(thread.seed, phrase, place, emotion, ending)
+    beats = BEATS_PER_BAR / len(degrees)
+    voicing = thread.voicing
+    spans = []
+    for index, degree in enumerate(degrees):
+        rng = Random(f"{thread.seed}:{theme_label(phrase.number)}:{place}:{index}:colour")
+        chord: Chord = build_chord(phrase.scale, degree, emotion, rng)
+        voicing = lead_voices(chord, voicing, emotion)
+        spans.append(Span(index * beats, beats, chord, voicing))
+    return tuple(spans)
+
+
+def _degrees(seed: int, phrase: Phrase, place: int, emotion: Emotion, ending: Ending) -> tuple[int, ...]:
+    """The bar's one or two chords."""
+    if ending is not Ending.NONE:
+        return (phrase.scale.dominant,) if ending is Ending.CADENCE else (0,)
+    degree = phrase.progression[place]
+    rng = Random(f"{seed}:{theme_label(phrase.number)}:{place}:rhythm")
+    quickens = rng.random() < 0.5 * ramp(emotion.arousal, 0.2, 0.8)
+    if quickens and place != BARS_PER_PHRASE - 1:
+        return degree, (degree + rng.choice((2, 5))) % 7
+    return (degree,)
+
+
+def _melody(thread: Thread, phrase: Phrase, setting: Setting) -> list[Sung]:
+    singer = phrase.cast.melody
+    if singer is None or phrase.melody_rests:
+        return []
+    player = INSTRUMENTS[singer]
+    line = Line(
+        player,
+        _within(melody_centre(setting.emotion), player),
+        phrase.scale,
+        tuple(span.chord for span in setting.spans),
+        setting.emotion,
+    )
+    rng = Random(f"{thread.seed}:{thread.bars}:melody")
+    tune = theme(thread.seed, theme_label(phrase.number))
+    return sing(tune, setting.bar, line, thread.melody_key, is_answer(phrase.number), rng)
+
+
+def _within(centre: float, player: Instrument) -> float:
+    """The centre moved by octaves until the melody has room above and below it."""
+    while centre > player.highest - 7:
+        centre -= 12
+    while centre < player.lowest + 6:
+        centre += 12
+    return centre
+
+
+def _voices(phrase: Phrase, setting: Setting, sung: list[Sung]) -> list[Tone]:
+    singer = phrase.cast.melody
+    melody = [Tone(Layer.MELODY, one.beat, one.beats, singer, one.key, 0.0, -6) for one in sung if singer is not None]
+    counter = list(texture.counter_melody(setting, sung)) if phrase.counter_sings or not sung else []
+    return [*melody, *counter, *texture.shimmer(setting, sung)]
+
+
+def _final_chord(setting: Setting) -> list[Tone]:
+    """The tonic, spread upwards and held."""
+    cast, span = setting.cast, setting.spans[0]
+    tones = [tone for tone in texture.accompany(setting) if tone.layer is Layer.BED]
+    tones = [replace(tone, beats=_HOLD_BEATS) for tone in tones]
+    if cast.bass is not None:
+        root = into_range(36 + span.chord.root, cast.bass)
+        tones.append(Tone(Layer.BASS, 0, _HOLD_BEATS, cast.bass, root, -3.0, 4))
+    if cast.figure is not None:
+        spread = [*span.voicing, span.voicing[0] + 12]
+        tones += [
+            Tone(Layer.FIGURE, 0.15 * index, _HOLD_BEATS, cast.figure, into_range(key, cast.figure), -4.0, 6)
+            for index, key in enumerate(spread)
+        ]
+    if cast.melody is not None:
+        centre = round(_within(melody_centre(setting.emotion), INSTRUMENTS[cast.melody]))
+        tonic = centre + (setting.scale.tonic - centre + 6) % 12 - 6
+        tones.append(Tone(Layer.MELODY, 0, _HOLD_BEATS, cast.melody, into_range(tonic, cast.melody), -2.0))
+    return tones or texture.accompany(setting)
+
+
+def _place(tone: Tone, setting: Setting, beats: tuple[int, ...], touch: Random) -> Note:
+    """Lay a tone on the beat grid, as a player would."""
+    onset = _frame_at(max(0.0, tone.beat + touch.gauss(0, _TIMING_BEATS)), beats)
+    onset = min(onset, beats[-1] - 1)
+    release = _frame_at(tone.beat + tone.beats, beats)
+    accent = 4 if tone.beat % 2 == 0 else 0
+    struck = velocity(setting.emotion) + accent - tone.softer + touch.gauss(0, _VELOCITY_STEPS)
+    return Note(
+        onset,
+        max(1, release - onset),
+        tone.instrument,
+        tone.key,
+        min(122.0, max(8.0, struck)),
+        tone.level_db + setting.ensemble.fader_db(tone.layer),
+    )
+
+
+def _frame_at(beat: float, beats: tuple[int, ...]) -> int:
+    """The frame of a place in the bar; past its end the last beat's length goes on."""
+    whole = min(int(beat), len(beats) - 2)
+    return round(beats[whole] + (beat - whole) * (beats[whole + 1] - beats[whole]))
