@@ -1,0 +1,214 @@
+"""One note of a sound font as a waveform: pitched, enveloped up to its sustain, coloured. It knows no cache."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicmed_live.composer.soundfont import Gen, Sample, Zone
+from musicmed_live.core.generator import SAMPLE_RATE, frames_of
+
+Wave = NDArray[np.float32]
+Decode = Callable[[Sample], NDArray[np.int16]]
+
+RELEASE_DB = 80.0  # a released note ends this far below where it was let go
+_SILENCE_DB = 100.0  # the depth that decay and release times of a font are given for
+_OVERSHOOT = 1.25  # cubic interpolation may pass its points by a quarter of their span
+_STRETCH = 16_384  # frames that are interpolated at once: their arrays stay in the processor's cache
+_SHORTEST = frames_of(0.5)
+_END_FADE = frames_of(0.01)
+_SHORTEST_RELEASE, _LONGEST_RELEASE = frames_of(0.03), frames_of(2.5)
+_ENDED = 1e-5  # an envelope that has fallen to this is over
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tone:
+    """A note from its onset on, as long as its key is held."""
+
+    wave: NDArray[np.int16]  # (channels, frames); one channel, or left and right
+    scale: float  # amplitude of one step of `wave`; full scale is 1.0
+    release_frames: int  # from letting go of the key until -`RELEASE_DB`
+    complete: bool  # silent after the end of `wave`; else the note goes on
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.wave.nbytes
+
+    def suffices(self, held_frames: int) -> bool:
+        """Whether it is long enough to be held for `held_frames` and then let go."""
+        return self.complete or held_frames + self.release_frames <= self.wave.shape[1]
+
+
+def make_tone(
+    zones: Sequence[Zone], key: int, velocity: float, held_frames: int, cutoff_hz: float | None, decode: Decode
+) -> Tone:
+    """The tone that `zones` (at least one) sound together, enough of it to be held that long and let go.
+
+    A longer tone of the same note begins with the very same samples. Where the zones lie at different places
+    of the panorama it is stereo; where they all lie at the same, mono: its seat is for the mixer to choose.
+    """
+    release_frames = _release_frames(max(zone.value(Gen.RELEASE, key, velocity) for zone in zones))
+    frames = _rounded_up(held_frames + release_frames)
+    pans = [min(max(zone.value(Gen.PAN, key, velocity), -500), 500) for zone in zones]
+    stereo = max(pans) - min(pans) > 1
+    mixed = np.zeros((2 if stereo else 1, frames), np.float32)
+    loudest, ended = 0.0, True
+    for zone, pan in zip(zones, pans, strict=True):
+        gain = 10 ** (-0.4 * zone.value(Gen.ATTENUATION, key, velocity) / 200)  # the usual 0.4 of EMU's hardware
+        voice, over = _play_zone(zone, key, velocity, frames, decode(zone.sample))
+        for channel, share in zip(mixed, _panned(pan) if stereo else (1.0,), strict=True):
+            if share > 0:
+                channel[: len(voice)] += voice * np.float32(gain * share)
+        loudest, ended = loudest + gain, ended and over
+    if cutoff_hz is not None:
+        low_pass(mixed, cutoff_hz)
+    scale = loudest * _OVERSHOOT / 32767
+    wave = np.rint(mixed * np.float32(1 / scale)).astype(np.int16)
+    if ended:
+        wave = _without_end_silence(wave)
+    return Tone(wave, scale, release_frames, ended)
+
+
+def low_pass(wave: Wave, cutoff_hz: float) -> None:
+    """Filters (channels, frames) in place: one pole, -3 dB at `cutoff_hz`, gain 1 at 0 Hz.
+
+    y[n] = (1 - p) * sum of p^k x[n - k] is a product of (1 + p^(2^i) z^-(2^i)), so that a few whole-array
+    additions make it: no recursion, and each sample depends on earlier ones only.
+    """
+    pole = math.exp(-2 * math.pi * cutoff_hz / SAMPLE_RATE)
+    wave *= np.float32(1 - pole)
+    shift = 1
+    while pole > 1e-6 and shift < wave.shape[1]:
+        wave[:, shift:] += np.float32(pole) * wave[:, :-shift]
+        pole, shift = pole * pole, 2 * shift
+
+
+def _play_zone(zone: Zone, key: int, velocity: float, frames: int, recording: NDArray[np.int16]) -> tuple[Wave, bool]:
+    """Up to `frames` of the zone with its envelope, and whether it is silent from there on."""
+    step = _pitch_ratio(zone, key, velocity) * zone.sample.rate_hz / SAMPLE_RATE
+    source, loops = _source(zone, key, velocity, recording, math.ceil(frames * step) + 4)
+    whole = frames if loops else int((len(source) - 4) / step)
+    voice = resample(source, step, min(frames, max(whole, 0)))
+    if len(voice) > whole - _END_FADE and not loops:
+        ramp = np.arange(whole, 0, -1, dtype=np.float32)[: len(voice)] / _END_FADE
+        voice *= np.minimum(ramp, 1)
+    last_gain = _shape(voice, zone, key, velocity)
+    return voice, (not loops and len(voice) == whole < frames) or last_gain < _ENDED
+
+
+def _pitch_ratio(zone: Zone, key: int, velocity: float) -> float:
+    root = zone.value(Gen.ROOT_KEY, key, velocity)
+    root = zone.sample.root_key if root < 0 else root
+    cents = (key - root) * zone.value(Gen.SCALE_TUNING, key, velocity)
+    cents += 100 * zone.value(Gen.COARSE_TUNE, key, velocity) + zone.value(Gen.FINE_TUNE, key, velocity)
+    return float(2 ** ((cents + zone.sample.correction_cents) / 1200))
+
+
+def _source(
+    zone: Zone, key: int, velocity: float, recording: NDArray[np.int16], needed: int
+) -> tuple[NDArray[np.int16], bool]:
+    """What the zone plays of the recording, its loop unrolled to `needed` samples, and whether it loops."""
+
+    def offset(fine: Gen, coarse: Gen) -> int:
+        return int(zone.value(fine, key, velocity) + 32768 * zone.value(coarse, key, velocity))
+
+    start = min(max(offset(Gen.START_OFFSET, Gen.START_COARSE_OFFSET), 0), len(recording) // 2)
+    first = zone.sample.loop_start + offset(Gen.LOOP_START_OFFSET, Gen.LOOP_START_COARSE_OFFSET)
+    end = zone.sample.loop_end + offset(Gen.LOOP_END_OFFSET, Gen.LOOP_END_COARSE_OFFSET)
+    loops = int(zone.value(Gen.SAMPLE_MODES, key, velocity)) & 1 == 1 and 0 <= first < end <= len(recording)
+    if not loops:
+        return recording[start:], False
+    if end - start >= needed:
+        return recording[start:end], True
+    rounds = math.ceil((needed - (end - start)) / (end - first))
+    return np.concatenate([recording[start:end], np.tile(recording[first:end], rounds)]), True
+
+
+def resample(source: NDArray[np.int16], step: float, frames: int) -> Wave:
+    """`frames` values of `source`, full scale 1.0, taken every `step` samples by cubic Hermite interpolation.
+
+    Catmull & Rom, "A class of local interpolating splines", 1974. `source` reaches 3 samples beyond the last.
+    """
+    wave = np.empty(frames, np.float32)
+    for first in range(0, frames, _STRETCH):
+        at = np.arange(first, min(first + _STRETCH, frames)) * step
+        index = at.astype(np.int32)
+        x = (at - index).astype(np.float32)
+        a, b, c, d = (source.take(index + shift).astype(np.float32) for shift in (0, 1, 2, 3))
+        slope = (c - a) * np.float32(0.5)
+        bend = a - np.float32(2.5) * b + np.float32(2) * c - np.float32(0.5) * d
+        twist = (d - a) * np.float32(0.5) + np.float32(1.5) * (b - c)
+        wave[first : first + _STRETCH] = ((twist * x + bend) * x + slope) * x + b
+    wave *= np.float32(1 / 32768)
+    return wave
+
+
+def _shape(voice: Wave, zone: Zone, key: int, velocity: float) -> float:
+    """Applies delay, attack, hold, decay and the volume LFO in place; returns the gain at the end."""
+
+    def seconds(stage: Gen, per_key: Gen | None = None) -> float:
+        timecents = zone.value(stage, key, velocity)
+        timecents += (60 - key) * zone.value(per_key, key, velocity) if per_key else 0
+        return 2.0 ** (timecents / 1200) if timecents > -11999 else 0.0
+
+    frames = len(voice)
+    attack = frames_of(seconds(Gen.DELAY))
+    peak = attack + frames_of(seconds(Gen.ATTACK))
+    hold = peak + frames_of(seconds(Gen.HOLD, Gen.KEY_TO_HOLD))
+    voice[:attack] = 0
+    rising = voice[attack:peak]
+    rising *= np.arange(len(rising), dtype=np.float32) / max(peak - attack, 1)
+    sustain_db = min(max(zone.value(Gen.SUSTAIN, key, velocity), 0), 1000) / 10
+    falling = voice[hold:]
+    db_per_frame = _SILENCE_DB / SAMPLE_RATE / max(seconds(Gen.DECAY, Gen.KEY_TO_DECAY), 1e-3)
+    if sustain_db > 0 and len(falling) > 0:
+        falling *= gain_of_db(-np.minimum(np.arange(len(falling), dtype=np.float32) * db_per_frame, sustain_db))
+    _tremble(voice, zone, key, velocity, seconds(Gen.LFO_DELAY))
+    return float(10 ** (-min(max(frames - hold, 0) * db_per_frame, sustain_db) / 20))
+
+
+def _tremble(voice: Wave, zone: Zone, key: int, velocity: float, delay_seconds: float) -> None:
+    depth_db = zone.value(Gen.LFO_TO_VOLUME, key, velocity) / 10
+    first = frames_of(delay_seconds)
+    if depth_db == 0 or first >= len(voice):
+        return
+    hertz = 8.176 * 2 ** (zone.value(Gen.LFO_FREQUENCY, key, velocity) / 1200)
+    cycles = np.arange(len(voice) - first) * (hertz / SAMPLE_RATE)
+    triangle = (1 - np.abs((cycles + 0.75) % 1 * 4 - 2)).astype(np.float32)  # begins at 0 and rises
+    voice[first:] *= gain_of_db(triangle * depth_db)
+
+
+def gain_of_db(db: Wave) -> Wave:
+    """Amplitudes of levels in dB."""
+    amplitudes: Wave = np.exp(db * np.float32(math.log(10) / 20))
+    return amplitudes
+
+
+def _panned(pan: float) -> tuple[float, float]:
+    angle = (pan / 1000 + 0.5) * math.pi / 2
+    left, right = math.cos(angle), math.sin(angle)
+    return left if left > 1e-6 else 0.0, right if right > 1e-6 else 0.0
+
+
+def _release_frames(timecents: float) -> int:
+    frames = frames_of(2.0 ** (timecents / 1200) * RELEASE_DB / _SILENCE_DB)
+    return min(max(frames, _SHORTEST_RELEASE), _LONGEST_RELEASE)
+
+
+def _rounded_up(frames: int) -> int:
+    """The next length of 0.5 s, 0.75 s, 1 s, 1.5 s, 2 s, 3 s ...: few lengths, so that few tones are made twice."""
+    length = _SHORTEST
+    while length < frames:
+        if length + length // 2 >= frames:
+            return length + length // 2
+        length *= 2
+    return length
+
+
+def _without_end_silence(wave: NDArray[np.int16]) -> NDArray[np.int16]:
+    sounding = np.flatnonzero(wave.any(axis=0))
+    end = int(sounding[-1]) + 1 if len(sounding) else 1
+    return wave[:, :end].copy()
