@@ -85,6 +85,10 @@ class Scale:
         """The seven pitch classes, from the tonic up."""
         return tuple((self.tonic + step) % 12 for step in MODES[self.mode])
 
+    def has_fifth(self, degree: int) -> bool:
+        """Whether the triad on the degree has a perfect fifth; the other one is diminished."""
+        return self.semitones(degree + 4) - self.semitones(degree) == 7
+
     def semitones(self, degree: int) -> int:
         """Height of a scale degree above the tonic; degree 7 is the octave."""
         octave, step = divmod(degree, 7)

@@ -19,8 +19,8 @@ from musicmed_live.core.emotion import Emotion
 QUAVERS_PER_BAR = 8
 SEMITONES_PER_STEP = 1.8  # of a contour, on average over the scale
 
-_METRE = (1.0, 0.30, 0.62, 0.34, 0.80, 0.32, 0.58, 0.38)  # importance of the quavers of a bar of 4/4
-_CHARACTER = 0.3  # how much importance a theme may add of its own
+_METRE = (1.0, 0.15, 0.45, 0.25, 0.70, 0.18, 0.42, 0.28)  # importance of the quavers of a bar of 4/4
+_CHARACTER = 0.45  # how much importance a theme may add of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _rhythm(rng: Random) -> list[float]:
 
 
 def _onsets(theme: Theme, bar: int, emotion: Emotion, rng: Random) -> list[int]:
-    threshold = between(emotion.arousal, 0.95, 0.45) + rng.uniform(-0.04, 0.04)
+    threshold = between(emotion.arousal, 0.90, 0.42) + rng.uniform(-0.04, 0.04)
     importance = theme.importance[bar * QUAVERS_PER_BAR :]
     breath = _breath(bar, emotion)
     return [quaver for quaver in range(QUAVERS_PER_BAR - breath) if quaver == 0 or importance[quaver] > threshold]
@@ -106,20 +106,21 @@ def _contour_at(theme: Theme, bar: int, quaver: int) -> float:
 
 def _choose_key(line: Line, target: float, beat: float, beats: float, last_key: int | None, home: bool) -> int:
     chord = line.chords[0] if beat < 2 or len(line.chords) == 1 else line.chords[1]
+    strong = beat % 2 == 0 or beats >= 1.5
     if home:
         allowed: tuple[int, ...] = (line.scale.tonic,)
-    elif beat % 2 == 0 or beats >= 1:
-        allowed = chord.tones
     else:
-        allowed = line.scale.pitch_classes
+        allowed = chord.tones if strong else line.scale.pitch_classes
     keys = [key for key in range(line.singer.lowest, line.singer.highest + 1) if key % 12 in allowed]
     return min(keys, key=lambda key: sum(_key_costs(key, target, last_key, chord)))
 
 
 def _key_costs(key: int, target: float, last_key: int | None, chord: Chord) -> Iterator[float]:
     yield abs(key - target)
+    passing = key % 12 not in chord.tones
     if any((key - tone) % 12 == 1 for tone in chord.tones):
         yield 1.5  # a semitone above a chord tone grates
     if last_key is not None:
-        yield 1.5 if key == last_key else 0.0
-        yield 0.6 * max(0, abs(key - last_key) - 5)
+        leap = abs(key - last_key)
+        yield 1.8 if leap == 0 else 0.35 * max(0, leap - 2) + 0.6 * max(0, leap - 7)
+        yield 2.5 if passing and not 1 <= leap <= 2 else 0.0  # what is no chord tone is reached by step

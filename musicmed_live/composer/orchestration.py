@@ -85,18 +85,12 @@ class Stop:
 
 def choose_cast(ensemble: Ensemble, emotion: Emotion, previous: Cast | None, rng: Random) -> Cast:
     """Draw the soloists near the emotion; those of `previous` who are still at home there stay."""
-    figure = _choose(FIGURISTS, ensemble, emotion, previous.figure if previous else None, rng)
-    melodists = {name: homes for name, homes in MELODISTS.items() if name != figure or not homes}
-    melody = _choose(melodists, ensemble, emotion, previous.melody if previous else None, rng)
-    if melody is None:
-        melody = figure
-    answerers = {name: homes for name, homes in ANSWERERS.items() if name != melody}
-    return Cast(
-        melody,
-        figure,
-        _choose(BASSISTS, ensemble, emotion, previous.bass if previous else None, rng),
-        _choose(answerers, ensemble, emotion, previous.counter if previous else None, rng),
-    )
+    before = previous or Cast(None, None, None, None)
+    figure = _choose(FIGURISTS, ensemble, emotion, before.figure, rng)
+    melody = _choose(_without(MELODISTS, figure), ensemble, emotion, before.melody, rng) or figure
+    bass = _choose(_without(BASSISTS, melody), ensemble, emotion, before.bass, rng)
+    counter = _choose(_without(ANSWERERS, melody), ensemble, emotion, before.counter, rng)
+    return Cast(melody, figure, bass, counter)
 
 
 def bed_stops(ensemble: Ensemble, emotion: Emotion) -> list[Stop]:
@@ -148,6 +142,10 @@ def into_range(key: int, instrument: str) -> int:
 def _eagerness(ensemble: Ensemble, instrument: str) -> float:
     """Weights say how often somebody plays; taken gently, how strongly."""
     return min(1.6, math.pow(ensemble.weights[instrument], 0.3))
+
+
+def _without(homes: Homes, instrument: str | None) -> Homes:
+    return {name: points for name, points in homes.items() if name != instrument}
 
 
 def _choose(homes: Homes, ensemble: Ensemble, emotion: Emotion, current: str | None, rng: Random) -> str | None:

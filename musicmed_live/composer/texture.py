@@ -32,7 +32,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Tone:
+class Stroke:
     """A note in beats of its bar, before it is laid on the beat grid. `softer` is in velocity steps."""
 
     layer: Layer
@@ -102,15 +102,15 @@ BACKBEAT = (Hit(1, 0.4), Hit(3, 0.4))
 TAMBOURINES = tuple(Hit(beat, 0.5) for beat in (0.5, 1.5, 2.5, 3.5))
 
 
-def accompany(setting: Setting) -> list[Tone]:
+def accompany(setting: Setting) -> list[Stroke]:
     """The whole accompaniment of one bar of four beats."""
-    tones = [*_drums(setting), *_timpani(setting)]
+    strokes = [*_drums(setting), *_timpani(setting)]
     for span in setting.spans:
-        tones += [*_bed(setting, span), *_bass(setting, span), *_figure(setting, span), *_pulse(setting, span)]
-    return tones
+        strokes += [*_bed(setting, span), *_bass(setting, span), *_figure(setting, span), *_pulse(setting, span)]
+    return strokes
 
 
-def counter_melody(setting: Setting, sung: Sequence[Sung]) -> Iterator[Tone]:
+def counter_melody(setting: Setting, sung: Sequence[Sung]) -> Iterator[Stroke]:
     """A second voice in chord tones, which moves where the melody holds or rests."""
     player = setting.cast.counter
     share = ramp(setting.emotion.arousal, 0.9, 0.2)
@@ -123,10 +123,10 @@ def counter_melody(setting: Setting, sung: Sequence[Sung]) -> Iterator[Tone]:
         span = _span_at(setting.spans, start)
         beat, beats = (start, 2.0) if start not in busy else (start + 1, 1.0)
         key = into_range(span.voicing[1 + (start == 2)], player)
-        yield Tone(Layer.COUNTER, beat, beats, player, key, -6.0 + decibels(share), 8)
+        yield Stroke(Layer.COUNTER, beat, beats, player, key, -6.0 + decibels(share), 8)
 
 
-def shimmer(setting: Setting, sung: Sequence[Sung]) -> Iterator[Tone]:
+def shimmer(setting: Setting, sung: Sequence[Sung]) -> Iterator[Stroke]:
     """Bells that double a joyful melody an octave above."""
     emotion = setting.emotion
     share = presence(
@@ -138,7 +138,7 @@ def shimmer(setting: Setting, sung: Sequence[Sung]) -> Iterator[Tone]:
     for one in sung:
         if one.beat == int(one.beat):
             key = into_range(one.key + 12, "glockenspiel")
-            yield Tone(Layer.SHIMMER, one.beat, one.beats, "glockenspiel", key, level_db - 10)
+            yield Stroke(Layer.SHIMMER, one.beat, one.beats, "glockenspiel", key, level_db - 10)
 
 
 def sounding(hits: Sequence[Hit], arousal: float, span: tuple[float, float]) -> Iterator[tuple[float, float, float]]:
@@ -153,17 +153,17 @@ def sounding(hits: Sequence[Hit], arousal: float, span: tuple[float, float]) -> 
         yield beat, following - beat, level_db
 
 
-def _bed(setting: Setting, span: Span) -> Iterator[Tone]:
+def _bed(setting: Setting, span: Span) -> Iterator[Stroke]:
     for stop in bed_stops(setting.ensemble, setting.emotion):
         level_db = decibels(stop.presence) - 11
         if stop.instrument == "tremolo":
             level_db += 4 * tension(setting.emotion)
         for key in span.voicing:
             placed = into_range(key, stop.instrument)
-            yield Tone(Layer.BED, span.beat, span.beats, stop.instrument, placed, level_db, 8)
+            yield Stroke(Layer.BED, span.beat, span.beats, stop.instrument, placed, level_db, 8)
 
 
-def _bass(setting: Setting, span: Span) -> Iterator[Tone]:
+def _bass(setting: Setting, span: Span) -> Iterator[Stroke]:
     player, emotion = setting.cast.bass, setting.emotion
     if player is None:
         return
@@ -179,10 +179,10 @@ def _bass(setting: Setting, span: Span) -> Iterator[Tone]:
         key = fifth if within == 2 and span.beats == 4 else root
         if within % 1 == 0.5 and emotion.valence > 0.2:
             key = root + 12
-        yield Tone(Layer.BASS, beat, beats * gate, player, into_range(key, player), level_db - 3, 4)
+        yield Stroke(Layer.BASS, beat, beats * gate, player, into_range(key, player), level_db - 3, 4)
 
 
-def _figure(setting: Setting, span: Span) -> Iterator[Tone]:
+def _figure(setting: Setting, span: Span) -> Iterator[Stroke]:
     player, emotion, rng = setting.cast.figure, setting.emotion, setting.rng
     if player is None:
         return
@@ -192,7 +192,7 @@ def _figure(setting: Setting, span: Span) -> Iterator[Tone]:
     for step, (beat, beats, level_db) in enumerate(sounding(FIGURE, emotion.arousal, (span.beat, span.beats))):
         if step == 0 or rng.random() < keep:
             key = into_range(steps[step % len(steps)] + lift, player)
-            yield Tone(Layer.FIGURE, beat, beats * gate, player, key, level_db - 5, 6)
+            yield Stroke(Layer.FIGURE, beat, beats * gate, player, key, level_db - 5, 6)
 
 
 def _shape(shape: int, keys: list[int]) -> list[int]:
@@ -206,34 +206,34 @@ def _shape(shape: int, keys: list[int]) -> list[int]:
     return keys + keys[-2:0:-1]
 
 
-def _pulse(setting: Setting, span: Span) -> Iterator[Tone]:
+def _pulse(setting: Setting, span: Span) -> Iterator[Stroke]:
     emotion, ensemble = setting.emotion, setting.ensemble
     stretch = (span.beat, span.beats)
     plucked = presence(ensemble, "pizzicato", ramp(emotion.valence, -0.05, 0.4))
     for beat, _, level_db in sounding(OFFBEATS, emotion.arousal, stretch):
         key = into_range(setting.rng.choice(span.voicing) + 12, "pizzicato")
-        yield from _audible(Tone(Layer.PULSE, beat, 0.3, "pizzicato", key, level_db + decibels(plucked) - 6, 4))
+        yield from _audible(Stroke(Layer.PULSE, beat, 0.3, "pizzicato", key, level_db + decibels(plucked) - 6, 4))
     bowed = presence(ensemble, "violins", ramp(emotion.valence, -0.1, 0.3))
     for beat, _, level_db in sounding(CROTCHETS, emotion.arousal, stretch):
         for key in span.voicing[-3:]:
             placed = into_range(key + 12, "violins")
-            yield from _audible(Tone(Layer.PULSE, beat, 0.45, "violins", placed, level_db + decibels(bowed) - 9, 6))
+            yield from _audible(Stroke(Layer.PULSE, beat, 0.45, "violins", placed, level_db + decibels(bowed) - 9, 6))
     driven = presence(ensemble, "cello", ramp(emotion.valence, 0.05, -0.4))
     low = into_range(36 + span.chord.root, "cello")
     for beat, _, level_db in sounding(OSTINATO, emotion.arousal, stretch):
-        yield from _audible(Tone(Layer.PULSE, beat, 0.3, "cello", low, level_db + decibels(driven) - 4, 2))
+        yield from _audible(Stroke(Layer.PULSE, beat, 0.3, "cello", low, level_db + decibels(driven) - 4, 2))
 
 
-def _timpani(setting: Setting) -> Iterator[Tone]:
+def _timpani(setting: Setting) -> Iterator[Stroke]:
     emotion = setting.emotion
     share = presence(setting.ensemble, "timpani", ramp(emotion.valence, 0.1, -0.4))
     tonic, dominant = into_range(36 + setting.scale.tonic, "timpani"), into_range(43 + setting.scale.tonic, "timpani")
     key = dominant if setting.bar == 3 else tonic
     for beat, _, level_db in sounding(TIMPANI, emotion.arousal, (0, 4)):
-        yield from _audible(Tone(Layer.DRUMS, beat, 1.5, "timpani", key, level_db + decibels(share) - 5))
+        yield from _audible(Stroke(Layer.DRUMS, beat, 1.5, "timpani", key, level_db + decibels(share) - 5))
 
 
-def _drums(setting: Setting) -> Iterator[Tone]:
+def _drums(setting: Setting) -> Iterator[Stroke]:
     emotion = setting.emotion
     pleasant = emotion.valence > 0
     kit = [
@@ -246,7 +246,7 @@ def _drums(setting: Setting) -> Iterator[Tone]:
     level_db = decibels(presence(setting.ensemble, "percussion", 1.0))
     for key, hits, balance_db in kit:
         for beat, _, hit_db in sounding(hits, _drum_arousal(setting), (0, 4)):
-            yield from _audible(Tone(Layer.DRUMS, beat, 0.25, "percussion", key, hit_db + balance_db + level_db))
+            yield from _audible(Stroke(Layer.DRUMS, beat, 0.25, "percussion", key, hit_db + balance_db + level_db))
 
 
 def _drum_arousal(setting: Setting) -> float:
@@ -258,9 +258,9 @@ def _drum_arousal(setting: Setting) -> float:
     return setting.emotion.arousal
 
 
-def _audible(tone: Tone) -> Iterator[Tone]:
-    if tone.level_db > -36:
-        yield tone
+def _audible(stroke: Stroke) -> Iterator[Stroke]:
+    if stroke.level_db > -36:
+        yield stroke
 
 
 def _span_at(spans: tuple[Span, ...], beat: float) -> Span:

@@ -26,7 +26,7 @@ from musicmed_live.composer.orchestration import Cast, choose_cast, into_range
 from musicmed_live.composer.preferences import Ensemble, Layer
 from musicmed_live.composer.score import Bar, Note
 from musicmed_live.composer.tempo import BEATS_PER_BAR
-from musicmed_live.composer.texture import Setting, Span, Tone
+from musicmed_live.composer.texture import Setting, Span, Stroke
 from musicmed_live.core.emotion import Emotion
 
 LARGE_MOVE = 0.35  # of emotion within a phrase: the phrase begins anew, in other clothes
@@ -95,12 +95,12 @@ def write_bar(
         Random(f"{thread.seed}:{thread.bars}:texture"),
     )
     if ending is Ending.REST:
-        tones, sung = _final_chord(setting), []
+        strokes, sung = _final_chord(setting), []
     else:
         sung = _melody(thread, phrase, setting)
-        tones = [*texture.accompany(setting), *_voices(phrase, setting, sung)]
+        strokes = [*texture.accompany(setting), *_voices(phrase, setting, sung)]
     touch = Random(f"{thread.seed}:{thread.bars}:touch")
-    notes = [_place(tone, setting, beats, touch) for tone in tones if tone.beat < len(beats) - 1]
+    notes = [_place(stroke, setting, beats, touch) for stroke in strokes if stroke.beat < len(beats) - 1]
     levelled = level_bar([note for note in notes if note.level_db > SILENT_DB / 2], beats[-1] - beats[0], emotion)
     bar = Bar(beats, levelled, tempo_bpm, phrase.scale.name, emotion)
     last = place == BARS_PER_PHRASE - 1
@@ -167,7 +167,8 @@ def _degrees(seed: int, phrase: Phrase, place: int, emotion: Emotion, ending: En
     rng = Random(f"{seed}:{theme_label(phrase.number)}:{place}:rhythm")
     quickens = rng.random() < 0.5 * ramp(emotion.arousal, 0.2, 0.8)
     if quickens and place != BARS_PER_PHRASE - 1:
-        return degree, (degree + rng.choice((2, 5))) % 7
+        seconds = [second for step in (2, 5) if phrase.scale.has_fifth(second := (degree + step) % 7)]
+        return degree, rng.choice(seconds)
     return (degree,)
 
 
@@ -197,48 +198,48 @@ def _within(centre: float, player: Instrument) -> float:
     return centre
 
 
-def _voices(phrase: Phrase, setting: Setting, sung: list[Sung]) -> list[Tone]:
+def _voices(phrase: Phrase, setting: Setting, sung: list[Sung]) -> list[Stroke]:
     singer = phrase.cast.melody
-    melody = [Tone(Layer.MELODY, one.beat, one.beats, singer, one.key, 0.0, -6) for one in sung if singer is not None]
+    melody = [Stroke(Layer.MELODY, one.beat, one.beats, singer, one.key, 0.0, -6) for one in sung if singer is not None]
     counter = list(texture.counter_melody(setting, sung)) if phrase.counter_sings or not sung else []
     return [*melody, *counter, *texture.shimmer(setting, sung)]
 
 
-def _final_chord(setting: Setting) -> list[Tone]:
+def _final_chord(setting: Setting) -> list[Stroke]:
     """The tonic, spread upwards and held."""
     cast, span = setting.cast, setting.spans[0]
-    tones = [tone for tone in texture.accompany(setting) if tone.layer is Layer.BED]
-    tones = [replace(tone, beats=_HOLD_BEATS) for tone in tones]
+    strokes = [stroke for stroke in texture.accompany(setting) if stroke.layer is Layer.BED]
+    strokes = [replace(stroke, beats=_HOLD_BEATS) for stroke in strokes]
     if cast.bass is not None:
         root = into_range(36 + span.chord.root, cast.bass)
-        tones.append(Tone(Layer.BASS, 0, _HOLD_BEATS, cast.bass, root, -3.0, 4))
+        strokes.append(Stroke(Layer.BASS, 0, _HOLD_BEATS, cast.bass, root, -3.0, 4))
     if cast.figure is not None:
         spread = [*span.voicing, span.voicing[0] + 12]
-        tones += [
-            Tone(Layer.FIGURE, 0.15 * index, _HOLD_BEATS, cast.figure, into_range(key, cast.figure), -4.0, 6)
+        strokes += [
+            Stroke(Layer.FIGURE, 0.15 * index, _HOLD_BEATS, cast.figure, into_range(key, cast.figure), -4.0, 6)
             for index, key in enumerate(spread)
         ]
     if cast.melody is not None:
         centre = round(_within(melody_centre(setting.emotion), INSTRUMENTS[cast.melody]))
         tonic = centre + (setting.scale.tonic - centre + 6) % 12 - 6
-        tones.append(Tone(Layer.MELODY, 0, _HOLD_BEATS, cast.melody, into_range(tonic, cast.melody), -2.0))
-    return tones or texture.accompany(setting)
+        strokes.append(Stroke(Layer.MELODY, 0, _HOLD_BEATS, cast.melody, into_range(tonic, cast.melody), -2.0))
+    return strokes or texture.accompany(setting)
 
 
-def _place(tone: Tone, setting: Setting, beats: tuple[int, ...], touch: Random) -> Note:
-    """Lay a tone on the beat grid, as a player would."""
-    onset = _frame_at(max(0.0, tone.beat + touch.gauss(0, _TIMING_BEATS)), beats)
+def _place(stroke: Stroke, setting: Setting, beats: tuple[int, ...], touch: Random) -> Note:
+    """Lay a stroke on the beat grid, as a player would."""
+    onset = _frame_at(max(0.0, stroke.beat + touch.gauss(0, _TIMING_BEATS)), beats)
     onset = min(onset, beats[-1] - 1)
-    release = _frame_at(tone.beat + tone.beats, beats)
-    accent = 4 if tone.beat % 2 == 0 else 0
-    struck = velocity(setting.emotion) + accent - tone.softer + touch.gauss(0, _VELOCITY_STEPS)
+    release = _frame_at(stroke.beat + stroke.beats, beats)
+    accent = 4 if stroke.beat % 2 == 0 else 0
+    struck = velocity(setting.emotion) + accent - stroke.softer + touch.gauss(0, _VELOCITY_STEPS)
     return Note(
         onset,
         max(1, release - onset),
-        tone.instrument,
-        tone.key,
+        stroke.instrument,
+        stroke.key,
         min(122.0, max(8.0, struck)),
-        tone.level_db + setting.ensemble.fader_db(tone.layer),
+        stroke.level_db + setting.ensemble.fader_db(stroke.layer),
     )
 
 
