@@ -38,6 +38,11 @@ class ComposerGenerator:
     def __init__(self, font: Path | None = None) -> None:
         self._sampler = Sampler() if font is None else Sampler(font)
 
+    @property
+    def cached_bytes(self) -> int:
+        """Memory of the notes that the voices share."""
+        return self._sampler.cached_bytes
+
     def open_voice(self, seed: int) -> "ComposerVoice":
         """A new voice whose first clip begins at position 0."""
         return ComposerVoice(seed, self._sampler)

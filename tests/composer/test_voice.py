@@ -1,0 +1,187 @@
+"""The voice: a stream of beats that equals the whole, and that can be taken up again at any beat."""
+
+from itertools import pairwise
+from random import Random
+
+import numpy as np
+import pyloudnorm
+import pytest
+
+from musicmed_live.composer.instruments import INSTRUMENTS
+from musicmed_live.composer.renderer import Renderer
+from musicmed_live.composer.sampler import Sampler
+from musicmed_live.composer.voice import ComposerGenerator, ComposerVoice
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Preference, Samples, frames_of
+from musicmed_live.errors import GeneratorFailed, InvalidInput
+
+CALM, ANXIOUS = Emotion(0.6, -0.5), Emotion(-0.5, 0.5)
+
+
+@pytest.fixture(scope="module")
+def generator() -> ComposerGenerator:
+    """One sampler for all tests: its tones are made once."""
+    return ComposerGenerator()
+
+
+def request(voice: ComposerVoice, seconds: float, start: Emotion, end: Emotion | None = None) -> ClipRequest:
+    return ClipRequest(voice.position, frames_of(seconds), start, end or start)
+
+
+def sound(blocks: list[Block]) -> Samples:
+    return np.concatenate([block.samples for block in blocks])
+
+
+def test_a_clip_is_exactly_as_long_as_asked_whatever_its_length(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(1)
+    for frames in (48_001, 131_071, 200_003):
+        clip = ClipRequest(voice.position, frames, ANXIOUS, CALM)
+        blocks = list(voice.compose(clip))
+        assert sum(len(block.samples) for block in blocks) == frames
+        assert blocks[0].position == clip.position
+        assert all(a.position + len(a.samples) == b.position for a, b in pairwise(blocks))
+
+
+def test_blocks_are_beats_and_bars_begin_with_a_bar_cue(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(2)
+    blocks = list(voice.compose(request(voice, 8, CALM)))
+    cues = [block.cue for block in blocks]
+    assert cues == [Cue.BAR, Cue.BEAT, Cue.BEAT, Cue.BEAT] * (len(cues) // 4)
+    for block in blocks:
+        assert block.samples.dtype == np.float32
+        assert block.samples.shape[1] == 2
+        assert set(block.instruments) <= set(INSTRUMENTS)
+        assert list(block.instruments) == sorted(block.instruments)
+        assert 60 * SAMPLE_RATE / len(block.samples) == pytest.approx(block.tempo_bpm, rel=0.02)
+
+
+def test_the_same_seed_and_calls_give_the_same_samples(generator: ComposerGenerator) -> None:
+    first, second, other = (generator.open_voice(seed) for seed in (3, 3, 4))
+    one, two, three = (sound(list(voice.compose(request(voice, 4, CALM, ANXIOUS)))) for voice in (first, second, other))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, three)
+
+
+def test_streaming_beat_by_beat_equals_rendering_the_whole_score(
+    generator: ComposerGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = []
+    whole = Renderer(Sampler())
+    render = Renderer.render
+    monkeypatch.setattr(
+        Renderer, "render", lambda self, notes, until: played.extend(notes) or render(self, notes, until)
+    )
+    voice = generator.open_voice(5)
+    streamed = sound(list(voice.compose(request(voice, 6, ANXIOUS))))
+    monkeypatch.undo()
+    assert np.abs(streamed - whole.render(played, len(streamed))).max() < 1e-5
+
+
+def test_composing_is_lazy(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(6)
+    blocks = voice.compose(request(voice, 30, CALM))
+    assert voice.position == 0
+    first = next(blocks)
+    assert voice.position == len(first.samples)
+
+
+@pytest.mark.parametrize("beats_kept", [1, 4, 6, 7])
+def test_a_rewind_keeps_what_was_before_it_and_goes_on_in_the_same_key(
+    generator: ComposerGenerator, beats_kept: int
+) -> None:
+    voice = generator.open_voice(7)
+    blocks = list(voice.compose(request(voice, 12, ANXIOUS)))
+    cut = blocks[beats_kept].position
+    assert voice.rewind(cut - 100) == cut
+    follow = list(voice.compose(request(voice, 6, CALM)))
+    assert follow[0].position == cut
+    assert follow[0].cue is Cue.BAR
+    assert follow[0].key.split()[0] == blocks[0].key.split()[0]
+    assert follow[0].tempo_bpm == pytest.approx(blocks[beats_kept].tempo_bpm, rel=1e-6)
+    music = sound([*blocks[:beats_kept], *follow])
+    steps = np.abs(np.diff(music, axis=0)).max(axis=1)
+    assert steps[cut - 1] <= np.percentile(steps, 99.9)
+
+
+def test_a_rewind_to_a_bar_line_and_the_same_request_give_the_same_music(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(8)
+    clip = request(voice, 6, CALM)
+    first = sound(list(voice.compose(clip)))
+    voice.rewind(0)
+    assert np.abs(sound(list(voice.compose(clip))) - first).max() < 1e-5
+
+
+def test_a_rewind_in_the_middle_of_a_clip_ends_its_iterator(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(9)
+    blocks = voice.compose(request(voice, 20, CALM))
+    beats = [next(blocks) for _ in range(5)]
+    assert voice.rewind(beats[2].position) == beats[2].position
+    assert list(blocks) == []
+    assert next(voice.compose(request(voice, 20, ANXIOUS))).position == beats[2].position
+
+
+def test_another_emotion_is_heard_from_the_first_beat_on(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(10)
+    blocks = list(voice.compose(request(voice, 10, Emotion(-0.6, 0.7))))
+    voice.rewind(blocks[9].position)
+    follow = next(voice.compose(request(voice, 10, Emotion(0.6, -0.7))))
+    assert follow.key.split()[1] in ("ionian", "lydian")
+    assert "percussion" in blocks[8].instruments
+    assert not {"percussion", "tremolo", "timpani"} & set(follow.instruments)
+
+
+def test_a_voice_remembers_at_least_twelve_seconds_and_says_so_beyond(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(11)
+    for block in voice.compose(request(voice, 20, CALM)):
+        assert len(block.samples) > 0
+    assert voice.position - voice.rewind(voice.position - frames_of(12)) > frames_of(10.5)
+    with pytest.raises(ValueError, match="remembered"):
+        voice.rewind(frames_of(1))
+    with pytest.raises(ValueError, match="remembered"):
+        voice.rewind(voice.position + 1)
+
+
+def test_a_clip_that_does_not_continue_the_music_is_refused(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(12)
+    with pytest.raises(ValueError, match="continue"):
+        voice.compose(ClipRequest(5, 48_000, CALM, CALM))
+    with pytest.raises(ValueError, match="empty"):
+        voice.compose(ClipRequest(0, 0, CALM, CALM))
+
+
+def test_preferences_that_cannot_be_met_are_refused_at_once(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(13)
+    with pytest.raises(InvalidInput, match="kazoo"):
+        voice.compose(ClipRequest(0, 48_000, CALM, CALM, Preference(prefer=("kazoo",))))
+
+
+def test_a_forbidden_instrument_is_out_from_the_first_beat(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(14)
+    before = list(voice.compose(request(voice, 6, CALM)))
+    banned = before[-1].instruments
+    clip = ClipRequest(voice.position, frames_of(6), CALM, CALM, Preference(forbid=banned))
+    assert all(not set(banned) & set(block.instruments) for block in voice.compose(clip))
+
+
+def test_a_missing_font_is_reported(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with pytest.raises(GeneratorFailed):
+        ComposerGenerator(tmp_path_factory.mktemp("fonts") / "missing.sf3")
+
+
+@pytest.mark.parametrize(("valence", "arousal"), [(-0.8, -0.8), (0.8, -0.8), (0.0, 0.0), (-0.8, 0.8), (0.8, 0.8)])
+def test_loudness_follows_arousal_within_the_window(
+    generator: ComposerGenerator, valence: float, arousal: float
+) -> None:
+    voice = generator.open_voice(Random(f"{valence}").randrange(100))
+    music = sound(list(voice.compose(request(voice, 12, Emotion(valence, arousal)))))
+    loudness = pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(music)
+    assert -24 < loudness < -15
+    assert loudness == pytest.approx(-22.5 + 3 * (arousal + 1), abs=1.5)
+
+
+def test_a_final_clip_comes_to_rest(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(15)
+    clip = ClipRequest(0, frames_of(12), CALM, CALM, final=True)
+    music = sound(list(voice.compose(clip)))
+    last_second, before = music[-SAMPLE_RATE // 2 :], music[-6 * SAMPLE_RATE : -3 * SAMPLE_RATE]
+    assert np.sqrt(np.mean(last_second**2)) < 0.7 * np.sqrt(np.mean(before**2))
