@@ -1,0 +1,150 @@
+"""From notes to samples: every note is added to the bus of its instrument, the buses to the stage and the hall."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from musicmed_live.composer.instruments import DRUM_BANK, INSTRUMENTS
+from musicmed_live.composer.room import Mono, Planes, Room
+from musicmed_live.composer.sampler import Sampler, layer_of
+from musicmed_live.composer.score import Note
+from musicmed_live.composer.tone import RELEASE_DB, Tone, gain_of_db
+from musicmed_live.core.generator import CHANNELS, Samples, frames_of
+
+LOUDNESS_EXPONENT = 1.7  # amplitude over velocity: -13 dB from 127 to 52, about the span of a player
+
+_REMEMBERED = frames_of(15.0)
+_RINGS = frames_of(3.0)  # a struck drum is not damped: however short its note, it sounds for this long
+_END_FADE = frames_of(0.003)
+
+_Buses = dict[tuple[str, int], Planes]  # by instrument and number of channels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sounding:
+    """A note that has begun and is not silent yet."""
+
+    note: Note
+    tone: Tone
+    gain: np.float32  # of one step of the tone's wave
+    let_go: int  # position at which the key is released
+    end: int  # position from which on it is silent
+
+
+class Renderer:
+    """Plays notes into samples, stretch by stretch; any split gives the same sound to 1e-5.
+
+    The 15 s before the furthest position that was rendered are remembered, so that `rewind` may go back there.
+    """
+
+    position: int  # where the next stretch begins
+
+    def __init__(self, sampler: Sampler, position: int = 0) -> None:
+        """Silent until `position`."""
+        self.position = position
+        self._sampler = sampler
+        self._room = Room(position)
+        self._sounding: list[_Sounding] = []
+        self._silent: list[tuple[Note, int]] = []  # remembered notes that have ended, and where
+        self._oldest = position  # where the memory begins
+
+    def render(self, notes: Sequence[Note], until: int) -> Samples:
+        """Adds `notes` and returns the frames [position, until), shape (frames, 2), about -1..1, not limited.
+
+        Raises `ValueError` where `until` lies before `position` or a note begins outside of that stretch,
+        `KeyError` for an unknown instrument, and what `Sampler.tone` raises.
+        """
+        if until < self.position:
+            raise ValueError(f"cannot render until {until}: already at {self.position}; rewind first")
+        for note in notes:
+            if not self.position <= note.position < until:
+                raise ValueError(f"a note at {note.position} is not within {self.position} .. {until}")
+            self._sounding.append(self._begin(note))
+        buses: _Buses = {}
+        for sounding in self._sounding:
+            self._mix(sounding, buses, until)
+        samples = self._mix_down(buses, until - self.position)
+        self.position = until
+        self._forget_ended()
+        return samples
+
+    def rewind(self, position: int) -> None:
+        """Goes back to `position`: forgets the notes that begin there or later, lets go the keys of those that sound.
+
+        Raises `ValueError` where `position` lies ahead or before what is remembered.
+        """
+        if not self._oldest <= position <= self.position:
+            raise ValueError(f"cannot rewind to {position}: {self._oldest} .. {self.position} is remembered")
+        begun = [*self._silent, *((sounding.note, sounding.end) for sounding in self._sounding)]
+        earlier = [(note, end) for note, end in begun if note.position < position]
+        self._silent = [(note, end) for note, end in earlier if end <= position]
+        self._sounding = [
+            self._begin(replace(note, frames=min(note.frames, position - note.position)))
+            for note, end in earlier
+            if end > position
+        ]
+        self._room.rewind(position)
+        self.position = position
+
+    def _begin(self, note: Note) -> _Sounding:
+        instrument = INSTRUMENTS[note.instrument]
+        layer = layer_of(note.velocity)
+        held = max(note.frames, _RINGS) if instrument.bank == DRUM_BANK else note.frames
+        tone = self._sampler.tone(instrument, note.key, layer, held)
+        gain = 10 ** ((instrument.gain_db[layer] + note.level_db) / 20)
+        gain *= (note.velocity / 100) ** LOUDNESS_EXPONENT * tone.scale
+        sounds = held + tone.release_frames
+        if tone.complete:
+            sounds = min(sounds, tone.wave.shape[1])
+        return _Sounding(note, tone, np.float32(gain), note.position + held, note.position + sounds)
+
+    def _mix(self, sounding: _Sounding, buses: _Buses, until: int) -> None:
+        """Adds what the note sounds during [position, until) to the bus of its instrument."""
+        onset, tone = sounding.note.position, sounding.tone
+        begin, end = max(onset, self.position), min(sounding.end, until)
+        name = (sounding.note.instrument, len(tone.wave))
+        if name not in buses:
+            buses[name] = np.zeros((len(tone.wave), until - self.position), np.float32)
+        bus = buses[name][:, begin - self.position : end - self.position]
+        wave = tone.wave[:, begin - onset : end - onset]
+        held = min(max(sounding.let_go - begin, 0), end - begin)
+        bus[:, :held] += wave[:, :held] * sounding.gain
+        if held < end - begin:
+            fading = _release(tone.release_frames)[begin + held - sounding.let_go : end - sounding.let_go]
+            bus[:, held:] += wave[:, held:] * (fading * sounding.gain)
+
+    def _mix_down(self, buses: _Buses, frames: int) -> Samples:
+        """Seats the buses on the stage and adds the hall's answer."""
+        stage = np.zeros((CHANNELS, frames), np.float32)
+        send = np.zeros(frames, np.float32)
+        for (name, channels), bus in buses.items():
+            instrument = INSTRUMENTS[name]
+            for side, seat, gain in zip(stage, (bus[0], bus[-1]), _seat_gains(instrument.pan), strict=True):
+                side += seat * np.float32(gain)
+            # both sides of a stereo recording differ, so that their powers add, not their amplitudes
+            send += bus.sum(axis=0) * np.float32(instrument.room_send / math.sqrt(channels))
+        stage += self._room.render(send)
+        return np.ascontiguousarray(stage.T)
+
+    def _forget_ended(self) -> None:
+        self._oldest = max(self._oldest, self.position - _REMEMBERED)
+        ended = [(sounding.note, sounding.end) for sounding in self._sounding if sounding.end <= self.position]
+        self._silent = [(note, end) for note, end in [*self._silent, *ended] if end > self._oldest]
+        self._sounding = [sounding for sounding in self._sounding if sounding.end > self.position]
+
+
+def _seat_gains(pan: float) -> tuple[float, float]:
+    """Left and right, of equal power wherever the seat is; 1 and 1 in the middle."""
+    angle = (pan + 1) * math.pi / 4
+    return math.sqrt(2) * math.cos(angle), math.sqrt(2) * math.sin(angle)
+
+
+@lru_cache(maxsize=64)
+def _release(frames: int) -> Mono:
+    """The gain after letting go a key: falls by `RELEASE_DB` evenly in dB, then to nothing."""
+    gain = gain_of_db(np.arange(frames, dtype=np.float32) * np.float32(-RELEASE_DB / frames))
+    gain[-_END_FADE:] *= np.linspace(1, 0, _END_FADE, dtype=np.float32)
+    return gain
