@@ -43,17 +43,17 @@ class ComposerGenerator:
         """Memory of the notes that the voices share."""
         return self._sampler.cached_bytes
 
-    def open_voice(self, seed: int) -> "ComposerVoice":
-        """A new voice whose first clip begins at position 0."""
-        return ComposerVoice(seed, self._sampler)
+    def open_voice(self, seed: int, position: int = 0) -> "ComposerVoice":
+        """A new voice whose first clip begins at `position`."""
+        return ComposerVoice(seed, self._sampler, position)
 
 
 class ComposerVoice:
     """One session's music. The same seed and the same calls give the same samples."""
 
-    def __init__(self, seed: int, sampler: Sampler) -> None:
-        self._renderer = Renderer(sampler)
-        self._marks = deque([_Mark(0, Thread(seed), None, None)])
+    def __init__(self, seed: int, sampler: Sampler, position: int = 0) -> None:
+        self._renderer = Renderer(sampler, position)
+        self._marks = deque([_Mark(position, Thread(seed), None, None)])
         self._clip: Generator[Block, None, None] | None = None
 
     @property

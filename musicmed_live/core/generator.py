@@ -82,6 +82,6 @@ class Voice(Protocol):
 class Generator(Protocol):
     """A maker of voices. The same seed and the same calls give the same samples."""
 
-    def open_voice(self, seed: int) -> Voice:
-        """A new voice whose first clip begins at position 0."""
+    def open_voice(self, seed: int, position: int = 0) -> Voice:
+        """A new voice whose first clip begins at `position`."""
         ...

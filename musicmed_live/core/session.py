@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.generator import ClipRequest, Cue, Preference, frames_of
-from musicmed_live.core.path import CLIP_FRAMES, EmotionPath, Rules, plan, stay
+from musicmed_live.core.path import CLIP_FRAMES, Rules, plan, stay
 from musicmed_live.errors import IllegalTransition
 
 LARGE_MOVE = 0.5  # a report at least so far from what is played is met at the next beat, a nearer one at the next bar
@@ -211,15 +211,16 @@ class Session:
     def next_clip(self, position: int) -> ClipRequest | None:
         """The clip to make at `position`; None where the session ends there.
 
-        A rest that is too short for a clip of its own is added to the one before it.
+        Where the rest after a whole clip would be short, the two share what is left.
         """
         frames, final = CLIP_FRAMES, False
         if self.wish.frames is not None:
             left = self.wish.frames - position
             if left <= 0:
                 return None
-            if left < CLIP_FRAMES * 3 // 2:
-                frames, final = left, True
+            if CLIP_FRAMES < left < CLIP_FRAMES * 3 // 2:
+                frames = left // 2
+            frames, final = min(frames, left), left <= CLIP_FRAMES
         start, end = self.target(position), self.target(position + frames)
         return ClipRequest(position, frames, start, end, self.wish.instruments, self.wish.style, final)
 

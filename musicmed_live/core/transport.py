@@ -10,18 +10,24 @@ class Transport:
         self._base = 0  # position at `_since`, or where it stands
         self._since: float | None = None  # None: standing
         self._halt: int | None = None
+        self._floor = 0  # it never goes back before this
 
     @property
     def running(self) -> bool:
         """Whether the play-head has been set going and not been told to halt."""
         return self._since is not None and self._halt is None
 
+    @property
+    def halts_at(self) -> int | None:
+        """Where the play-head stands or will stand still; None while it is free."""
+        return self._base if self._since is None else self._halt
+
     def position(self, now: float) -> int:
         """The frame being heard at `now`."""
         if self._since is None:
             return self._base
         moved = self._base + max(0, round((now - self._since) * SAMPLE_RATE))
-        return moved if self._halt is None else min(moved, self._halt)
+        return max(self._floor, moved if self._halt is None else min(moved, self._halt))
 
     def run(self, now: float) -> None:
         """Go (on) from where the play-head is."""
@@ -34,7 +40,8 @@ class Transport:
         self._halt = position
 
     def follow(self, position: int, now: float) -> None:
-        """Take over what a sound card says is being heard, so that its clock rules. Never goes back."""
+        """Take over what a sound card says is being heard, so that its clock rules."""
         if self._since is not None:
-            self._base = max(position, self.position(now))
+            self._floor = self.position(now)
+            self._base = position
             self._since = now

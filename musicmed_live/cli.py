@@ -1,0 +1,162 @@
+"""The command line: options in, objects out, and off they go."""
+
+import argparse
+import asyncio
+import logging
+import secrets
+import sys
+import webbrowser
+from pathlib import Path
+from urllib.parse import urlencode
+
+from musicmed_live import __version__
+from musicmed_live.core.emotion import WORDS, Emotion, parse_emotion_text
+from musicmed_live.core.messages import MAX_SEED, parse_minutes
+from musicmed_live.core.path import Rules, Shape
+from musicmed_live.core.session import Plan
+from musicmed_live.errors import InvalidInput, MusicmedError
+from musicmed_live.service.generators import GENERATORS, check_generator
+
+DEFAULT_PORT = 8765
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; exits with 2 and one line where something outside is wrong."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        options.run(options)
+    except MusicmedError as fault:
+        sys.stderr.write(f"musicmed-live: {fault}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="musicmed-live",
+        description="Music composed while it plays: it meets a listener's mood and leads it to a better one.",
+        epilog="It relaxes; it diagnoses and treats nothing.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    play = commands.add_parser("play", help="start a session: a page to steer it, sound there or on the speaker")
+    play.set_defaults(run=_play)
+    play.add_argument("--speaker", action="store_true", help="play on this machine's sound card, at once")
+    _add_plan(play)
+    _add_server(play)
+    serve = commands.add_parser("serve", help="serve the page and the wire protocol")
+    serve.set_defaults(run=_serve)
+    _add_server(serve)
+    render = commands.add_parser("render", help="write a session to a WAV or FLAC file")
+    render.set_defaults(run=_render)
+    render.add_argument("out", type=Path, help="file to write, .wav or .flac")
+    render.add_argument("--report", type=Path, metavar="FILE.json", help="what the session consists of, clip by clip")
+    _add_plan(render)
+    _add_generator(render)
+    doctor = commands.add_parser("doctor", help="what this machine can do, and how to get what is missing")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    words = f"a mood word ({', '.join(sorted(WORDS))}) or V,A such as -0.6,0.6"
+    parser.add_argument("--start", metavar="MOOD", help=f"how the listener feels: {words}; default: neutral")
+    parser.add_argument("--goal", metavar="MOOD", default="calm", help="where to lead; default: calm")
+    parser.add_argument("--minutes", metavar="N", default="15", help="length, fractions allowed; default: 15")
+    parser.add_argument("--seed", metavar="N", help="the same seed gives the same music; default: drawn")
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", metavar="N", default=str(DEFAULT_PORT), help=f"on loopback; default: {DEFAULT_PORT}")
+    _add_generator(parser)
+
+
+def _add_generator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--generator", metavar="NAME", default=GENERATORS[0], help=f"one of: {', '.join(GENERATORS)}")
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    start: Emotion | None = None if options.start is None else parse_emotion_text(options.start, "--start")
+    goal = parse_emotion_text(options.goal, "--goal")
+    try:
+        frames = parse_minutes(float(options.minutes))
+    except ValueError:
+        raise InvalidInput(f"--minutes: {options.minutes!r} is not a number such as 15 or 0.5", "minutes") from None
+    return Plan(start, goal, frames, _seed(options.seed), rules=Rules(shape=Shape.LINEAR))
+
+
+def _seed(text: str | None) -> int:
+    if text is None:
+        return secrets.randbelow(MAX_SEED)
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_SEED:
+        raise InvalidInput(f"--seed: {text!r} is not a whole number from 0 to 2^63 - 1", "seed")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise InvalidInput(f"--port: {text!r} is not a port number from 0 to 65535 (0: any free one)", "port")
+    return int(text)
+
+
+def _play(options: argparse.Namespace) -> None:
+    wish = _plan(options)
+    check_generator(options.generator)
+    if options.speaker:
+        from musicmed_live.service.soundcard import play_on_speaker
+
+        asyncio.run(play_on_speaker(wish, _port(options.port), options.generator, _say))
+        return
+    query = {"goal": options.goal, "minutes": options.minutes, "seed": str(wish.seed)}
+    if options.start is not None:
+        query["start"] = options.start
+    _run_server(options, f"?{urlencode(query)}", "Open {} and press Start. Ctrl-C ends it.")
+
+
+def _serve(options: argparse.Namespace) -> None:
+    check_generator(options.generator)
+    _run_server(options, "", "Serving {} - Ctrl-C ends it.")
+
+
+def _run_server(options: argparse.Namespace, query: str, greeting: str) -> None:
+    from musicmed_live.service.server import Server
+
+    server = Server(_port(options.port), options.generator)
+    _say(greeting.format(server.url + query))
+    if query and sys.stdout.isatty():
+        webbrowser.open(server.url + query)
+    asyncio.run(server.serve_here())
+
+
+def _render(options: argparse.Namespace) -> None:
+    wish = _plan(options)
+    check_generator(options.generator)
+    from rich.progress import Progress
+
+    from musicmed_live.service.generators import load_generator
+    from musicmed_live.service.render import render
+
+    with Progress(transient=True) as bar:
+        task = bar.add_task("composing", total=wish.frames)
+        render(
+            wish,
+            load_generator(options.generator),
+            options.out,
+            options.report,
+            lambda done, _length: bar.update(task, completed=done),
+        )
+    _say(f"{options.out}: {options.minutes} min, seed {wish.seed}")
+
+
+def _doctor(_options: argparse.Namespace) -> None:
+    from musicmed_live.service.doctor import examine
+
+    for finding in examine():
+        _say(f"{'ok     ' if finding.found else 'missing'}  {finding.what}: {finding.words}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

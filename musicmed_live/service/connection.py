@@ -1,0 +1,151 @@
+"""One client on a session's socket: its messages in; state, cuts and sound out."""
+
+import asyncio
+import json
+import logging
+from collections import deque
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from musicmed_live.core import messages
+from musicmed_live.core.generator import SAMPLE_RATE
+from musicmed_live.core.messages import BLOCK_FRAMES, Codec, Listen, Role
+from musicmed_live.errors import IllegalTransition, InvalidInput
+from musicmed_live.service.encoding import Encoder, encoder_for
+from musicmed_live.service.live import LiveSession
+
+log = logging.getLogger(__name__)
+
+STATE_SECONDS = 0.5
+WAIT_SECONDS = BLOCK_FRAMES / SAMPLE_RATE
+NOTICES = 64  # text waiting for a slow client; more than that and the oldest is dropped
+
+
+class Connection:
+    """Serves one accepted socket until either side ends it."""
+
+    def __init__(self, socket: WebSocket, live: LiveSession, role: Role) -> None:
+        self._socket = socket
+        self._live = live
+        self._role = role
+        self._notices: deque[str] = deque(maxlen=NOTICES)
+        self._wake = asyncio.Event()
+        self._encoder: Encoder | None = None
+        self._codec = Codec.PCM_S16LE
+        self._lead_frames = 0
+        self._sent = 0  # position after the last block sent
+        self._state_due = 0.0
+        self.refused = 0
+
+    async def serve(self) -> None:
+        """Read and write until the session is over or the client goes."""
+        self._live.on_cut.add(self._note_cut)
+        self._greet()
+        reader = asyncio.create_task(self._read(), name="read")
+        writer = asyncio.create_task(self._write(), name="write")
+        try:
+            await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._live.on_cut.discard(self._note_cut)
+            reader.cancel()
+            writer.cancel()
+            faults = await asyncio.gather(reader, writer, return_exceptions=True)
+        for fault in faults:
+            # The client may leave at any moment; everything else that went wrong is ours.
+            if isinstance(fault, Exception) and not isinstance(fault, WebSocketDisconnect):
+                raise fault
+
+    def _greet(self) -> None:
+        pre_skip = self._encoder.pre_skip if self._encoder else 0
+        self._tell(messages.hello(self._live.name, self._role, self._codec, pre_skip))
+
+    def _tell(self, text: str) -> None:
+        self._notices.append(text)
+        self._wake.set()
+
+    def _note_cut(self, position: int, reason: str) -> None:
+        self._sent = min(self._sent, position)
+        self._state_due = 0.0
+        self._tell(messages.cut(position, reason))
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                self._take(message.get("text"))
+            except InvalidInput as fault:
+                self.refused += 1
+                self._tell(json.dumps({"type": "error", **messages.error(fault)}))
+
+    def _take(self, text: str | None) -> None:
+        if text is None:
+            raise InvalidInput("a binary frame; clients send JSON text", code="not_json")
+        message = messages.parse_message(text)
+        if isinstance(message, Listen):
+            self._listen(message)
+            return
+        if self._role is Role.LISTENER:
+            raise InvalidInput("type: a listener may only listen", "type", "forbidden")
+        try:
+            self._live.handle(message)
+        except IllegalTransition as fault:
+            raise InvalidInput(str(fault), "type", "session_ended") from None
+        self._state_due = 0.0
+        self._wake.set()
+
+    def _listen(self, wish: Listen) -> None:
+        changed = wish.codec is not self._codec
+        if changed or self._encoder is None:
+            self._encoder = encoder_for(wish.codec)
+            self._codec = wish.codec
+            self._sent = self._live.heard
+        self._lead_frames = wish.lead_frames
+        if changed:
+            self._greet()
+        self._wake.set()
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            over = self._live.over.is_set()
+            while self._notices:
+                await self._socket.send_text(self._notices.popleft())
+            if over or loop.time() >= self._state_due:
+                self._state_due = loop.time() + STATE_SECONDS
+                await self._socket.send_text(json.dumps(self._live.state()))
+            while not self._notices and (block := self._next_block()) is not None:
+                await self._socket.send_bytes(block)
+            if over:
+                await self._socket.close(1000, "the session has ended")
+                return
+            self._wake.clear()
+            if not self._notices:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        seconds = WAIT_SECONDS if self._live.playing else STATE_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _next_block(self) -> bytes | None:
+        """The next block, if it is due and there is one. What a slow client has missed is left out."""
+        live = self._live
+        if self._encoder is None or not live.started:
+            return None
+        heard = live.heard
+        self._sent = max(self._sent, heard)
+        until = min(heard + self._lead_frames, live.available)
+        if live.sends_until is not None:
+            until = min(until, live.sends_until)
+        frames = BLOCK_FRAMES
+        if live.ends is not None:
+            frames = min(frames, live.ends - self._sent)
+        if frames <= 0 or self._sent + frames > max(until, min(live.available, heard + BLOCK_FRAMES)):
+            return None
+        position, self._sent = self._sent, self._sent + frames
+        return messages.pack_block(position, self._encoder.encode(live.audio(position, frames)))

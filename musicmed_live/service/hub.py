@@ -1,0 +1,138 @@
+"""All sessions of this process: who may enter, and that none disturbs another."""
+
+import asyncio
+import hmac
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from musicmed_live.core.messages import MAX_SEED, Role
+from musicmed_live.core.session import Phase, Plan, Stop
+from musicmed_live.errors import InvalidInput, MusicmedError
+from musicmed_live.service.live import LiveSession
+from musicmed_live.service.workers import Workers
+
+log = logging.getLogger(__name__)
+
+MAX_SESSIONS = 64
+ENDED_SECONDS = 600.0  # the last state of an ended session can be asked for so long
+IDLE_SECONDS = 900.0  # a session that nobody is connected to and that does not play is ended after this
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A session and the words that open it."""
+
+    live: LiveSession
+    tokens: dict[Role, str]
+
+    def role_of(self, token: str) -> Role:
+        """Whose token it is. Raises `InvalidInput` `bad_token`."""
+        for role, known in self.tokens.items():
+            if hmac.compare_digest(known.encode(), token.encode(errors="replace")):
+                return role
+        raise InvalidInput("token: not one of this session's", "token", "bad_token")
+
+
+class Metrics:
+    """What `/metrics` tells."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.opened = Counter("musicmed_sessions_opened", "Sessions opened", registry=self.registry)
+        self.playing = Gauge("musicmed_sessions_playing", "Sessions that play", registry=self.registry)
+        self.open = Gauge("musicmed_sessions_open", "Sessions that have not ended", registry=self.registry)
+        self.listeners = Gauge("musicmed_listeners", "Connected sockets", registry=self.registry)
+        self.underruns = Gauge("musicmed_underruns", "Times that music was late", registry=self.registry)
+        self.refused = Counter("musicmed_refused", "Refused calls and messages", registry=self.registry)
+        self.workers_lost = Gauge("musicmed_workers_lost", "Worker processes that died", registry=self.registry)
+
+
+class Hub:
+    """Opens, finds and ends sessions."""
+
+    def __init__(self, workers: Workers, group: asyncio.TaskGroup) -> None:
+        self.workers = workers
+        self.metrics = Metrics()
+        self._group = group
+        self._entries: dict[str, Entry] = {}
+        self._ended: dict[str, float] = {}
+        self._past_underruns = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def draw_seed(self) -> int:
+        """A seed for a session that named none."""
+        return secrets.randbelow(MAX_SEED)
+
+    def open(self, wish: Plan) -> Entry:
+        """Start a session. Raises `InvalidInput` `too_many_sessions` when the house is full."""
+        self._sweep()
+        if len(self._entries) - len(self._ended) >= MAX_SESSIONS:
+            raise InvalidInput(
+                f"{MAX_SESSIONS} sessions are open already; end one, or try again later", code="too_many_sessions"
+            )
+        name = secrets.token_urlsafe(16)
+        entry = Entry(LiveSession(name, wish, self.workers), {role: secrets.token_urlsafe(24) for role in Role})
+        self._entries[name] = entry
+        self.metrics.opened.inc()
+        task = self._group.create_task(self._supervise(entry.live), name=f"session {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return entry
+
+    def find(self, name: str) -> Entry:
+        """The session of that id. Raises `InvalidInput` `unknown_session`."""
+        entry = self._entries.get(name)
+        if entry is None:
+            raise InvalidInput(f"session: there is none with the id {name[:40]!r}", "id", "unknown_session")
+        return entry
+
+    def end(self, name: str) -> None:
+        """Fade a session out and forget it. Raises `InvalidInput` `unknown_session`."""
+        live = self.find(name).live
+        del self._entries[name]
+        self._ended.pop(name, None)
+        if live.session.phase is not Phase.ENDED:
+            live.handle(Stop())
+
+    def close(self) -> None:
+        """End every session at once: the server goes away."""
+        for task in self._tasks:
+            task.cancel()
+
+    def measure(self) -> Metrics:
+        """The metrics, brought up to date."""
+        lives = [entry.live for name, entry in self._entries.items() if name not in self._ended]
+        self.metrics.open.set(len(lives))
+        self.metrics.playing.set(sum(live.playing for live in lives))
+        self.metrics.underruns.set(self._past_underruns + sum(live.mixer.underruns for live in lives))
+        self.metrics.workers_lost.set(self.workers.restarts)
+        return self.metrics
+
+    async def _supervise(self, live: LiveSession) -> None:
+        """Run a session so that whatever becomes of it stays its own affair."""
+        task = asyncio.create_task(live.run(), name=f"{live.name} run")
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            known = isinstance(fault, BaseExceptionGroup) and fault.split(MusicmedError)[1] is None
+            log.error("session %s failed: %s", live.name, fault, exc_info=None if known else fault)
+        live.over.set()
+        self._past_underruns += live.mixer.underruns
+        if live.name in self._entries:
+            self._ended[live.name] = time.monotonic()
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        for name in [name for name, at in self._ended.items() if now - at > ENDED_SECONDS]:
+            del self._ended[name]
+            self._entries.pop(name, None)
+        for name, entry in list(self._entries.items()):
+            if name not in self._ended and entry.live.idle_seconds(now) > IDLE_SECONDS:
+                self.end(name)

@@ -1,0 +1,63 @@
+"""The web server of this process: one port on loopback."""
+
+import logging
+import socket
+
+import uvicorn
+
+from musicmed_live.errors import CannotServe, GeneratorFailed
+from musicmed_live.service.hub import Hub
+from musicmed_live.service.web import build_app
+from musicmed_live.service.workers import Workers
+
+HOST = "127.0.0.1"
+FRAME_LIMIT = 1 << 20  # bytes of a client's WebSocket frame; a larger one closes the socket with 1009
+
+log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """Serves until interrupted. `ready` is called with the hub and the URL once the port is open."""
+
+    def __init__(self, port: int, generator: str) -> None:
+        self._socket = _bind(port)
+        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}/"
+        self.fault: GeneratorFailed | None = None
+        self.hub: Hub | None = None
+        app = build_app(lambda: Workers(generator), self._started_with, self._fail)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                ws="websockets-sansio",
+                ws_max_size=FRAME_LIMIT,
+                ws_per_message_deflate=False,
+                access_log=False,  # its lines would carry tokens
+                log_level="warning",
+                timeout_graceful_shutdown=3,
+                lifespan="on",
+            )
+        )
+
+    async def serve_here(self) -> None:
+        """Serve on the port that was bound. Raises `GeneratorFailed` if the generator cannot work."""
+        await self.serve(sockets=[self._socket])
+        if self.fault is not None:
+            raise self.fault
+
+    def _started_with(self, hub: Hub) -> None:
+        self.hub = hub
+
+    def _fail(self, fault: GeneratorFailed) -> None:
+        self.fault = fault
+        self.should_exit = True
+
+
+def _bind(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as fault:
+        listener.close()
+        raise CannotServe(f"port {port}: {fault.strerror}; choose another one with --port") from None
+    return listener

@@ -1,0 +1,72 @@
+"""What runs in a worker process: one generator and the voices of the sessions that live there.
+
+The functions are called one at a time, by name, through a `ProcessPoolExecutor` of one process; arguments and
+results are pickled between processes of one program, never taken from outside.
+"""
+
+import functools
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from musicmed_live.core.emotion import NEUTRAL
+from musicmed_live.core.generator import Block, ClipRequest, Generator, Samples, Voice, frames_of
+from musicmed_live.service.generators import load_generator
+
+_generator_name = ""
+_voices: dict[str, Voice] = {}
+_clips: dict[str, Iterator[Block]] = {}
+
+
+def set_up(generator: str) -> None:
+    """Called once in each new worker. The generator is loaded by the first call, which can say what it lacks."""
+    global _generator_name
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    _generator_name = generator
+
+
+@functools.cache
+def _generator() -> Generator:
+    return load_generator(_generator_name)
+
+
+def warm_up() -> None:
+    """Load what the first session would otherwise wait for."""
+    list(_generator().open_voice(0).compose(ClipRequest(0, frames_of(4.0), NEUTRAL, NEUTRAL)))
+
+
+def open_voice(name: str, seed: int, position: int) -> None:
+    """A new voice under that name, whose first clip begins at `position`."""
+    _voices[name] = _generator().open_voice(seed, position)
+
+
+def begin_clip(name: str, request: ClipRequest, rewind: bool) -> Block:
+    """Begin a clip and return its first block; `rewind` to the first cue point at or after it before.
+
+    The clip then begins at that cue point and ends where `request` ends, or lasts at least a second.
+    """
+    voice = _voices[name]
+    if rewind:
+        cue = voice.rewind(request.position)
+        end = max(request.position + request.frames, cue + frames_of(1.0))
+        request = replace(request, position=cue, frames=end - cue)
+    _clips[name] = voice.compose(request)
+    return next(_clips[name])
+
+
+def next_block(name: str) -> Block | None:
+    """The next block of the clip begun last; None after its last one."""
+    return next(_clips[name], None)
+
+
+def compose_alone(seed: int, request: ClipRequest) -> Samples:
+    """A clip by a voice that is used for nothing else."""
+    return np.concatenate([block.samples for block in _generator().open_voice(seed).compose(request)])
+
+
+def close_voice(name: str) -> None:
+    """Forget a voice."""
+    _clips.pop(name, None)
+    _voices.pop(name, None)

@@ -1,0 +1,217 @@
+"""HTTP and WebSocket: the service's face to clients, and the patient page."""
+
+import asyncio
+import importlib.resources
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from musicmed_live import __version__
+from musicmed_live.composer.preferences import check_preferences
+from musicmed_live.core import messages
+from musicmed_live.core.emotion import WORDS
+from musicmed_live.errors import GeneratorFailed, InvalidInput
+from musicmed_live.service.connection import Connection
+from musicmed_live.service.hub import Hub
+from musicmed_live.service.workers import Workers
+
+OnFault = Callable[[GeneratorFailed], None]
+
+BODY_LIMIT = 16 * 1024
+STATUS = {
+    "bad_token": 401,
+    "bad_origin": 403,
+    "unknown_session": 404,
+    "not_found": 404,
+    "too_long": 413,
+    "too_many_sessions": 503,
+}
+CONTENT_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; "
+    "worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+class Guard:
+    """Refuses calls from pages of other origins, and sets the headers that keep ours to itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] in ("http", "websocket"):
+            connection = HTTPConnection(scope)
+            origin = connection.headers.get("origin")
+            if origin is not None and urlsplit(origin).netloc != connection.headers.get("host"):
+                fault = InvalidInput(f"origin: {origin[:80]!r} is not this server's", "origin", "bad_origin")
+                await _refuse(scope, receive, send, fault)
+                return
+        await self._app(scope, receive, send)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, fault: InvalidInput) -> None:
+    response = _error_response(fault)
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(response)
+    else:
+        await response(scope, receive, send)
+
+
+def _error_response(fault: InvalidInput) -> JSONResponse:
+    return JSONResponse(messages.error(fault), STATUS.get(fault.code, 400))
+
+
+async def _on_invalid(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, InvalidInput)
+    _hub(request).metrics.refused.inc()
+    return _error_response(fault)
+
+
+async def _on_http(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, HTTPException)
+    code = "not_found" if fault.status_code == 404 else "invalid"
+    message = f"{request.method} {request.url.path}: {fault.detail.lower()}"
+    return JSONResponse(messages.error(InvalidInput(message, code=code)), fault.status_code, fault.headers)
+
+
+def _hub(connection: HTTPConnection) -> Hub:
+    hub: Hub = connection.app.state.hub
+    return hub
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_LIMIT:
+            raise InvalidInput(f"a body of more than {BODY_LIMIT} bytes", code="too_long")
+    return body
+
+
+async def _open(request: Request) -> Response:
+    hub = _hub(request)
+    wish = messages.parse_plan(messages.parse_object(await _body(request)), hub.draw_seed)
+    check_preferences(wish.instruments, wish.style)
+    entry = hub.open(wish)
+    tokens = {role.value: token for role, token in entry.tokens.items()}
+    return JSONResponse({"id": entry.live.name, "seed": wish.seed, "tokens": tokens}, 201)
+
+
+async def _show(request: Request) -> Response:
+    live = _hub(request).find(request.path_params["id"]).live
+    return JSONResponse({"id": live.name, **live.state()})
+
+
+async def _end(request: Request) -> Response:
+    _hub(request).end(request.path_params["id"])
+    return Response(status_code=204)
+
+
+async def _words(_request: Request) -> Response:
+    words = [
+        {"word": word, **messages.emotion_object(emotion), "source": source}
+        for word, (emotion, source) in WORDS.items()
+    ]
+    return JSONResponse(words)
+
+
+async def _health(request: Request) -> Response:
+    ready: asyncio.Event = request.app.state.ready
+    return JSONResponse({"status": "ok", "version": __version__, "warm": ready.is_set()})
+
+
+async def _metrics(request: Request) -> Response:
+    registry = _hub(request).measure().registry
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _live(socket: WebSocket) -> None:
+    hub = _hub(socket)
+    try:
+        entry = hub.find(socket.path_params["id"])
+        role = entry.role_of(socket.query_params.get("token", ""))
+        if socket.scope["subprotocols"] and messages.SUBPROTOCOL not in socket.scope["subprotocols"]:
+            raise InvalidInput(f"subprotocol: only {messages.SUBPROTOCOL} is spoken", "subprotocol")
+    except InvalidInput as fault:
+        hub.metrics.refused.inc()
+        await socket.send_denial_response(_error_response(fault))
+        return
+    offered = messages.SUBPROTOCOL if socket.scope["subprotocols"] else None
+    await socket.accept(subprotocol=offered)
+    connection = Connection(socket, entry.live, role)
+    with hub.metrics.listeners.track_inprogress(), entry.live.attended():
+        await connection.serve()
+    hub.metrics.refused.inc(connection.refused)
+
+
+class Page(StaticFiles):
+    """The patient page: never stale after an update, and confined to this server."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Add the page's headers."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Content-Security-Policy"] = CONTENT_POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+
+def build_app(workers_of: Callable[[], Workers], on_start: Callable[[Hub], None], on_fault: OnFault) -> Starlette:
+    """The ASGI application.
+
+    Workers are made when it starts, and `on_start` is called with its hub; `on_fault` if its generator cannot work.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as group:
+            workers = workers_of()
+            workers.start(group)
+            app.state.hub = Hub(workers, group)
+            app.state.ready = asyncio.Event()
+            warming = group.create_task(_warm(workers, app.state.ready, on_fault), name="warm up")
+            on_start(app.state.hub)
+            yield
+            warming.cancel()
+            app.state.hub.close()
+            workers.stop()
+
+    page = importlib.resources.files("clients.web")
+    routes: list[BaseRoute] = [
+        Route("/api/sessions", _open, methods=["POST"]),
+        Route("/api/sessions/{id}", _show, methods=["GET"]),
+        Route("/api/sessions/{id}", _end, methods=["DELETE"]),
+        WebSocketRoute("/api/sessions/{id}/live", _live),
+        Route("/api/words", _words),
+        Route("/healthz", _health),
+        Route("/metrics", _metrics),
+        Mount("/", Page(directory=str(page), html=True)),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard)],
+        exception_handlers={InvalidInput: _on_invalid, HTTPException: _on_http},
+        lifespan=lifespan,
+    )
+
+
+async def _warm(workers: Workers, ready: asyncio.Event, on_fault: OnFault) -> None:
+    try:
+        await workers.warm_up()
+    except GeneratorFailed as fault:
+        on_fault(fault)
+    else:
+        ready.set()
