@@ -60,7 +60,9 @@ async function start() {
 
 function request() {
   const minutes = new URLSearchParams(location.search).get("minutes");
-  return { start: pad.emotion, goal, ...(minutes !== null && { minutes: Number(minutes) }) };
+  if (minutes === null) return { start: pad.emotion, goal };
+  // What is no number goes as it is, for the server to say so: as NaN it would arrive as `null`, an open end.
+  return { start: pad.emotion, goal, minutes: Number.isNaN(Number(minutes)) ? minutes : Number(minutes) };
 }
 
 function begin(created, player) {
@@ -101,9 +103,8 @@ function chooseGoal(word) {
   goal = word;
   for (const button of goalButtons) button.ariaPressed = String(button.value === goal);
   if (words[goal] === undefined) return;
-  const { valence, arousal } = words[goal];
-  path.showGoal({ valence, arousal });
-  live?.session.send({ type: "goal", valence, arousal });
+  path.showGoal(words[goal]);
+  live?.session.send({ type: "goal", ...words[goal] });
 }
 
 function showState(state, player) {

@@ -44,7 +44,9 @@ export class Ring {
   /** Run: from now on, the frame `now` of the sound card belongs to the position `now + offset`. */
   follow(offset) {
     this.#offset = offset;
+    if (this.#end === Infinity) return;
     this.#end = Infinity;
+    this.#lookAhead();
   }
 
   /** Play on up to `position`, then stand still. */
@@ -79,10 +81,14 @@ export class Ring {
     if (this.#head !== null) this.#leave();
     this.#head = Math.max(0, target);
     this.#drift = 0;
-    this.#hole = -1;
-    for (let p = this.#head; p < this.#head + FADE; p++) if (!this.#has(p)) this.#hole = p;
+    this.#lookAhead();
     this.#gain = this.#hole < 0 && this.#tail.at < FADE ? 1 : 0;
     return target >= 0;
+  }
+
+  #lookAhead() {
+    this.#hole = -1;
+    for (let p = this.#head; p < this.#head + FADE; p++) if (!this.#has(p)) this.#hole = p;
   }
 
   /** Keep what would have been heard next, to fade it out under what is heard instead. */

@@ -1,7 +1,7 @@
 // The wire protocol, version 1, as docs/protocol.md has it.
 
 const LEAD_MS = 1500;
-const SILENCE_MS = 5000; // states come every second: after this long the connection is dead
+const SILENCE_MS = 3000; // states come every second: after this long the connection is dead
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 4000;
 const ENDED = [1000, 1008]; // close codes after which there is nothing to come back to
@@ -15,9 +15,10 @@ export function createSession(request) {
   });
 }
 
-/** The mood words and their points: `{calm: {valence, arousal, source}, ...}`. */
-export function fetchWords() {
-  return call("/api/words");
+/** The mood words and their points: `{calm: {valence, arousal}, ...}`. */
+export async function fetchWords() {
+  const words = await call("/api/words");
+  return Object.fromEntries(words.map(({ word, valence, arousal }) => [word, { valence, arousal }]));
 }
 
 async function call(path, options) {
@@ -40,7 +41,7 @@ export class Session {
   #socket = null;
   #timer = null;
   #retryMs = FIRST_RETRY_MS;
-  #unsent = new Map(); // type -> message that waits for the socket; the latest of its type wins
+  #unanswered = new Map(); // type -> message that no state has followed yet; the latest of its type wins
 
   /** `listeners`: `state(state)`, `block(position, samples)`, `refused(error)`, `connected(yes)`, `ended(why)`. */
   constructor({ id, tokens }, listeners) {
@@ -50,24 +51,25 @@ export class Session {
     this.#connect();
   }
 
-  /** Send a message now, or as soon as the connection is there again. */
+  /** Send a message now, and again after a connection that broke before the server answered. */
   send(message) {
-    if (this.#socket?.readyState === WebSocket.OPEN) {
-      this.#socket.send(JSON.stringify(message));
-    } else {
-      this.#unsent.delete(message.type);
-      this.#unsent.set(message.type, message);
-    }
+    this.#unanswered.delete(message.type);
+    this.#unanswered.set(message.type, message);
+    if (this.#isOpen) this.#socket.send(JSON.stringify(message));
   }
 
   /** Fade out and end. Without a connection it ends here at once, and on the server as far as that can be reached. */
   stop() {
-    if (this.#socket?.readyState === WebSocket.OPEN) {
+    if (this.#isOpen) {
       this.send({ type: "stop" });
       return;
     }
     fetch(this.#path, { method: "DELETE", keepalive: true }).catch(() => {}); // unreachable: its clock runs out there
     this.#end("");
+  }
+
+  get #isOpen() {
+    return this.#socket?.readyState === WebSocket.OPEN;
   }
 
   #connect() {
@@ -86,9 +88,8 @@ export class Session {
   #opened() {
     this.#retryMs = FIRST_RETRY_MS;
     this.#listeners.connected(true);
-    this.send({ type: "listen", codec: "pcm_s16le", lead_ms: LEAD_MS });
-    for (const message of this.#unsent.values()) this.send(message);
-    this.#unsent.clear();
+    const listen = { type: "listen", codec: "pcm_s16le", lead_ms: LEAD_MS };
+    for (const message of [listen, ...this.#unanswered.values()]) this.#socket.send(JSON.stringify(message));
   }
 
   #received(content) {
@@ -99,8 +100,12 @@ export class Session {
       return;
     }
     const message = JSON.parse(content);
-    if (message.type === "state") this.#listeners.state(message);
-    else if (message.type === "error") this.#listeners.refused(message);
+    if (message.type === "state") {
+      this.#unanswered.clear();
+      this.#listeners.state(message);
+    } else if (message.type === "error") {
+      this.#listeners.refused(message);
+    }
   }
 
   #closed(code) {

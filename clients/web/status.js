@@ -17,10 +17,11 @@ export function phaseText({ phase }, goal) {
   return PHASES[phase]?.(goal || "the goal") ?? "";
 }
 
-/** Key, tempo and instruments of what plays. */
+/** Key, tempo and instruments of what plays, as far as they are known. */
 export function playingText({ clip }) {
   if (clip === null) return "";
-  const parts = [clip.key, `${Math.round(clip.tempo_bpm)} beats a minute`, clip.instruments.join(", ")];
+  const tempo = clip.tempo_bpm > 0 ? `${Math.round(clip.tempo_bpm)} beats a minute` : "";
+  const parts = [clip.key, tempo, clip.instruments.join(", ")];
   return parts.filter((part) => part !== "").join(" · ");
 }
 

@@ -1,0 +1,226 @@
+"""What a patient does on the page, and what comes out of the loudspeaker."""
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e.browser import Page, wait_for
+from tests.e2e.sound import Recording, centroid_hz, level_dbfs, longest_gap_s
+
+AUDIBLE_DBFS = -50.0
+SILENT_DBFS = -60.0
+
+CALM = (0.4, -0.8)
+EXCITED = (0.6, 0.9)
+_HALF_WINDOW = 1.15  # of the pad, in emotion units
+
+
+def test_start_brings_music_without_a_gap(page: Page, heard: Recording) -> None:
+    start_music(page, heard)
+
+    assert longest_gap_s(heard.next(6.0), SILENT_DBFS) < 0.3
+
+
+def test_the_status_says_in_words_what_plays(page: Page, heard: Recording) -> None:
+    start_music(page, heard)
+
+    assert page.text("#phase") == "Meeting you where you are."
+    assert re.search(r"\d+ beats a minute · \w+", page.text("#playing"))
+    assert re.fullmatch(r"0:\d\d of 15:00", page.text("#time"))
+
+
+def test_moving_the_point_from_calm_to_excited_makes_the_music_louder_and_brighter(
+    page: Page, heard: Recording
+) -> None:
+    page.drag([on_pad(page, CALM)])
+    start_music(page, heard)
+    heard.next(2.0)
+    calm = heard.next(5.0)
+
+    page.drag([on_pad(page, CALM), on_pad(page, (0.5, 0.0)), on_pad(page, EXCITED)])
+    wait_for(lambda: is_near(music_point(page), EXCITED), "the music to meet the patient")
+    heard.next(2.0)
+    excited = heard.next(5.0)
+
+    assert level_dbfs(excited) > level_dbfs(calm) + 2.0
+    assert centroid_hz(excited) > 1.2 * centroid_hz(calm)
+
+
+def test_too_much_makes_it_softer_at_once_and_it_stays_so_until_play(page: Page, heard: Recording) -> None:
+    page.drag([on_pad(page, EXCITED)])
+    start_music(page, heard)
+    heard.next(2.0)
+    loud = level_dbfs(heard.next(3.0))
+
+    page.click("#too-much")
+    heard.next(0.5)
+    at_once = level_dbfs(heard.next(1.0))
+    later = level_dbfs(heard.next(3.0))
+
+    assert at_once < loud - 6.0
+    assert later < loud - 6.0
+    assert page.text("#phase").startswith("Softer now")
+    page.click("#toggle")
+    wait_for(lambda: page.text("#toggle") == "Pause", "the music to go on")
+
+
+def test_stop_ends_in_silence_and_back_at_the_start(page: Page, heard: Recording) -> None:
+    start_music(page, heard)
+
+    page.click("#stop")
+
+    wait_for(lambda: page.attribute("body", "data-stage") == "start", "the page to go back to its start")
+    wait_for(lambda: level_dbfs(heard.next(0.2)) < SILENT_DBFS, "silence")
+    assert page.is_visible("#start")
+    assert longest_gap_s(heard.next(1.0), SILENT_DBFS) == pytest.approx(1.0)
+
+
+def test_pause_stands_still_and_play_goes_on_from_there(page: Page, heard: Recording) -> None:
+    start_music(page, heard)
+
+    page.click("#toggle")
+    wait_for(lambda: page.text("#toggle") == "Play", "the pause")
+    wait_for(lambda: level_dbfs(heard.next(0.2)) < SILENT_DBFS, "silence")
+    paused_at = seconds_played(page)
+    heard.next(2.0)
+    assert seconds_played(page) == paused_at
+
+    page.click("#toggle")
+    wait_for(lambda: level_dbfs(heard.next(0.2)) > AUDIBLE_DBFS, "the music to go on")
+    assert paused_at <= seconds_played(page) <= paused_at + 3
+
+
+def test_arrow_keys_move_the_point_and_the_music_meets_it(page: Page, heard: Recording) -> None:
+    start_music(page, heard)
+
+    page.evaluate("document.querySelector('#pad').focus()")
+    for key in ["ArrowUp"] * 12 + ["ArrowLeft"] * 4:
+        page.key(key)
+
+    assert "pleasantness -0.2, liveliness 0.6" in str(page.attribute("#pad", "aria-valuetext"))
+    wait_for(lambda: is_near(music_point(page), (-0.2, 0.6)), "the music to meet the patient")
+
+
+def test_a_slider_moves_the_point_and_the_music_meets_it(page: Page, heard: Recording) -> None:
+    start_music(page, heard)
+
+    page.drag([page.point_in("#arousal", 0.5), page.point_in("#arousal", 0.6), page.point_in("#arousal", 0.9)])
+    arousal = page.evaluate("document.querySelector('#arousal').valueAsNumber")
+
+    assert arousal > 0.7
+    assert f"liveliness {arousal:g}" in str(page.attribute("#pad", "aria-valuetext"))
+    wait_for(lambda: is_near(music_point(page), (0.0, arousal)), "the music to meet the patient")
+
+
+def test_the_whole_page_works_by_keyboard(page: Page, heard: Recording) -> None:
+    for element in ("pad", "calm", "relaxed", "peaceful", "sleepy", "content", "happy"):
+        page.key("Tab")
+        assert page.evaluate("document.activeElement.value ?? document.activeElement.id") == element
+    page.key("Enter")
+    assert page.attribute("#goals [value=happy]", "aria-pressed") == "true"
+
+    for element in ("joyful", "excited", "valence", "arousal", "volume", "start"):
+        page.key("Tab")
+        assert element in page.evaluate("[document.activeElement.value, document.activeElement.id]")
+    page.key("Enter")
+
+    wait_for(lambda: level_dbfs(heard.next(0.2)) > AUDIBLE_DBFS, "sound")
+
+
+def test_another_goal_turns_the_path(page: Page, heard: Recording) -> None:
+    start_music(page, heard)
+
+    page.click("#goals [value=sleepy]")
+
+    wait_for(lambda: path_end(page) == pytest.approx((0.28, -0.67)), "the path to lead to the new goal")
+
+
+def test_a_lost_connection_comes_back_where_the_session_is(page: Page, heard: Recording) -> None:
+    page.call("Network.enable")
+    start_music(page, heard)
+
+    with pulled_cable(page):
+        wait_for(lambda: "connection is lost" in page.text("#problem"), "the loss to be noticed")
+    lost_at = seconds_played(page)
+
+    wait_for(lambda: page.text("#problem") == "", "the connection to come back")
+    wait_for(lambda: level_dbfs(heard.next(0.2)) > AUDIBLE_DBFS, "the music to come back")
+    assert seconds_played(page) >= lost_at
+
+
+def test_a_refused_wish_is_shown_in_the_servers_words(page: Page, url: str) -> None:
+    page.open(f"{url}?minutes=0.1")
+    page.click("#start")
+
+    wait_for(lambda: "minutes: 0.1 is not" in page.text("#problem"), "the server's answer")
+    assert page.is_visible("#start")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (844, 390), (390, 844), (320, 568)])
+def test_too_much_is_in_reach_on_every_screen(page: Page, url: str, width: int, height: int) -> None:
+    page.open(url, width, height)
+
+    page.evaluate("window.scrollTo(0, 0)")
+    assert page.is_visible("#too-much")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    smallest = page.evaluate(
+        "Math.min(...[...document.querySelectorAll('button, input')]"
+        ".filter(e => e.checkVisibility()).map(e => e.getBoundingClientRect().height))"
+    )
+    assert smallest >= 44
+
+
+def test_the_page_asks_nobody_but_its_own_server(page: Page, url: str) -> None:
+    asked = page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
+
+    assert all(address.startswith((url, "data:")) for address in asked)
+
+
+def start_music(page: Page, heard: Recording) -> None:
+    """Press Start, and wait until it is heard and the page says what plays."""
+    page.click("#start")
+    wait_for(lambda: level_dbfs(heard.next(0.2)) > AUDIBLE_DBFS, "sound")
+    wait_for(lambda: page.text("#playing"), "the page to say what plays")
+
+
+def on_pad(page: Page, emotion: tuple[float, float]) -> tuple[float, float]:
+    """The point of the window where the pad has that emotion."""
+    valence, arousal = emotion
+    return page.point_in("#pad", 0.5 + valence / _HALF_WINDOW / 2, 0.5 - arousal / _HALF_WINDOW / 2)
+
+
+def music_point(page: Page) -> tuple[float, float]:
+    """Where on the pad the music is, as the page was last told."""
+    return last_point(page.evaluate("document.querySelector('#played').getAttribute('points')"))
+
+
+def path_end(page: Page) -> tuple[float, float]:
+    return last_point(page.evaluate("document.querySelector('#planned').getAttribute('points')"))
+
+
+def last_point(points: str) -> tuple[float, float]:
+    x, y = points.split()[-1].split(",")
+    return float(x), -float(y)
+
+
+def is_near(point: tuple[float, float], emotion: tuple[float, float]) -> bool:
+    return math.dist(point, emotion) < 0.1
+
+
+def seconds_played(page: Page) -> int:
+    minutes, seconds = page.text("#time").split()[0].split(":")
+    return int(minutes) * 60 + int(seconds)
+
+
+@contextmanager
+def pulled_cable(page: Page) -> Iterator[None]:
+    """No packet comes or goes meanwhile. Needs `Network.enable` before the connection was made."""
+    conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.call("Network.emulateNetworkConditions", offline=True, **conditions)
+    try:
+        yield
+    finally:
+        page.call("Network.emulateNetworkConditions", offline=False, **conditions)
