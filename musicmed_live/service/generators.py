@@ -22,4 +22,6 @@ def check_generator(name: str) -> None:
     from musicmed_live.composer.sampler import PACKAGED_FONT
 
     if not PACKAGED_FONT.is_file():
-        raise GeneratorFailed(f"the sound font {PACKAGED_FONT.name} is missing from {PACKAGED_FONT.parent}; install the package again")
+        raise GeneratorFailed(
+            f"the sound font {PACKAGED_FONT.name} is missing from {PACKAGED_FONT.parent}; install the package again"
+        )

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from musicmed_live.core import messages
@@ -38,6 +39,7 @@ from musicmed_live.service.workers import Workers
 log = logging.getLogger(__name__)
 
 HORIZON_FRAMES = frames_of(10.0)  # so much is composed ahead of what is heard
+PREROLL_FRAMES = frames_of(0.8)  # so much is composed before the play-head may go
 MARGIN_FRAMES = frames_of(0.12)  # composing the first beat after a cut takes about that long
 GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
 URGENT_FRAMES = frames_of(0.1)  # so much is mixed ahead of what is heard, composed or not
@@ -70,7 +72,7 @@ class LiveSession:
         self._recompose: Recompose | Land | None = None
         self._clip_done = True
         self._run_pending = False
-        self._landing: Track | None = None
+        self._landing: list[Block] = []  # calm music, kept ready
         self._ends: int | None = wish.frames
         self._failures = 0
         self._voice_open = False
@@ -236,7 +238,7 @@ class LiveSession:
                 await self._follow_landing()
             case _ if self._track.end - self.heard < HORIZON_FRAMES and await self._extend():
                 pass
-            case _ if self._landing is None and self._music.is_set():
+            case _ if not self._landing and self._music.is_set():
                 await self._prepare_landing()
             case _:
                 self._wake.clear()
@@ -278,7 +280,8 @@ class LiveSession:
     def _add(self, block: Block) -> None:
         self._track.add(block)
         self._failures = 0
-        self._music.set()
+        if self._track.end - self.heard >= PREROLL_FRAMES:
+            self._music.set()
         if self._run_pending:
             self._go()
 
@@ -316,10 +319,11 @@ class LiveSession:
 
     def _land(self, position: int, fade_frames: int) -> None:
         """Put the landing music that is kept ready over everything, now."""
-        if self._landing is None:
+        if not self._landing:
             return
         landing = Track()
-        landing.add(Block(position, self._landing.read(0, LANDING_CLIP_FRAMES), Cue.NONE, 0.0, "", ()))
+        for block in self._landing:
+            landing.add(replace(block, position=block.position + position))
         self.timeline.cut(min(position, self.timeline.end))
         self.timeline.append(
             Clip(self.timeline.end, LANDING_CLIP_FRAMES, LANDING_EMOTION, LANDING_EMOTION, landing, fade_frames)
@@ -328,7 +332,7 @@ class LiveSession:
 
     async def _follow_landing(self) -> None:
         """Compose calm music under the landing clip, and let it take over before that ends."""
-        if self._landing is None:
+        if not self._landing:
             await self._cut(Cue.BEAT, "too_much")
             return
         earliest = min(self.heard + MARGIN_FRAMES, self._track.end)
@@ -345,10 +349,7 @@ class LiveSession:
         request = ClipRequest(
             0, LANDING_CLIP_FRAMES, LANDING_EMOTION, LANDING_EMOTION, self._wish.instruments, self._wish.style
         )
-        samples = await self._worker.call(self._soon(4.0), voices.compose_alone, self._wish.seed, request)
-        track = Track()
-        track.add(Block(0, samples, Cue.NONE, 0.0, "", ()))
-        self._landing = track
+        self._landing = await self._worker.call(self._soon(4.0), voices.compose_alone, self._wish.seed, request)
 
     def _announce_cut(self, position: int, reason: str) -> None:
         for listener in list(self.on_cut):

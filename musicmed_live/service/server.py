@@ -1,6 +1,6 @@
 """The web server of this process: one port on loopback."""
 
-import logging
+import asyncio
 import socket
 
 import uvicorn
@@ -13,17 +13,16 @@ from musicmed_live.service.workers import Workers
 HOST = "127.0.0.1"
 FRAME_LIMIT = 1 << 20  # bytes of a client's WebSocket frame; a larger one closes the socket with 1009
 
-log = logging.getLogger(__name__)
-
 
 class Server(uvicorn.Server):
-    """Serves until interrupted. `ready` is called with the hub and the URL once the port is open."""
+    """Serves until interrupted. `hub` is there once `started_up` is set."""
 
     def __init__(self, port: int, generator: str) -> None:
         self._socket = _bind(port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}/"
         self.fault: GeneratorFailed | None = None
         self.hub: Hub | None = None
+        self.started_up = asyncio.Event()
         app = build_app(lambda: Workers(generator), self._started_with, self._fail)
         super().__init__(
             uvicorn.Config(
@@ -46,6 +45,7 @@ class Server(uvicorn.Server):
 
     def _started_with(self, hub: Hub) -> None:
         self.hub = hub
+        self.started_up.set()
 
     def _fail(self, fault: GeneratorFailed) -> None:
         self.fault = fault

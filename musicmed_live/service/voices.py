@@ -9,10 +9,8 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
-from musicmed_live.core.emotion import NEUTRAL
-from musicmed_live.core.generator import Block, ClipRequest, Generator, Samples, Voice, frames_of
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.generator import Block, ClipRequest, Generator, Voice, frames_of
 from musicmed_live.service.generators import load_generator
 
 _generator_name = ""
@@ -33,8 +31,10 @@ def _generator() -> Generator:
 
 
 def warm_up() -> None:
-    """Load what the first session would otherwise wait for."""
-    list(_generator().open_voice(0).compose(ClipRequest(0, frames_of(4.0), NEUTRAL, NEUTRAL)))
+    """Load what the first sessions would otherwise wait for: a few bars of every mood."""
+    for valence, arousal in ((0.0, 0.0), (-0.6, -0.4), (0.6, -0.4), (-0.5, 0.6), (0.6, 0.6)):
+        mood = Emotion(valence, arousal)
+        list(_generator().open_voice(0).compose(ClipRequest(0, frames_of(6.0), mood, mood)))
 
 
 def open_voice(name: str, seed: int, position: int) -> None:
@@ -61,9 +61,9 @@ def next_block(name: str) -> Block | None:
     return next(_clips[name], None)
 
 
-def compose_alone(seed: int, request: ClipRequest) -> Samples:
+def compose_alone(seed: int, request: ClipRequest) -> list[Block]:
     """A clip by a voice that is used for nothing else."""
-    return np.concatenate([block.samples for block in _generator().open_voice(seed).compose(request)])
+    return list(_generator().open_voice(seed, request.position).compose(request))
 
 
 def close_voice(name: str) -> None:

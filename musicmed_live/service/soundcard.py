@@ -1,0 +1,123 @@
+"""The sound card: a ring of samples addressed by position, and a callback that copies out of it and nothing else."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Samples, frames_of
+from musicmed_live.core.session import Plan, Play
+from musicmed_live.errors import CannotServe
+from musicmed_live.service.hub import Hub
+from musicmed_live.service.live import LiveSession
+from musicmed_live.service.server import Server
+
+RING_FRAMES = 1 << 16  # 1.4 s
+LEAD_FRAMES = frames_of(0.3)
+FEED_SECONDS = 0.02
+FOLLOW_SECONDS = 1.0  # how often the card's clock is taken over
+
+
+class Ring:
+    """Samples by position. One thread writes ahead of the head, the card's thread reads at it."""
+
+    def __init__(self) -> None:
+        self.head: int | None = None  # the next frame the card will take; None: it stands still
+        self._samples = np.zeros((RING_FRAMES, CHANNELS), np.float32)
+
+    def write(self, position: int, samples: Samples) -> None:
+        """Put samples where they belong; what was there is overwritten."""
+        self._samples[np.arange(position, position + len(samples)) % RING_FRAMES] = samples
+
+    def read(self, out: Samples) -> None:
+        """Fill `out` from the head on, and leave silence behind. Called by the card's thread."""
+        head = self.head
+        if head is None:
+            out.fill(0.0)
+            return
+        slots = np.arange(head, head + len(out)) % RING_FRAMES
+        out[:] = self._samples[slots]
+        self._samples[slots] = 0.0
+        self.head = head + len(out)
+
+
+def open_stream(ring: Ring) -> Any:
+    """A running output stream that plays `ring`. Raises `CannotServe` where there is no sound card."""
+    try:
+        import sounddevice  # its import raises OSError where PortAudio is missing
+    except OSError as fault:
+        raise CannotServe(f"--speaker: {fault}; install PortAudio (Debian: libportaudio2)") from None
+
+    def fill(out: Samples, _frames: int, _time: object, _status: object) -> None:
+        ring.read(out)
+
+    try:
+        stream = sounddevice.OutputStream(
+            samplerate=SAMPLE_RATE, channels=CHANNELS, dtype="float32", latency="low", callback=fill
+        )
+        stream.start()
+    except sounddevice.PortAudioError as fault:
+        raise CannotServe(
+            f"--speaker: no usable sound card ({fault}); leave --speaker out to listen on the page"
+        ) from None
+    return stream
+
+
+async def feed(live: LiveSession, ring: Ring, latency_frames: int) -> None:
+    """Keep the ring filled a little ahead of the head, until the session is over."""
+    sent = 0
+
+    def overwrite(position: int, _reason: str) -> None:
+        nonlocal sent
+        sent = min(sent, position)
+
+    live.on_cut.add(overwrite)
+    followed = 0.0
+    while not live.over.is_set():
+        heard = live.heard
+        if live.playing and ring.head is None:
+            ring.head = sent = heard
+        if live.sends_until is not None and heard >= live.sends_until:
+            ring.head = None
+        if ring.head is not None:
+            if live.playing and time.monotonic() - followed > FOLLOW_SECONDS:
+                followed = time.monotonic()
+                live.follow(ring.head - latency_frames)
+            sent = _top_up(live, ring, max(sent, ring.head))
+        await asyncio.sleep(FEED_SECONDS)
+    live.on_cut.discard(overwrite)
+
+
+def _top_up(live: LiveSession, ring: Ring, sent: int) -> int:
+    until = min((ring.head or 0) + LEAD_FRAMES, live.available)
+    if until <= sent:
+        return sent
+    ring.write(sent, live.audio(sent, until - sent))
+    return until
+
+
+async def play_on_speaker(wish: Plan, port: int, generator: str, say: Callable[[str], None]) -> None:
+    """Play a session on the sound card, and serve the page that steers it, until it is over."""
+    ring = Ring()
+    stream = open_stream(ring)
+    server = Server(port, generator)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve_here(), name="server")
+            await server.started_up.wait()
+            assert server.hub is not None
+            await _play_on(wish, server.hub, ring, int(stream.latency * SAMPLE_RATE), server.url, say)
+            server.should_exit = True
+    finally:
+        stream.close()
+
+
+async def _play_on(wish: Plan, hub: Hub, ring: Ring, latency_frames: int, url: str, say: Callable[[str], None]) -> None:
+    entry = hub.open(wish)
+    token = next(token for role, token in entry.tokens.items() if role == "patient")
+    say(f"Playing on the speaker. Steer it at {url}#session={entry.live.name}&token={token} - Ctrl-C ends it.")
+    entry.live.handle(Play())
+    with entry.live.attended():
+        await feed(entry.live, ring, latency_frames)
