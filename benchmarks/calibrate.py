@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import sosfilt
 
+from benchmarks.report import print_figures, print_table
 from musicmed_live.composer.instruments import DRUM_BANK, INSTRUMENTS, Instrument
 from musicmed_live.composer.renderer import LOUDNESS_EXPONENT, Renderer
-from musicmed_live.composer.sampler import Sampler, layer_of
+from musicmed_live.composer.sampler import Sampler
 from musicmed_live.composer.score import Note
 from musicmed_live.core.generator import Samples, frames_of
 
@@ -59,8 +60,8 @@ def wished_loudness(velocity: float) -> float:
     return REFERENCE_LUFS + 20 * LOUDNESS_EXPONENT * math.log10(velocity / REFERENCE_VELOCITY)
 
 
-def calibrate(sampler: Sampler, instrument: Instrument) -> tuple[tuple[float, ...], NDArray[np.float64]]:
-    """The gains per layer, in dB, and the errors that the present ones leave, (layers, keys), in LU."""
+def calibrate(sampler: Sampler, instrument: Instrument) -> tuple[float, NDArray[np.float64]]:
+    """The gain in dB, and the errors that the present one leaves, (layers, keys), in LU."""
     errors = np.array(
         [
             [
@@ -70,22 +71,20 @@ def calibrate(sampler: Sampler, instrument: Instrument) -> tuple[tuple[float, ..
             for velocity in _MEASURED_VELOCITIES
         ]
     )
-    gains = tuple(
-        round(instrument.gain_db[layer_of(velocity)] - float(error), 1)
-        for velocity, error in zip(_MEASURED_VELOCITIES, errors.mean(axis=1), strict=True)
-    )
-    return gains, errors
+    return instrument.gain_db - float(errors.mean()), errors
 
 
 def main() -> None:
     sampler = Sampler()
-    print(f"{'instrument':13}{'gain_db per layer':34}{'error now, LU':>14}{'key spread, LU':>16}{'peak at 80':>12}")
+    rows, errors_now, spreads = [], [], []
     for instrument in INSTRUMENTS.values():
-        gains, errors = calibrate(sampler, instrument)
+        gain_db, errors = calibrate(sampler, instrument)
         peak = max(note_loudness(sampler, instrument, key, 80)[1] for key in typical_keys(instrument))
-        spread = float(np.ptp(errors, axis=1).max())
-        worst = float(np.abs(errors.mean(axis=1)).max())
-        print(f"{instrument.name:13}{gains!s:34}{worst:14.2f}{spread:16.1f}{peak:12.2f}")
+        errors_now.append(float(np.abs(errors.mean(axis=1)).max()))
+        spreads.append(float(np.ptp(errors, axis=1).max()))
+        rows.append((instrument.name, gain_db, errors_now[-1], spreads[-1], peak))
+    print_table(("instrument", "gain_db", "error now, LU", "key spread, LU", "peak at 80"), rows)
+    print_figures("calibrate", {"error_lu": max(errors_now), "key_spread_lu": float(np.median(spreads))})
 
 
 if __name__ == "__main__":

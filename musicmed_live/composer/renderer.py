@@ -94,7 +94,7 @@ class Renderer:
         layer = layer_of(note.velocity)
         held = max(note.frames, _RINGS) if instrument.bank == DRUM_BANK else note.frames
         tone = self._sampler.tone(instrument, note.key, layer, held)
-        gain = 10 ** ((instrument.gain_db[layer] + note.level_db) / 20)
+        gain = 10 ** ((instrument.gain_db + note.level_db) / 20)
         gain *= (note.velocity / 100) ** LOUDNESS_EXPONENT * tone.scale
         sounds = held + tone.release_frames
         if tone.complete:

@@ -27,7 +27,7 @@ _BANDS = (  # lower edge, T60 relative to the middle, level: air and walls swall
 _REFLECTIONS = 10  # early ones, per ear
 _EARLY_SECONDS = 0.06  # in which they arrive
 _EARLY_SHARE = 0.15  # of the energy
-_SEED = 1
+_SEED = 42  # of sixty halls this one colours the notes of an orchestra least
 
 _BLOCK = 8192  # frames per partition: the cheapest together with a last, incomplete block per call
 _REMEMBERED_SECONDS = 16

@@ -62,7 +62,8 @@ class Sampler:
             fundamental_hz = 440.0 * 2 ** ((key - 69) / 12)
             # lower than that it would not darken a high note but silence it
             cutoff = max(instrument.cutoffs_hz[layer], 2 * fundamental_hz)
-        return make_tone(zones, key, velocity, held_frames, cutoff, self._recording)
+        levelled = instrument.bank != DRUM_BANK  # a kit is balanced as it is
+        return make_tone(zones, key, velocity, held_frames, cutoff, levelled, self._recording)
 
     def _zones(self, instrument: Instrument, key: int, velocity: float) -> tuple[int, list[Zone]]:
         """The key, folded, and what sounds for it: each recording once (some presets double one as resonance)."""

@@ -17,7 +17,8 @@ RELEASE_DB = 80.0  # a released note ends this far below where it was let go
 _SILENCE_DB = 100.0  # the depth that decay and release times of a font are given for
 _OVERSHOOT = 1.25  # cubic interpolation may pass its points by a quarter of their span
 _STRETCH = 16_384  # frames that are interpolated at once: their arrays stay in the processor's cache
-_SHORTEST = frames_of(0.5)
+_SHORTEST = _MEASURED = frames_of(1.0)
+_SHELF_HZ, _SHELF_GAIN = 1680.0, 1.585
 _END_FADE = frames_of(0.01)
 _SHORTEST_RELEASE, _LONGEST_RELEASE = frames_of(0.03), frames_of(2.5)
 _ENDED = 1e-5  # an envelope that has fallen to this is over
@@ -28,7 +29,7 @@ class Tone:
     """A note from its onset on, as long as its key is held."""
 
     wave: NDArray[np.int16]  # (channels, frames); one channel, or left and right
-    scale: float  # amplitude of one step of `wave`; full scale is 1.0
+    scale: float  # amplitude of one step of `wave`
     release_frames: int  # from letting go of the key until -`RELEASE_DB`
     complete: bool  # silent after the end of `wave`; else the note goes on
 
@@ -43,12 +44,20 @@ class Tone:
 
 
 def make_tone(
-    zones: Sequence[Zone], key: int, velocity: float, held_frames: int, cutoff_hz: float | None, decode: Decode
+    zones: Sequence[Zone],
+    key: int,
+    velocity: float,
+    held_frames: int,
+    cutoff_hz: float | None,
+    levelled: bool,
+    decode: Decode,
 ) -> Tone:
     """The tone that `zones` (at least one) sound together, enough of it to be held that long and let go.
 
     A longer tone of the same note begins with the very same samples. Where the zones lie at different places
     of the panorama it is stereo; where they all lie at the same, mono: its seat is for the mixer to choose.
+    `levelled`: its loudness is 1.0 (else as the font has it), because recordings of one instrument, as they follow
+    each other along the keys, may differ by several dB.
     """
     release_frames = _release_frames(max(zone.value(Gen.RELEASE, key, velocity) for zone in zones))
     frames = _rounded_up(held_frames + release_frames)
@@ -67,6 +76,8 @@ def make_tone(
         low_pass(mixed, cutoff_hz)
     scale = loudest * _OVERSHOOT / 32767
     wave = np.rint(mixed * np.float32(1 / scale)).astype(np.int16)
+    if levelled:
+        scale /= max(_loudness(mixed), _ENDED)
     if ended:
         wave = _without_end_silence(wave)
     return Tone(wave, scale, release_frames, ended)
@@ -84,6 +95,16 @@ def low_pass(wave: Wave, cutoff_hz: float) -> None:
     while pole > 1e-6 and shift < wave.shape[1]:
         wave[:, shift:] += np.float32(pole) * wave[:, :-shift]
         pole, shift = pole * pole, 2 * shift
+
+
+def _loudness(mixed: Wave) -> float:
+    """RMS of the loudest 0.4 s of the first second, highs raised like in the K-weighting of ITU-R BS.1770-4."""
+    head = mixed[:, :_MEASURED]
+    low = head.copy()
+    low_pass(low, _SHELF_HZ)
+    weighted = head + np.float32(_SHELF_GAIN - 1) * (head - low)
+    power = np.square(weighted).mean(axis=0).reshape(-1, frames_of(0.1)).mean(axis=1)
+    return math.sqrt(float(np.convolve(power, np.full(4, 0.25), "valid").max()))
 
 
 def _play_zone(zone: Zone, key: int, velocity: float, frames: int, recording: NDArray[np.int16]) -> tuple[Wave, bool]:
@@ -199,7 +220,7 @@ def _release_frames(timecents: float) -> int:
 
 
 def _rounded_up(frames: int) -> int:
-    """The next length of 0.5 s, 0.75 s, 1 s, 1.5 s, 2 s, 3 s ...: few lengths, so that few tones are made twice."""
+    """The next length of 1 s, 1.5 s, 2 s, 3 s, 4 s ...: few lengths, so that few tones are made twice."""
     length = _SHORTEST
     while length < frames:
         if length + length // 2 >= frames:
