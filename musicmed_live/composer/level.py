@@ -9,28 +9,41 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from musicmed_live.composer.expression import loudness_lufs
-from musicmed_live.composer.instruments import INSTRUMENTS
 from musicmed_live.composer.score import Note
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE
 
 REFERENCE_VELOCITY = 80.0
-REFERENCE_LUFS = -26.0  # of one note held at that velocity and 0 dB
+REFERENCE_LUFS = -25.8  # of one note held at that velocity and 0 dB (benchmarks/calibrate.py)
 VELOCITY_EXPONENT = 1.7  # amplitude grows with this power of velocity
 LARGEST_TRIM_DB = 18.0
 
-_RINGING_SECONDS = {  # for which a struck or plucked note of 0 dB would have to be held to give the same energy
-    "piano": 0.9,
-    "celesta": 0.5,
-    "glockenspiel": 0.6,
-    "harp": 0.6,
-    "guitar": 0.6,
-    "bass": 0.7,
-    "pizzicato": 0.15,
-    "timpani": 0.5,
-    "percussion": 0.08,
+_RINGING_SECONDS = {  # of a note that decays: for how long its loudest 0.4 s would have to last to be all its energy
+    "piano": 0.69,
+    "celesta": 0.55,
+    "glockenspiel": 0.51,
+    "harp": 0.56,
+    "guitar": 0.68,
+    "bass": 0.52,
+    "pizzicato": 0.52,
+    "timpani": 0.53,
+    "percussion": 0.40,
 }
-_RELEASE_SECONDS = 0.15  # that a held note goes on after its key is released
+_DAMPING_SECONDS = {"piano": 0.3, "guitar": 0.3, "bass": 0.25}  # how fast an early release takes energy away
+_QUICKLY_DAMPED_SECONDS = 0.1
+_SPEAKING_SECONDS = {  # that a sustaining instrument takes to speak
+    "strings": 0.25,
+    "violins": 0.18,
+    "tremolo": 0.05,
+    "cello": 0.3,
+    "choir": 0.2,
+    "pad": 0.4,
+    "flute": 0.05,
+    "oboe": 0.25,
+    "clarinet": 0.05,
+    "horn": 0.1,
+}
+_SUSTAINED_SHARE = 0.8  # of the loudest 0.4 s, as a mean over a held note
 
 
 def level_bar(notes: Sequence[Note], frames: int, emotion: Emotion) -> tuple[Note, ...]:
@@ -55,8 +68,9 @@ def _power(note: Note) -> float:
 
 
 def _effective_seconds(note: Note) -> float:
+    """For how long the note's loudest 0.4 s would have to last to have its energy."""
     held = note.frames / SAMPLE_RATE
-    if INSTRUMENTS[note.instrument].sustains:
-        return held + _RELEASE_SECONDS
-    ringing = _RINGING_SECONDS[note.instrument]
-    return ringing * (1 - math.exp(-(held + _RELEASE_SECONDS) / ringing))
+    if note.instrument in _SPEAKING_SECONDS:
+        return _SUSTAINED_SHARE * held * held / (held + _SPEAKING_SECONDS[note.instrument])
+    damping = _DAMPING_SECONDS.get(note.instrument, _QUICKLY_DAMPED_SECONDS)
+    return _RINGING_SECONDS[note.instrument] * (1 - math.exp(-(held + 0.06) / damping))

@@ -237,12 +237,12 @@ def _drums(setting: Setting) -> Iterator[Stroke]:
     emotion = setting.emotion
     pleasant = emotion.valence > 0
     kit = [
-        (SHAKER if pleasant else CLOSED_HAT, CYMBALS, -12.0),
-        (KICK, KICKS_AT_EASE if pleasant else KICKS_IN_TENSION, -6.0),
-        (SNARE, BACKBEAT, -12.0),
+        (SHAKER, CYMBALS, -12.0) if pleasant else (CLOSED_HAT, CYMBALS, -6.0),
+        (KICK, KICKS_AT_EASE if pleasant else KICKS_IN_TENSION, -10.0),
+        (SNARE, BACKBEAT, -10.0),
     ]
     if pleasant:
-        kit.append((TAMBOURINE, TAMBOURINES, -14.0))
+        kit.append((TAMBOURINE, TAMBOURINES, -19.0))
     level_db = decibels(presence(setting.ensemble, "percussion", 1.0))
     for key, hits, balance_db in kit:
         for beat, _, hit_db in sounding(hits, _drum_arousal(setting), (0, 4)):

@@ -33,9 +33,7 @@ def test_beats_rise_and_fill_the_clip_to_the_frame(
     ("valence", "arousal", "bars"),
     [(-1, -1, 7), (0, -1, 8), (0, 0, 12), (0, 1, 16), (1, 1, 16), (-0.6, 0.6, 14)],
 )
-def test_a_clip_of_30_s_holds_whole_bars_at_the_pace_of_its_emotion(
-    valence: float, arousal: float, bars: int
-) -> None:
+def test_a_clip_of_30_s_holds_whole_bars_at_the_pace_of_its_emotion(valence: float, arousal: float, bars: int) -> None:
     plan = plan_tempo(0, PLANNING_FRAMES, Emotion(valence, arousal))
     assert [len(bar) for bar in plan.bars()] == [5] * bars
     assert plan.tempo_bpm(plan.frames // 2) == pytest.approx(8 * bars)
