@@ -1,0 +1,32 @@
+# `make play` and `make test` need a network and Python 3.11 or newer, and set up everything else themselves.
+
+PORT ?= 8765
+VENV := .venv
+INSTALL := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+# Chromium shows the page in the end-to-end tests; PulseAudio is the sound card that they listen to.
+DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2
+
+.PHONY: play test clean
+
+play: $(VENV)/installed
+	$(VENV)/bin/musicmed-live play --port $(PORT)
+
+test: $(VENV)/installed-for-tests
+	@scripts/debian-packages $(DEBIAN_PACKAGES) || echo "Going on without them; the tests that need them will fail."
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	scripts/make-venv $(VENV)
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/installed-for-tests: $(VENV)/installed
+	$(INSTALL) --editable '.[test,benchmark]'
+	touch $@
