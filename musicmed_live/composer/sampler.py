@@ -5,21 +5,17 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from musicmed_live.composer.instruments import DRUM_BANK, Instrument
-from musicmed_live.composer.soundfont import Sample, SoundFont, Zone
+from musicmed_live.composer.soundfont import Recording, Sample, SoundFont, Zone
 from musicmed_live.composer.tone import Tone, make_tone
 from musicmed_live.errors import GeneratorFailed
 
 PACKAGED_FONT = Path(__file__).parent / "font" / "musescore-general-subset.sf3"
 LAYERS = 4
 
+_DECODED_AT_ONCE = 2**17  # samples: the long recordings of a piano are rarely needed to their end
 _LAYER_BEGINS = (42, 62, 84)  # velocities at which the second, third and fourth layer begin
 _LAYER_PLAYED_AT = (30, 55, 80, 105)  # the velocity whose recordings and envelopes a layer takes
-
-Recording = NDArray[np.int16]  # (frames,)
 
 
 def layer_of(velocity: float) -> int:
@@ -79,11 +75,13 @@ class Sampler:
                 return folded, list(reversed(zones.values()))
         raise ValueError(f"{instrument.name} has no sound on key {key}")
 
-    def _recording(self, sample: Sample) -> Recording:
+    def _recording(self, sample: Sample, frames: int | None) -> Recording:
         kept = self._kept.get(sample)
-        if isinstance(kept, np.ndarray):
+        if isinstance(kept, Recording) and kept.suffices(frames):
             return kept
-        recording = self._font.decode(sample)
+        if frames is not None:
+            frames = -(-frames // _DECODED_AT_ONCE) * _DECODED_AT_ONCE
+        recording = self._font.decode(sample, frames)
         self._kept.put(sample, recording)
         return recording
 

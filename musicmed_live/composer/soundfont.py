@@ -109,6 +109,23 @@ class Sample:
     correction_cents: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """A sample, decoded."""
+
+    frames: NDArray[np.int16]  # (frames,)
+    whole: bool  # else only its beginning
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.frames.nbytes
+
+    def suffices(self, frames: int | None) -> bool:
+        """Whether it holds as many frames, or all there are (None)."""
+        return self.whole or (frames is not None and frames <= len(self.frames))
+
+
 @dataclass(frozen=True, slots=True)
 class Modulator:
     """Moves a generator with velocity and key: amount * source * amount_source, each 0..1 or -1..1."""
@@ -170,18 +187,19 @@ class SoundFont:
                 "install the package again, or name another font"
             ) from error
 
-    def decode(self, sample: Sample) -> NDArray[np.int16]:
-        """The whole recording, shape (frames,). Raises `GeneratorFailed` where it is damaged."""
+    def decode(self, sample: Sample, frames: int | None = None) -> Recording:
+        """The recording, or its first `frames`. Raises `GeneratorFailed` where it is damaged."""
         raw = self._bytes[self._samples_at + sample.start : self._samples_at + sample.end]
         if not sample.compressed:
-            return np.frombuffer(raw, "<i2").astype(np.int16)
+            return Recording(np.frombuffer(raw, "<i2").astype(np.int16), whole=True)
         try:
-            frames: NDArray[np.int16] = soundfile.read(io.BytesIO(raw), dtype="int16")[0]
+            with soundfile.SoundFile(io.BytesIO(raw)) as file:
+                decoded = file.read(-1 if frames is None else frames, dtype="int16")
+                return Recording(decoded, whole=len(decoded) == file.frames)
         except soundfile.LibsndfileError as error:
             raise GeneratorFailed(
                 f"sample {sample.name!r} of {self.path} is damaged ({error}); install the package again"
             ) from error
-        return frames
 
 
 def _linear(source: int, key: int, velocity: float) -> float:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicmed_live.composer.soundfont import Gen, Sample, Zone
+from musicmed_live.composer.soundfont import Gen, Recording, Sample, Zone
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 
 Wave = NDArray[np.float32]
-Decode = Callable[[Sample], NDArray[np.int16]]
+Decode = Callable[[Sample, int | None], Recording]  # the first frames of a sample, None: all
 
 RELEASE_DB = 80.0  # a released note ends this far below where it was let go
 _SILENCE_DB = 100.0  # the depth that decay and release times of a font are given for
@@ -19,6 +19,7 @@ _OVERSHOOT = 1.25  # cubic interpolation may pass its points by a quarter of the
 _STRETCH = 16_384  # frames that are interpolated at once: their arrays stay in the processor's cache
 _SHORTEST = _MEASURED = frames_of(1.0)
 _SHELF_HZ, _SHELF_GAIN = 1680.0, 1.585
+_POINTS = 4  # that a cubic passes through
 _END_FADE = frames_of(0.01)
 _SHORTEST_RELEASE, _LONGEST_RELEASE = frames_of(0.03), frames_of(2.5)
 _ENDED = 1e-5  # an envelope that has fallen to this is over
@@ -67,20 +68,21 @@ def make_tone(
     loudest, ended = 0.0, True
     for zone, pan in zip(zones, pans, strict=True):
         gain = 10 ** (-0.4 * zone.value(Gen.ATTENUATION, key, velocity) / 200)  # the usual 0.4 of EMU's hardware
-        voice, over = _play_zone(zone, key, velocity, frames, decode(zone.sample))
+        voice, over = _play_zone(zone, key, velocity, frames, decode)
+        voice *= np.float32(gain)
         for channel, share in zip(mixed, _panned(pan) if stereo else (1.0,), strict=True):
             if share > 0:
-                channel[: len(voice)] += voice * np.float32(gain * share)
+                channel[: len(voice)] += voice if share == 1 else voice * np.float32(share)
         loudest, ended = loudest + gain, ended and over
     if cutoff_hz is not None:
         low_pass(mixed, cutoff_hz)
     scale = loudest * _OVERSHOOT / 32767
-    wave = np.rint(mixed * np.float32(1 / scale)).astype(np.int16)
-    if levelled:
-        scale /= max(_loudness(mixed), _ENDED)
+    loudness = max(_loudness(mixed), _ENDED) if levelled else 1.0
+    mixed *= np.float32(1 / scale)
+    wave = np.rint(mixed, out=mixed).astype(np.int16)
     if ended:
         wave = _without_end_silence(wave)
-    return Tone(wave, scale, release_frames, ended)
+    return Tone(wave, scale / loudness, release_frames, ended)
 
 
 def low_pass(wave: Wave, cutoff_hz: float) -> None:
@@ -107,17 +109,17 @@ def _loudness(mixed: Wave) -> float:
     return math.sqrt(float(np.convolve(power, np.full(4, 0.25), "valid").max()))
 
 
-def _play_zone(zone: Zone, key: int, velocity: float, frames: int, recording: NDArray[np.int16]) -> tuple[Wave, bool]:
+def _play_zone(zone: Zone, key: int, velocity: float, frames: int, decode: Decode) -> tuple[Wave, bool]:
     """Up to `frames` of the zone with its envelope, and whether it is silent from there on."""
     step = _pitch_ratio(zone, key, velocity) * zone.sample.rate_hz / SAMPLE_RATE
-    source, loops = _source(zone, key, velocity, recording, math.ceil(frames * step) + 4)
-    whole = frames if loops else int((len(source) - 4) / step)
-    voice = resample(source, step, min(frames, max(whole, 0)))
+    source, loops = _source(zone, key, velocity, decode, math.ceil(frames * step) + _POINTS)
+    whole = frames if loops else max(int((len(source) - _POINTS) / step), 0)
+    voice = resample(source, step, min(frames, whole))
     if len(voice) > whole - _END_FADE and not loops:
         ramp = np.arange(whole, 0, -1, dtype=np.float32)[: len(voice)] / _END_FADE
         voice *= np.minimum(ramp, 1)
     last_gain = _shape(voice, zone, key, velocity)
-    return voice, (not loops and len(voice) == whole < frames) or last_gain < _ENDED
+    return voice, len(voice) < frames or last_gain < _ENDED
 
 
 def _pitch_ratio(zone: Zone, key: int, velocity: float) -> float:
@@ -128,22 +130,20 @@ def _pitch_ratio(zone: Zone, key: int, velocity: float) -> float:
     return float(2 ** ((cents + zone.sample.correction_cents) / 1200))
 
 
-def _source(
-    zone: Zone, key: int, velocity: float, recording: NDArray[np.int16], needed: int
-) -> tuple[NDArray[np.int16], bool]:
-    """What the zone plays of the recording, its loop unrolled to `needed` samples, and whether it loops."""
+def _source(zone: Zone, key: int, velocity: float, decode: Decode, needed: int) -> tuple[NDArray[np.int16], bool]:
+    """What the zone plays of its recording, a loop unrolled to `needed` samples, and whether there is a loop."""
 
     def offset(fine: Gen, coarse: Gen) -> int:
         return int(zone.value(fine, key, velocity) + 32768 * zone.value(coarse, key, velocity))
 
-    start = min(max(offset(Gen.START_OFFSET, Gen.START_COARSE_OFFSET), 0), len(recording) // 2)
+    start = max(offset(Gen.START_OFFSET, Gen.START_COARSE_OFFSET), 0)
     first = zone.sample.loop_start + offset(Gen.LOOP_START_OFFSET, Gen.LOOP_START_COARSE_OFFSET)
     end = zone.sample.loop_end + offset(Gen.LOOP_END_OFFSET, Gen.LOOP_END_COARSE_OFFSET)
-    loops = int(zone.value(Gen.SAMPLE_MODES, key, velocity)) & 1 == 1 and 0 <= first < end <= len(recording)
-    if not loops:
-        return recording[start:], False
-    if end - start >= needed:
-        return recording[start:end], True
+    if int(zone.value(Gen.SAMPLE_MODES, key, velocity)) & 1 == 0 or not start <= first < end:
+        return decode(zone.sample, None).frames[start:], False
+    if start + needed <= end:
+        return decode(zone.sample, start + needed).frames[start : start + needed], True
+    recording = decode(zone.sample, None).frames
     rounds = math.ceil((needed - (end - start)) / (end - first))
     return np.concatenate([recording[start:end], np.tile(recording[first:end], rounds)]), True
 
@@ -151,19 +151,26 @@ def _source(
 def resample(source: NDArray[np.int16], step: float, frames: int) -> Wave:
     """`frames` values of `source`, full scale 1.0, taken every `step` samples by cubic Hermite interpolation.
 
-    Catmull & Rom, "A class of local interpolating splines", 1974. `source` reaches 3 samples beyond the last.
+    Catmull & Rom, "A class of local interpolating splines", 1974. `source` reaches 4 samples beyond the last.
     """
     wave = np.empty(frames, np.float32)
-    for first in range(0, frames, _STRETCH):
-        at = np.arange(first, min(first + _STRETCH, frames)) * step
+    for begin in range(0, frames, _STRETCH):
+        at = np.arange(begin, min(begin + _STRETCH, frames)) * step
         index = at.astype(np.int32)
         x = (at - index).astype(np.float32)
-        a, b, c, d = (source.take(index + shift).astype(np.float32) for shift in (0, 1, 2, 3))
-        slope = (c - a) * np.float32(0.5)
-        bend = a - np.float32(2.5) * b + np.float32(2) * c - np.float32(0.5) * d
-        twist = (d - a) * np.float32(0.5) + np.float32(1.5) * (b - c)
-        wave[first : first + _STRETCH] = ((twist * x + bend) * x + slope) * x + b
-    wave *= np.float32(1 / 32768)
+        first = int(index[0])
+        index -= first
+        points = source[first : first + int(index[-1]) + _POINTS].astype(np.float32) * np.float32(1 / 32768)
+        before, here, after, beyond = (points[shift:].take(index) for shift in range(_POINTS))
+        rise = here - after
+        cubic = beyond - before + 3 * rise
+        square = before - here - rise - cubic
+        cubic *= x
+        cubic += square
+        cubic *= x
+        cubic += after - before
+        cubic *= x * np.float32(0.5)
+        np.add(cubic, here, out=wave[begin : begin + len(x)])
     return wave
 
 
