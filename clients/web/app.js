@@ -69,6 +69,7 @@ function begin(created, player) {
   const session = new Session(created, {
     state: (state) => showState(state, player),
     block: (position, samples) => player.write(position, samples),
+    cut: (position) => player.cut(position),
     refused: ({ message }) => showProblem(message),
     connected: (yes) => {
       player.forgetClock();

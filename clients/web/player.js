@@ -2,6 +2,8 @@
 
 const SAMPLE_RATE = 48000;
 const MARGIN = 3840; // frames, 80 ms behind the server: an answer to the patient arrives before its place is played
+const RUNNING_SECONDS = 0.1; // a clock that has come so far is running
+const START_MS = 8000; // more than a sound card needs to start
 const STATES = 16; // how many states the clock is read from
 const VOLUME_SECONDS = 0.03; // time constant of the volume's steps
 const CLOSE_SECONDS = 0.1; // and of the last fade
@@ -27,6 +29,16 @@ export class Player {
     await this.#context.audioWorklet.addModule(new URL("./ring-worklet.js", import.meta.url));
     this.#ring = new AudioWorkletNode(this.#context, "ring", { numberOfInputs: 0, outputChannelCount: [2] });
     this.#ring.connect(this.#volume);
+    await this.#running();
+  }
+
+  // `resume()` answers before the sound card has started, and until then the clock stands still.
+  async #running() {
+    const deadline = performance.now() + START_MS;
+    while (this.#context.currentTime < RUNNING_SECONDS) {
+      if (performance.now() > deadline) throw new Error("This device's sound does not start. Is another program using it?");
+      await new Promise((done) => setTimeout(done, 20));
+    }
   }
 
   /** `samples`: interleaved 16-bit stereo. Their buffer is given away. */
@@ -34,11 +46,15 @@ export class Player {
     this.#ring.port.postMessage({ position, samples }, [samples.buffer]);
   }
 
+  /** What was written from `position` on is no longer true. */
+  cut(position) {
+    this.#ring.port.postMessage({ cut: position });
+  }
+
   /** Keep to the clock of a server's state. */
   follow({ playing, position }) {
     if (!playing) {
-      this.#offsets = [];
-      this.#ring.port.postMessage({ end: position });
+      this.forgetClock(); // what was sent plays out by the old one, and there the ring stands still
       return;
     }
     this.#offsets.push(position - this.#context.currentTime * SAMPLE_RATE);
@@ -47,7 +63,7 @@ export class Player {
     this.#ring.port.postMessage({ offset: Math.round(Math.max(...this.#offsets)) - MARGIN });
   }
 
-  /** After a lost connection the clock may have moved: read it afresh. */
+  /** Read the server's clock afresh: it has stood still, or may have. */
   forgetClock() {
     this.#offsets = [];
   }

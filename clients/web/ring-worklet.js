@@ -1,4 +1,4 @@
-// Reads the ring on the audio thread. Messages: {position, samples}, {offset}, {end}.
+// Reads the ring on the audio thread. Messages: {position, samples}, {cut}, {offset}.
 
 import { Ring } from "./ring.js";
 
@@ -11,8 +11,8 @@ class RingProcessor extends AudioWorkletProcessor {
     super();
     this.port.onmessage = ({ data: message }) => {
       if ("samples" in message) this.#ring.write(message.position, message.samples);
-      else if ("offset" in message) this.#ring.follow(message.offset);
-      else this.#ring.standAt(message.end);
+      else if ("cut" in message) this.#ring.cut(message.cut);
+      else this.#ring.follow(message.offset);
     };
   }
 

@@ -14,7 +14,7 @@ export class Ring {
   #positions; // the position that each slot holds
   #head = null; // the position that is read next
   #offset = null; // where the head belongs: at `now + offset`
-  #end = Infinity; // the head stands still here
+  #limit = 0; // nothing is true from here on; the head stands still here
   #hole = -1; // the last missing position that was seen ahead
   #gain = 0;
   #drift = 0; // the sign of the correction under way
@@ -39,25 +39,22 @@ export class Ring {
       this.#right[slot] = samples[2 * i + 1] / 32768;
       this.#positions[slot] = position + i;
     }
+    this.#limit = Math.max(this.#limit, position + frames);
   }
 
-  /** Run: from now on, the frame `now` of the sound card belongs to the position `now + offset`. */
+  /** What was laid down from `position` on is no longer true. */
+  cut(position) {
+    this.#limit = Math.min(this.#limit, position);
+  }
+
+  /** From now on, the frame `now` of the sound card belongs to the position `now + offset`. */
   follow(offset) {
     this.#offset = offset;
-    if (this.#end === Infinity) return;
-    this.#end = Infinity;
-    this.#lookAhead();
-  }
-
-  /** Play on up to `position`, then stand still. */
-  standAt(position) {
-    this.#end = position;
   }
 
   /** Fill both channels with what is to be heard from the sound card's frame `now` on. */
   read(now, left, right) {
-    const standing = this.#offset === null || this.#head >= this.#end;
-    if (standing || !this.#align(now + this.#offset)) {
+    if (this.#offset === null || !this.#align(now + this.#offset)) {
       this.#gain = 0;
       left.fill(0);
       right.fill(0);
@@ -68,22 +65,21 @@ export class Ring {
 
   /** Bring the head towards `target`; false while a head at rest waits for its time to come. */
   #align(target) {
-    if (this.#head === null) return this.#jump(target);
     const error = target - this.#head;
-    if (Math.abs(error) > RESYNC) return this.#jump(target);
-    if (this.#gain === 0 && error < 0) return false;
-    if (Math.abs(error) > TOLERANCE) this.#drift = Math.sign(error);
+    if (this.#head === null || Math.abs(error) > RESYNC) this.#jump(target);
+    else if (Math.abs(error) > TOLERANCE) this.#drift = Math.sign(error);
     else if (Math.abs(error) < SETTLED) this.#drift = 0;
-    return true;
+    if (this.#gain > 0) return true;
+    this.#lookAhead();
+    return target >= this.#head;
   }
 
   #jump(target) {
     if (this.#head !== null) this.#leave();
-    this.#head = Math.max(0, target);
+    this.#head = Math.min(Math.max(0, target), this.#limit);
     this.#drift = 0;
     this.#lookAhead();
     this.#gain = this.#hole < 0 && this.#tail.at < FADE ? 1 : 0;
-    return target >= 0;
   }
 
   #lookAhead() {
@@ -104,7 +100,7 @@ export class Ring {
   }
 
   #has(position) {
-    return position < this.#end && this.#positions[position % this.#capacity] === position;
+    return position < this.#limit && this.#positions[position % this.#capacity] === position;
   }
 
   #next(left, right, i) {
@@ -116,7 +112,7 @@ export class Ring {
     left[i] = this.#left[slot] * gain;
     right[i] = this.#right[slot] * gain;
     if (this.#tail.at < FADE) this.#blendTail(left, right, i);
-    if (this.#head < this.#end) this.#head += this.#stride();
+    if (this.#head < this.#limit) this.#head += this.#stride();
   }
 
   #blendTail(left, right, i) {

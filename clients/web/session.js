@@ -43,7 +43,7 @@ export class Session {
   #retryMs = FIRST_RETRY_MS;
   #unanswered = new Map(); // type -> message that no state has followed yet; the latest of its type wins
 
-  /** `listeners`: `state(state)`, `block(position, samples)`, `refused(error)`, `connected(yes)`, `ended(why)`. */
+  /** `listeners`: `state(state)`, `block(position, samples)`, `cut(position)`, `refused(error)`, `connected(yes)`, `ended(why)`. */
   constructor({ id, tokens }, listeners) {
     this.#path = `/api/sessions/${id}`;
     this.#token = tokens.patient;
@@ -103,6 +103,8 @@ export class Session {
     if (message.type === "state") {
       this.#unanswered.clear();
       this.#listeners.state(message);
+    } else if (message.type === "cut") {
+      this.#listeners.cut(message.position);
     } else if (message.type === "error") {
       this.#listeners.refused(message);
     }

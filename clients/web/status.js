@@ -13,7 +13,8 @@ const PHASES = {
 };
 
 /** `goal`: the word nearest to the goal of `state`. */
-export function phaseText({ phase }, goal) {
+export function phaseText({ phase, estimate }, goal) {
+  if (phase === "matching" && estimate === null) return "Playing neutrally until you say how you feel.";
   return PHASES[phase]?.(goal || "the goal") ?? "";
 }
 

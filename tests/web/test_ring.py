@@ -161,20 +161,30 @@ def test_a_clock_that_jumps_is_followed_at_once_and_softly(modules: Page) -> Non
     np.testing.assert_allclose(heard[6400 + FADE :], sine(26400 + FADE, 6400 - FADE), atol=ROUNDING)
 
 
-def test_the_head_plays_out_up_to_where_it_is_to_stand(modules: Page) -> None:
-    heard = listen(modules, "lay(0, 19200); ring.follow(0); play(3200); ring.standAt(5000); play(6400)")
+def test_what_was_cut_off_is_not_heard_any_more(modules: Page) -> None:
+    heard = listen(modules, "lay(0, 19200); ring.follow(0); play(3200); ring.cut(5000); play(6400)")
 
     np.testing.assert_allclose(heard[FADE : 5000 - FADE], sine(FADE, 5000 - 2 * FADE), atol=ROUNDING)
     assert largest_step(heard) < OWN_STEP + FADE_STEP + ROUNDING
     assert not heard[5000:].any()
 
 
+def test_what_comes_after_a_cut_joins_what_was_before(modules: Page) -> None:
+    heard = listen(modules, "lay(0, 19200); ring.follow(0); play(3200); ring.cut(5000); lay(5000, 10000); play(9600)")
+
+    np.testing.assert_allclose(heard[FADE : 10000 - FADE], sine(FADE, 10000 - 2 * FADE), atol=ROUNDING)
+    assert not heard[10000:].any()
+
+
 def test_after_a_rest_no_frame_is_lost_or_heard_twice(modules: Page) -> None:
     heard = listen(
         modules,
-        "lay(0, 19200); ring.follow(0); ring.standAt(5000); play(9600); ring.follow(5000 - 9600 - 3840); play(9600)",
+        """
+        lay(0, 5000); ring.follow(0); play(48000);
+        lay(5000, 19200); ring.follow(5000 - 48000 - 3840); play(9600);
+        """,
     )
 
-    resumed = 9600 + 3840
+    resumed = 48000 + 3840
     assert not heard[5000:resumed].any()
     np.testing.assert_allclose(heard[resumed + FADE :], sine(5000 + FADE, 9600 - 3840 - FADE), atol=ROUNDING)
