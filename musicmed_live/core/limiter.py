@@ -14,26 +14,29 @@ RELEASE_SPANS = 80  # time constant of the gain's way back
 Nodes = NDArray[np.float64]
 
 
-def limit_nodes(samples: Samples, gain: float, held: Nodes | None) -> Nodes | None:
+def limit_nodes(samples: Samples, gain: float | None, held: Nodes | None) -> Nodes | None:
     """The gain at each node of `samples`, whose last `LOOKAHEAD` frames are only looked at. None: 1 throughout.
 
-    `gain` is the first node. `held` are nodes that were heard already and are kept: only what follows is free.
+    `gain` is the first node; None where nothing was heard before, so that it is free, too. `held` are nodes, the
+    first one included, that were heard already and are kept: only what follows is free.
     """
-    if gain == 1.0 and held is None and float(np.abs(samples).max(initial=0.0)) * OVERSHOOT <= CEILING:
+    if gain in (None, 1.0) and held is None and float(np.abs(samples).max(initial=0.0)) * OVERSHOOT <= CEILING:
         return None
     allowed = np.minimum(1.0, CEILING / np.maximum(oversampled_peaks(samples, SPAN), 1e-9))
     ahead = LOOKAHEAD // SPAN
     count = len(samples) // SPAN - ahead
     nodes = np.empty(count + 1)
-    nodes[0] = gain
-    for k in range(count):
+    nodes[0] = allowed[0] if gain is None else gain
+    kept = 1
+    if held is not None:
+        kept = len(held)
+        nodes[:kept] = held
+    for k in range(kept - 1, count):
         here = nodes[k]
         target = here + (1.0 - here) / RELEASE_SPANS
         for distance in range(1, ahead + 1):
             target = min(target, here + (allowed[k + distance] - here) / distance)
         nodes[k + 1] = min(target, allowed[k])
-        if held is not None and k + 1 < len(held):
-            nodes[k + 1] = held[k + 1]
     if nodes[-1] > 0.9999:
         nodes[-1] = 1.0
     return None if held is None and nodes.min() == 1.0 else nodes

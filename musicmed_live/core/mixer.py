@@ -56,7 +56,7 @@ class _State:
 
     energy: float = 0.0  # running mean of the generator's, 0 before it was heard
     servo_db: float = 0.0
-    limiter_gain: float = 1.0
+    limiter_gain: float | None = None  # None before anything was heard
     fill: _Fill | None = None
 
 
@@ -73,6 +73,18 @@ class _Fade:
         return self.before + (self.after - self.before) * (0.5 - 0.5 * np.cos(np.pi * share))
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """The beginning of a cell that is mixed anew: what was heard of it stays."""
+
+    samples: Samples
+    nodes: Nodes
+
+    def until(self, frames: int) -> "_Heard | None":
+        """Its first `frames`. The node after them is held, too: the line that was heard leads to it."""
+        return _Heard(self.samples[:frames], self.nodes[: math.ceil(frames / SPAN) + 1]) if frames else None
+
+
 class Mixer:
     """`read` gives any stretch from the last `forget` on; what was not mixed yet is mixed then."""
 
@@ -85,8 +97,7 @@ class Mixer:
         self._nodes: dict[int, Nodes] = {}  # the limiter's, where it was at work
         self._mixed: dict[int, Samples] = {}  # by grid position
         self._end = 0  # of what is mixed, on the grid
-        self._held: Nodes | None = None
-        self._kept: Samples | None = None  # of the grid cell at `_end`, what was heard before a rewind
+        self._heard: _Heard | None = None  # of the grid cell at `_end`, before a rewind
         self._fades: list[_Fade] = []
 
     @property
@@ -110,19 +121,10 @@ class Mixer:
 
     def rewind(self, position: int) -> None:
         """The timeline or a fade has changed from `position` on: mix anew from there."""
-        if position >= self._end:
-            return
-        cell = position - position % GRID
-        nodes = self._nodes.get(cell)
-        self._kept = self._mixed[cell][: position - cell]
-        # A node beyond the cut is held, too: the line that was heard up to the cut leads to it.
-        held_nodes = math.ceil((position - cell) / SPAN) + 1
-        self._held = np.ones(held_nodes) if nodes is None else nodes[:held_nodes]
-        for stale in range(cell, self._end, GRID):
-            self._mixed.pop(stale, None)
-            self._nodes.pop(stale, None)
-            self._states.pop(stale + GRID, None)
-        self._end = cell
+        if position < self._end:
+            self._go_back_to(position - position % GRID)
+        if self._heard is not None:
+            self._heard = self._heard.until(position - self._end)
 
     def fade(self, position: int, frames: int, gain: float) -> None:
         """From `position` on move the output to `gain` (0..1) within `frames`; replaces later fades."""
@@ -141,6 +143,15 @@ class Mixer:
         passed = bisect_right(self._fades, cell, key=lambda fade: fade.position)
         del self._fades[: max(0, passed - 1)]
 
+    def _go_back_to(self, cell: int) -> None:
+        """Forget what was mixed from the line `cell` of the grid on; that cell itself stays at hand in `_heard`."""
+        self._heard = _Heard(self._mixed[cell], self._nodes.get(cell, np.ones(GRID // SPAN + 1)))
+        for stale in range(cell, self._end, GRID):
+            self._mixed.pop(stale, None)
+            self._nodes.pop(stale, None)
+            self._states.pop(stale + GRID, None)
+        self._end = cell
+
     def _mix_cell(self) -> None:
         start, state = self._end, self._states[self._end]
         music, state = self._music(start, state)
@@ -149,14 +160,14 @@ class Mixer:
         gain = np.linspace(first, last, GRID, endpoint=False)
         gain = np.concatenate((gain, np.full(LOOKAHEAD, last))) * self._fader(start, GRID + LOOKAHEAD)
         music *= gain[:, None].astype(np.float32)
-        nodes = limit_nodes(music, state.limiter_gain, self._held)
+        nodes = limit_nodes(music, state.limiter_gain, None if self._heard is None else self._heard.nodes)
         mixed = apply_nodes(music[:GRID], nodes)
-        if self._kept is not None:
-            mixed[: len(self._kept)] = self._kept
+        if self._heard is not None:
+            mixed[: len(self._heard.samples)] = self._heard.samples
         if nodes is not None:
             self._nodes[start] = nodes
         self._mixed[start] = mixed
-        self._held = self._kept = None
+        self._heard = None
         self._end = start + GRID
         self._states[self._end] = replace(state, limiter_gain=1.0 if nodes is None else float(nodes[-1]))
 
@@ -206,13 +217,12 @@ class Mixer:
     def _start_fill(self, since: int) -> _Fill:
         self.underruns += 1
         frames = self._last_bar_frames(since)
-        lead_in = self._timeline.read(max(0, since - frames - _SEAM_FRAMES), min(since, frames + _SEAM_FRAMES))
-        loop = lead_in[-frames:].copy() if since else np.zeros((frames, 2), np.float32)
-        seam = min(_SEAM_FRAMES, len(lead_in) - len(loop))
-        if seam > 0:
-            out_gain, in_gain = crossfade_gains(np.arange(seam) / seam, 0.0)
-            loop[-seam:] = loop[-seam:] * out_gain[:, None] + lead_in[:seam] * in_gain[:, None]
-        last = self._timeline.read(since - 1, 1) if since else np.zeros((1, 2), np.float32)
+        seam = max(0, min(_SEAM_FRAMES, frames, since - frames))
+        lead_in = self._timeline.read(since - frames - seam, frames + seam)
+        loop = lead_in[seam:].copy()
+        out_gain, in_gain = crossfade_gains(np.arange(seam) / max(1, seam), 0.0)
+        loop[frames - seam :] = loop[frames - seam :] * out_gain[:, None] + lead_in[:seam] * in_gain[:, None]
+        last = self._timeline.read(since - 1, 1)
         return _Fill(since, loop, last - loop[:1])
 
     def _last_bar_frames(self, since: int) -> int:

@@ -131,7 +131,7 @@ TRANSITIONS: dict[tuple[Phase, type[Event]], Phase] = {
     (_R, Stop): _E, (_P, Stop): _E, (_Z, Stop): _E, (_L, Stop): _E,
     (_R, Report): _R, (_P, Report): _P, (_Z, Report): _Z, (_L, Report): _L,
     (_R, Goal): _R, (_P, Goal): _P, (_Z, Goal): _Z, (_L, Goal): _L,
-    (_P, Finished): _E, (_L, Finished): _E,
+    (_P, Finished): _E, (_Z, Finished): _E, (_L, Finished): _E,
 }  # fmt: skip
 
 
