@@ -3,8 +3,7 @@
 For each point of a grid over the valence-arousal plane and each seed a voice composes 30 s at constant emotion (after
 8 s in which it settles). Three estimates of what a listener would perceive are set against what was asked for:
 
-- *published*: the regressions of T. Eerola, O. Lartillot and P. Toiviainen, "Prediction of multidimensional
-  emotional ratings in music from audio using multivariate regression models", ISMIR 2009, on features standardised
+- *published*: the regressions of Eerola, Lartillot and Toiviainen (`benchmarks.published`), on features standardised
   over the grid;
 - *tonal*, for valence: mode on three time scales and key clarity, equally weighted, standardised over the grid;
 - *human*: a regression on listeners' ratings of piano pieces (`benchmarks.human_ratings`), which says nothing about
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 
 from benchmarks.features import extract, listen
 from benchmarks.human_ratings import load_model
+from benchmarks.published import PUBLISHED_WEIGHTS
 from benchmarks.report import print_figures, print_table
 from musicmed_live.composer.voice import ComposerGenerator
 from musicmed_live.core.emotion import Emotion
@@ -43,20 +43,6 @@ QUICK_LEVELS = (-0.8, 0.0, 0.8)
 SETTLING_FRAMES, CLIP_FRAMES = frames_of(8.0), frames_of(30.0)
 WORKERS = 2
 
-ACTIVITY = {
-    "rms_mean": 0.6664,
-    "fluctuation_peak": 0.6099,
-    "centroid": 0.4486,
-    "spread": -0.4639,
-    "entropy": 0.7056,
-}
-VALENCE = {
-    "rms_std": -0.3161,
-    "fluctuation_peak": 0.6099,
-    "key_clarity": 0.8802,
-    "mode": 0.4565,
-    "novelty": 0.4015,
-}
 TONAL = {"mode": 1.0, "whole_mode": 1.0, "major_chords": 1.0, "key_clarity": 1.0}
 
 
@@ -130,8 +116,8 @@ def report(clips: Sequence[Clip], levels: Sequence[float]) -> None:
     activity, published, tonal = (
         published_estimate(clips, name, axis, weights)
         for name, axis, weights in (
-            ("published", "arousal", ACTIVITY),
-            ("published", "valence", VALENCE),
+            ("published", "arousal", PUBLISHED_WEIGHTS["arousal"]),
+            ("published", "valence", PUBLISHED_WEIGHTS["valence"]),
             ("tonal", "valence", TONAL),
         )
     )
@@ -169,8 +155,7 @@ def published_estimate(clips: Sequence[Clip], name: str, axis: str, weights: Map
 def human_estimate(clips: Sequence[Clip], axis: str) -> Estimate:
     """The regression on human ratings, with the features on the scale of the rated pieces."""
     model = load_model()[axis]
-    used = {feature: weight for feature, weight in model.weights.items() if weight}
-    return _estimate(clips, "human", axis, used, lambda feature, values: model.scales[feature])
+    return _estimate(clips, "human", axis, model.weights, lambda feature, values: model.scales[feature])
 
 
 def _estimate(

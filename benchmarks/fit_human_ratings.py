@@ -9,7 +9,7 @@ fitted within each fold.
 import argparse
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pyloudnorm
 
 from benchmarks.features import extract, listen
 from benchmarks.human_ratings import LEVEL_LUFS, FloatArray, Regression, fit, save_model
+from benchmarks.published import PUBLISHED_WEIGHTS
 from benchmarks.report import print_figures, print_table
 from musicmed_live.composer.renderer import Renderer
 from musicmed_live.composer.sampler import Sampler
@@ -51,14 +52,15 @@ def main() -> None:
     figures: dict[str, float] = {}
     for axis in ("valence", "arousal"):
         ratings = np.array([getattr(piece, axis) for piece in pieces])
-        scores = {alpha: cross_validated_r(features, names, ratings, alpha) for alpha in ALPHAS}
+        published = PUBLISHED_WEIGHTS[axis]
+        scores = {alpha: cross_validated_r(features, names, ratings, alpha, published) for alpha in ALPHAS}
         alpha = max(scores, key=lambda candidate: scores[candidate])
-        models[axis] = fit(features, names, ratings, alpha)
+        models[axis] = fit(features, names, ratings, alpha, published)
         figures |= {f"{axis}_cv_r": scores[alpha], f"{axis}_alpha": alpha}
     save_model(models, {"pieces": len(pieces), "seconds": SECONDS, "level_lufs": LEVEL_LUFS, **figures})
     print_table(
         ["feature", *models],
-        [[name, *(model.weights[name] for model in models.values())] for name in names],
+        [[name, *(model.weights.get(name, 0.0) for model in models.values())] for name in names],
         "Weights per standard deviation",
     )
     print_figures("fit_human_ratings", figures)
@@ -126,7 +128,9 @@ def _sounding_notes(midi: mido.MidiFile) -> Iterator[tuple[float, float, int, in
             yield start, now, key, velocity
 
 
-def cross_validated_r(features: FloatArray, names: tuple[str, ...], ratings: FloatArray, alpha: float) -> float:
+def cross_validated_r(
+    features: FloatArray, names: tuple[str, ...], ratings: FloatArray, alpha: float, published: Mapping[str, float]
+) -> float:
     """Correlation of the ratings with estimates for pieces that were left out of the fit."""
     scores = []
     for partition in range(PARTITIONS):
@@ -135,7 +139,7 @@ def cross_validated_r(features: FloatArray, names: tuple[str, ...], ratings: Flo
         for fold in range(FOLDS):
             left_out = order[fold::FOLDS]
             kept = np.setdiff1d(order, left_out)
-            model = fit(features[kept], names, ratings[kept], alpha)
+            model = fit(features[kept], names, ratings[kept], alpha, published)
             for piece in left_out:
                 estimates[piece] = model.estimate(dict(zip(names, features[piece], strict=True)))
         scores.append(float(np.corrcoef(estimates, ratings)[0, 1]))

@@ -6,9 +6,9 @@ listened. `benchmarks.fit_human_ratings` fits the regression and writes `human_r
 nor the single ratings are part of the project.
 
 The model is a ridge regression in which each weight may only have the sign of its feature's own correlation with
-the ratings. Free weights predict the ratings no better in cross-validation, but cancel each other in ways that
-hold for a solo piano only. The features leave out the shape of the spectrum, which tells instruments apart,
-because all rated pieces are played by one.
+the ratings, and none that contradicts the published regression. Free weights predict the ratings no better in
+cross-validation, but cancel each other in ways that hold for a solo piano only. The features leave out the shape
+of the spectrum, which tells instruments apart, because all rated pieces are played by one.
 """
 
 import json
@@ -42,22 +42,28 @@ class Regression:
         )
 
 
-def fit(features: FloatArray, names: tuple[str, ...], ratings: FloatArray, alpha: float) -> Regression:
+def fit(
+    features: FloatArray, names: tuple[str, ...], ratings: FloatArray, alpha: float, published: Mapping[str, float]
+) -> Regression:
     """The sign-constrained ridge regression of `ratings`, shape (pieces,), on `features`, (pieces, len(names)).
 
-    `alpha` >= 0 is the penalty on the sum of the squared weights of the standardised features.
+    `alpha` > 0 is the penalty on the sum of the squared weights of the standardised features. A feature whose
+    correlation with the ratings has another sign than its weight in `published`, if it is there, is left out.
     """
     means, scales = features.mean(axis=0), features.std(axis=0)
     standardised = (features - means) / scales
     centred = ratings - ratings.mean()
     signs = np.sign(standardised.T @ centred)
+    known = np.sign([published.get(name, 0.0) for name in names])
+    signs[signs * known < 0] = 0.0
     penalty = np.sqrt(alpha) * np.eye(len(names))
     magnitudes, _ = nnls(np.vstack([standardised * signs, penalty]), np.concatenate([centred, np.zeros(len(names))]))
+    used = [column for column, magnitude in enumerate(magnitudes) if magnitude]
     return Regression(
         intercept=float(ratings.mean()),
-        weights=dict(zip(names, (magnitudes * signs).tolist(), strict=True)),
-        means=dict(zip(names, means.tolist(), strict=True)),
-        scales=dict(zip(names, scales.tolist(), strict=True)),
+        weights={names[column]: float(magnitudes[column] * signs[column]) for column in used},
+        means={names[column]: float(means[column]) for column in used},
+        scales={names[column]: float(scales[column]) for column in used},
     )
 
 
