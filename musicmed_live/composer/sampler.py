@@ -59,7 +59,8 @@ class Sampler:
             # lower than that it would not darken a high note but silence it
             cutoff = max(instrument.cutoffs_hz[layer], 2 * fundamental_hz)
         levelled = instrument.bank != DRUM_BANK  # a kit is balanced as it is
-        return make_tone(zones, key, velocity, held_frames, cutoff, levelled, self._recording)
+        played = [zone.played(key, velocity) for zone in zones]
+        return make_tone(played, held_frames, cutoff, levelled, self._recording)
 
     def _zones(self, instrument: Instrument, key: int, velocity: float) -> tuple[int, list[Zone]]:
         """The key, folded, and what sounds for it: each recording once (some presets double one as resonance)."""

@@ -156,10 +156,31 @@ class Zone:
         (low, high), (soft, loud) = self.keys, self.velocities
         return low <= key <= high and soft <= int(velocity) <= loud
 
-    def value(self, number: Gen, key: int, velocity: float) -> float:
-        """The generator `number`, with its modulators, in its own unit."""
-        moved = sum(m.at(key, velocity) for m in self.modulators if m.number == number)
-        return self.generators.get(number, _DEFAULTS.get(number, 0)) + moved
+    def played(self, key: int, velocity: float) -> "PlayedZone":
+        """The zone for one note: its modulators applied."""
+        values: dict[int, float] = dict(self.generators)
+        for modulator in self.modulators:
+            before = values.get(modulator.number, _DEFAULTS.get(modulator.number, 0))
+            values[modulator.number] = before + modulator.at(key, velocity)
+        return PlayedZone(self.sample, key, values)
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedZone:
+    """What one zone contributes to one note."""
+
+    sample: Sample
+    key: int
+    values: dict[int, float]
+
+    def __getitem__(self, number: Gen) -> float:
+        """A generator in its own unit."""
+        return self.values.get(number, _DEFAULTS.get(number, 0))
+
+    def seconds(self, stage: Gen, per_key: Gen | None = None) -> float:
+        """The length of a stage given in timecents; -12000, the least, is none at all."""
+        timecents = self[stage] + ((60 - self.key) * self[per_key] if per_key else 0)
+        return 2.0 ** (timecents / 1200) if timecents > -12000 else 0.0
 
 
 class SoundFont:

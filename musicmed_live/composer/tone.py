@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicmed_live.composer.soundfont import Gen, Recording, Sample, Zone
+from musicmed_live.composer.soundfont import Gen, PlayedZone, Recording, Sample
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 
 Wave = NDArray[np.float32]
@@ -17,12 +17,12 @@ RELEASE_DB = 80.0  # a released note ends this far below where it was let go
 _SILENCE_DB = 100.0  # the depth that decay and release times of a font are given for
 _OVERSHOOT = 1.25  # cubic interpolation may pass its points by a quarter of their span
 _STRETCH = 16_384  # frames that are interpolated at once: their arrays stay in the processor's cache
-_SHORTEST = _MEASURED = frames_of(1.0)
-_SHELF_HZ, _SHELF_GAIN = 1680.0, 1.585
+_SHORTEST = frames_of(1.0)  # tone; its loudness is measured over that time
+_SHELF_HZ, _SHELF_GAIN = 1680.0, 1.585  # of the K-weighting
 _POINTS = 4  # that a cubic passes through
 _END_FADE = frames_of(0.01)
 _SHORTEST_RELEASE, _LONGEST_RELEASE = frames_of(0.03), frames_of(2.5)
-_ENDED = 1e-5  # an envelope that has fallen to this is over
+_SILENT = 1e-5  # a gain of that is none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,13 +45,7 @@ class Tone:
 
 
 def make_tone(
-    zones: Sequence[Zone],
-    key: int,
-    velocity: float,
-    held_frames: int,
-    cutoff_hz: float | None,
-    levelled: bool,
-    decode: Decode,
+    zones: Sequence[PlayedZone], held_frames: int, cutoff_hz: float | None, levelled: bool, decode: Decode
 ) -> Tone:
     """The tone that `zones` (at least one) sound together, enough of it to be held that long and let go.
 
@@ -60,29 +54,15 @@ def make_tone(
     `levelled`: its loudness is 1.0 (else as the font has it), because recordings of one instrument, as they follow
     each other along the keys, may differ by several dB.
     """
-    release_frames = _release_frames(max(zone.value(Gen.RELEASE, key, velocity) for zone in zones))
-    frames = _rounded_up(held_frames + release_frames)
-    pans = [min(max(zone.value(Gen.PAN, key, velocity), -500), 500) for zone in zones]
-    stereo = max(pans) - min(pans) > 1
-    mixed = np.zeros((2 if stereo else 1, frames), np.float32)
-    loudest, ended = 0.0, True
-    for zone, pan in zip(zones, pans, strict=True):
-        gain = 10 ** (-0.4 * zone.value(Gen.ATTENUATION, key, velocity) / 200)  # the usual 0.4 of EMU's hardware
-        voice, over = _play_zone(zone, key, velocity, frames, decode)
-        voice *= np.float32(gain)
-        for channel, share in zip(mixed, _panned(pan) if stereo else (1.0,), strict=True):
-            if share > 0:
-                channel[: len(voice)] += voice if share == 1 else voice * np.float32(share)
-        loudest, ended = loudest + gain, ended and over
+    release_frames = max(_release_frames(zone) for zone in zones)
+    mixed, complete = _play_zones(zones, _rounded_up(held_frames + release_frames), decode)
     if cutoff_hz is not None:
         low_pass(mixed, cutoff_hz)
-    scale = loudest * _OVERSHOOT / 32767
-    loudness = max(_loudness(mixed), _ENDED) if levelled else 1.0
-    mixed *= np.float32(1 / scale)
+    loudness = max(_loudness(mixed), _SILENT) if levelled else 1.0
+    step = sum(_gain(zone) for zone in zones) * _OVERSHOOT / 32767  # same for every length of the tone
+    mixed *= np.float32(1 / step)
     wave = np.rint(mixed, out=mixed).astype(np.int16)
-    if ended:
-        wave = _without_end_silence(wave)
-    return Tone(wave, scale / loudness, release_frames, ended)
+    return Tone(_without_end_silence(wave) if complete else wave, step / loudness, release_frames, complete)
 
 
 def low_pass(wave: Wave, cutoff_hz: float) -> None:
@@ -101,7 +81,7 @@ def low_pass(wave: Wave, cutoff_hz: float) -> None:
 
 def _loudness(mixed: Wave) -> float:
     """RMS of the loudest 0.4 s of the first second, highs raised like in the K-weighting of ITU-R BS.1770-4."""
-    head = mixed[:, :_MEASURED]
+    head = mixed[:, :_SHORTEST]
     low = head.copy()
     low_pass(low, _SHELF_HZ)
     weighted = head + np.float32(_SHELF_GAIN - 1) * (head - low)
@@ -109,41 +89,62 @@ def _loudness(mixed: Wave) -> float:
     return math.sqrt(float(np.convolve(power, np.full(4, 0.25), "valid").max()))
 
 
-def _play_zone(zone: Zone, key: int, velocity: float, frames: int, decode: Decode) -> tuple[Wave, bool]:
+def _play_zones(zones: Sequence[PlayedZone], frames: int, decode: Decode) -> tuple[Wave, bool]:
+    """All of them, (1 or 2, frames), and whether they are silent after that."""
+    stereo = max(zone[Gen.PAN] for zone in zones) - min(zone[Gen.PAN] for zone in zones) > 1
+    mixed = np.zeros((2 if stereo else 1, frames), np.float32)
+    complete = True
+    for zone in zones:
+        voice, ended = _play_zone(zone, frames, decode)
+        voice *= np.float32(_gain(zone))
+        for channel, share in zip(mixed, _pan_shares(zone) if stereo else (1.0,), strict=True):
+            if share > 0:
+                channel[: len(voice)] += voice * np.float32(share)
+        complete = complete and ended
+    return mixed, complete
+
+
+def _play_zone(zone: PlayedZone, frames: int, decode: Decode) -> tuple[Wave, bool]:
     """Up to `frames` of the zone with its envelope, and whether it is silent from there on."""
-    step = _pitch_ratio(zone, key, velocity) * zone.sample.rate_hz / SAMPLE_RATE
-    source, loops = _source(zone, key, velocity, decode, math.ceil(frames * step) + _POINTS)
-    whole = frames if loops else max(int((len(source) - _POINTS) / step), 0)
-    voice = resample(source, step, min(frames, whole))
+    ratio = _pitch_ratio(zone) * zone.sample.rate_hz / SAMPLE_RATE
+    source, loops = _source(zone, decode, math.ceil(frames * ratio) + _POINTS)
+    whole = frames if loops else max(int((len(source) - _POINTS) / ratio), 0)
+    voice = resample(source, ratio, min(frames, whole))
     if len(voice) > whole - _END_FADE and not loops:
         ramp = np.arange(whole, 0, -1, dtype=np.float32)[: len(voice)] / _END_FADE
         voice *= np.minimum(ramp, 1)
-    last_gain = _shape(voice, zone, key, velocity)
-    return voice, len(voice) < frames or last_gain < _ENDED
+    last_gain = _shape(voice, zone)
+    return voice, len(voice) < frames or last_gain < _SILENT
 
 
-def _pitch_ratio(zone: Zone, key: int, velocity: float) -> float:
-    root = zone.value(Gen.ROOT_KEY, key, velocity)
-    root = zone.sample.root_key if root < 0 else root
-    cents = (key - root) * zone.value(Gen.SCALE_TUNING, key, velocity)
-    cents += 100 * zone.value(Gen.COARSE_TUNE, key, velocity) + zone.value(Gen.FINE_TUNE, key, velocity)
+def _gain(zone: PlayedZone) -> float:
+    centibels = 0.4 * zone[Gen.ATTENUATION]  # as EMU's hardware has it, and all fonts since
+    return float(10 ** (-centibels / 200))
+
+
+def _pan_shares(zone: PlayedZone) -> tuple[float, float]:
+    angle = (min(max(zone[Gen.PAN], -500), 500) / 1000 + 0.5) * math.pi / 2
+    left, right = math.cos(angle), math.sin(angle)
+    return left if left > _SILENT else 0.0, right if right > _SILENT else 0.0
+
+
+def _pitch_ratio(zone: PlayedZone) -> float:
+    root = zone.sample.root_key if zone[Gen.ROOT_KEY] < 0 else zone[Gen.ROOT_KEY]
+    cents = (zone.key - root) * zone[Gen.SCALE_TUNING] + 100 * zone[Gen.COARSE_TUNE] + zone[Gen.FINE_TUNE]
     return float(2 ** ((cents + zone.sample.correction_cents) / 1200))
 
 
-def _source(zone: Zone, key: int, velocity: float, decode: Decode, needed: int) -> tuple[NDArray[np.int16], bool]:
+def _source(zone: PlayedZone, decode: Decode, needed: int) -> tuple[NDArray[np.int16], bool]:
     """What the zone plays of its recording, a loop unrolled to `needed` samples, and whether there is a loop."""
-
-    def offset(fine: Gen, coarse: Gen) -> int:
-        return int(zone.value(fine, key, velocity) + 32768 * zone.value(coarse, key, velocity))
-
-    start = max(offset(Gen.START_OFFSET, Gen.START_COARSE_OFFSET), 0)
-    first = zone.sample.loop_start + offset(Gen.LOOP_START_OFFSET, Gen.LOOP_START_COARSE_OFFSET)
-    end = zone.sample.loop_end + offset(Gen.LOOP_END_OFFSET, Gen.LOOP_END_COARSE_OFFSET)
-    if int(zone.value(Gen.SAMPLE_MODES, key, velocity)) & 1 == 0 or not start <= first < end:
-        return decode(zone.sample, None).frames[start:], False
+    sample = zone.sample
+    start = max(int(zone[Gen.START_OFFSET] + 32768 * zone[Gen.START_COARSE_OFFSET]), 0)
+    first = sample.loop_start + int(zone[Gen.LOOP_START_OFFSET] + 32768 * zone[Gen.LOOP_START_COARSE_OFFSET])
+    end = sample.loop_end + int(zone[Gen.LOOP_END_OFFSET] + 32768 * zone[Gen.LOOP_END_COARSE_OFFSET])
+    if int(zone[Gen.SAMPLE_MODES]) & 1 == 0 or not start <= first < end:
+        return decode(sample, None).frames[start:], False
     if start + needed <= end:
-        return decode(zone.sample, start + needed).frames[start : start + needed], True
-    recording = decode(zone.sample, None).frames
+        return decode(sample, start + needed).frames[start : start + needed], True
+    recording = decode(sample, None).frames
     rounds = math.ceil((needed - (end - start)) / (end - first))
     return np.concatenate([recording[start:end], np.tile(recording[first:end], rounds)]), True
 
@@ -174,39 +175,34 @@ def resample(source: NDArray[np.int16], step: float, frames: int) -> Wave:
     return wave
 
 
-def _shape(voice: Wave, zone: Zone, key: int, velocity: float) -> float:
+def _shape(voice: Wave, zone: PlayedZone) -> float:
     """Applies delay, attack, hold, decay and the volume LFO in place; returns the gain at the end."""
-
-    def seconds(stage: Gen, per_key: Gen | None = None) -> float:
-        timecents = zone.value(stage, key, velocity)
-        timecents += (60 - key) * zone.value(per_key, key, velocity) if per_key else 0
-        return 2.0 ** (timecents / 1200) if timecents > -11999 else 0.0
-
-    frames = len(voice)
-    attack = frames_of(seconds(Gen.DELAY))
-    peak = attack + frames_of(seconds(Gen.ATTACK))
-    hold = peak + frames_of(seconds(Gen.HOLD, Gen.KEY_TO_HOLD))
+    attack = frames_of(zone.seconds(Gen.DELAY))
+    peak = attack + frames_of(zone.seconds(Gen.ATTACK))
+    fall = peak + frames_of(zone.seconds(Gen.HOLD, Gen.KEY_TO_HOLD))
     voice[:attack] = 0
     rising = voice[attack:peak]
     rising *= np.arange(len(rising), dtype=np.float32) / max(peak - attack, 1)
-    sustain_db = min(max(zone.value(Gen.SUSTAIN, key, velocity), 0), 1000) / 10
-    falling = voice[hold:]
-    db_per_frame = _SILENCE_DB / SAMPLE_RATE / max(seconds(Gen.DECAY, Gen.KEY_TO_DECAY), 1e-3)
-    if sustain_db > 0 and len(falling) > 0:
-        falling *= gain_of_db(-np.minimum(np.arange(len(falling), dtype=np.float32) * db_per_frame, sustain_db))
-    _tremble(voice, zone, key, velocity, seconds(Gen.LFO_DELAY))
-    return float(10 ** (-min(max(frames - hold, 0) * db_per_frame, sustain_db) / 20))
+    _tremble(voice, zone)
+    falling = voice[fall:]
+    sustain_db = min(max(zone[Gen.SUSTAIN], 0), 10 * _SILENCE_DB) / 10
+    if sustain_db == 0 or len(falling) == 0:
+        return 1.0
+    db_per_frame = _SILENCE_DB / SAMPLE_RATE / max(zone.seconds(Gen.DECAY, Gen.KEY_TO_DECAY), 1e-3)
+    decay = gain_of_db(-np.minimum(np.arange(len(falling), dtype=np.float32) * db_per_frame, sustain_db))
+    falling *= decay
+    return float(decay[-1])
 
 
-def _tremble(voice: Wave, zone: Zone, key: int, velocity: float, delay_seconds: float) -> None:
-    depth_db = zone.value(Gen.LFO_TO_VOLUME, key, velocity) / 10
-    first = frames_of(delay_seconds)
-    if depth_db == 0 or first >= len(voice):
+def _tremble(voice: Wave, zone: PlayedZone) -> None:
+    depth_db = zone[Gen.LFO_TO_VOLUME] / 10
+    trembling = voice[frames_of(zone.seconds(Gen.LFO_DELAY)) :]
+    if depth_db == 0 or len(trembling) == 0:
         return
-    hertz = 8.176 * 2 ** (zone.value(Gen.LFO_FREQUENCY, key, velocity) / 1200)
-    cycles = np.arange(len(voice) - first) * (hertz / SAMPLE_RATE)
-    triangle = (1 - np.abs((cycles + 0.75) % 1 * 4 - 2)).astype(np.float32)  # begins at 0 and rises
-    voice[first:] *= gain_of_db(triangle * depth_db)
+    hertz = 8.176 * 2 ** (zone[Gen.LFO_FREQUENCY] / 1200)
+    cycles = np.arange(len(trembling), dtype=np.float32) * np.float32(hertz / SAMPLE_RATE) + np.float32(0.75)
+    triangle = 1 - np.abs((cycles - np.floor(cycles)) * 4 - 2)  # begins at 0 and rises
+    trembling *= gain_of_db(triangle * depth_db)
 
 
 def gain_of_db(db: Wave) -> Wave:
@@ -215,14 +211,8 @@ def gain_of_db(db: Wave) -> Wave:
     return amplitudes
 
 
-def _panned(pan: float) -> tuple[float, float]:
-    angle = (pan / 1000 + 0.5) * math.pi / 2
-    left, right = math.cos(angle), math.sin(angle)
-    return left if left > 1e-6 else 0.0, right if right > 1e-6 else 0.0
-
-
-def _release_frames(timecents: float) -> int:
-    frames = frames_of(2.0 ** (timecents / 1200) * RELEASE_DB / _SILENCE_DB)
+def _release_frames(zone: PlayedZone) -> int:
+    frames = frames_of(zone.seconds(Gen.RELEASE) * RELEASE_DB / _SILENCE_DB)
     return min(max(frames, _SHORTEST_RELEASE), _LONGEST_RELEASE)
 
 
