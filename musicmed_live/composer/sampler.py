@@ -6,8 +6,9 @@ from collections.abc import Hashable, Iterator
 from pathlib import Path
 
 from musicmed_live.composer.instruments import DRUM_BANK, Instrument
-from musicmed_live.composer.soundfont import Recording, Sample, SoundFont, Zone
+from musicmed_live.composer.soundfont import Recording, SoundFont
 from musicmed_live.composer.tone import Tone, make_tone
+from musicmed_live.composer.zones import Sample, Zone
 from musicmed_live.errors import GeneratorFailed
 
 PACKAGED_FONT = Path(__file__).parent / "font" / "musescore-general-subset.sf3"

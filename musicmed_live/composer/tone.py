@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicmed_live.composer.soundfont import Gen, PlayedZone, Recording, Sample
+from musicmed_live.composer.soundfont import Recording
+from musicmed_live.composer.zones import Gen, PlayedZone, Sample
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 
 Wave = NDArray[np.float32]
