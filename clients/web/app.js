@@ -48,8 +48,8 @@ async function start() {
   showProblem("");
   byId("phase").textContent = "Tuning up …";
   try {
-    const [session] = await Promise.all([createSession(request()), player.prepare()]);
-    begin(session, player);
+    await player.prepare();
+    begin(await createSession(request()), player);
   } catch (error) {
     player.close();
     byId("phase").textContent = "Ready when you are.";

@@ -1,10 +1,12 @@
 """The page's own modules in a real browser, without a music server."""
 
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,16 +22,29 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A browser page that can `import("/NAME.js")`."""
+def address() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(WEB)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    try:
-        with chromium(tmp_path_factory.mktemp("profile")) as page:
-            page.open(f"http://127.0.0.1:{server.server_port}/style.css")
-            yield page
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with chromium(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def modules(tab: Page, address: str) -> Page:
+    """A fresh browser page that can `import("/NAME.js")`."""
+    tab.open(f"{address}/style.css")
+    return tab
+
+
+def run_script(page: Page, script: str) -> Any:
+    """What the body of an async JavaScript function returns."""
+    return json.loads(page.evaluate(f"(async () => JSON.stringify(await (async () => {{{script}}})()))()"))

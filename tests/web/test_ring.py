@@ -4,15 +4,14 @@ Each test lays sound down at positions, moves the head, and looks at what was re
 a step larger than the sine's own is a click.
 """
 
-import json
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.e2e.browser import Page
+from tests.web.conftest import run_script
 
 FADE = 240
 OWN_STEP = 2 * math.pi * 440 / 48_000 * 0.5  # the largest between neighbours in a 440 Hz sine at half scale
@@ -47,11 +46,7 @@ const play = (frames, block = 128) => {
 
 def listen(page: Page, script: str) -> NDArray[np.float64]:
     """What the left channel played while `script` ran."""
-    return np.array(evaluate(page, f"{script}; return heard;"))
-
-
-def evaluate(page: Page, script: str) -> Any:
-    return json.loads(page.evaluate(f"(async () => JSON.stringify(await (async () => {{{_SETUP}{script}}})()))()"))
+    return np.array(run_script(page, f"{_SETUP}{script}; return heard;"))
 
 
 def sine(start: int, frames: int, gain: float = 0.5) -> NDArray[np.float64]:

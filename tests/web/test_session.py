@@ -1,0 +1,119 @@
+"""The protocol client over a bad connection. Socket, timers and HTTP are the test's own; a real network is in e2e."""
+
+from typing import Any
+
+from tests.e2e.browser import Page
+from tests.web.conftest import run_script
+
+_SETUP = """
+const {Session} = await import("/session.js");
+const sockets = [], due = new Map(), told = [];
+let answer = {status: 200}, timers = 0;
+globalThis.WebSocket = class {
+  static OPEN = 1;
+  sent = [];
+  constructor(url) { this.url = String(url); this.readyState = 0; sockets.push(this); }
+  send(text) { this.sent.push(JSON.parse(text)); }
+  close() { this.readyState = 3; }
+  open() { this.readyState = 1; this.onopen(); }
+  tell(message) { this.onmessage({data: JSON.stringify(message)}); }
+  break(code = 1006) { this.readyState = 3; this.onclose({code}); }
+};
+globalThis.setTimeout = (then) => { due.set(++timers, then); return timers; };
+globalThis.clearTimeout = (timer) => due.delete(timer);
+globalThis.fetch = async (path, options) => {
+  told.push(`${options?.method ?? "GET"} ${path}`);
+  if (answer === null) throw new TypeError("unreachable");
+  return answer;
+};
+const timePasses = async () => {
+  const waiting = [...due.values()];
+  due.clear();
+  for (const then of waiting) await then();
+};
+const session = new Session({id: "abc", tokens: {patient: "secret"}}, {
+  state: () => told.push("state"),
+  connected: (yes) => told.push(yes ? "connected" : "lost"),
+  ended: (why) => told.push(`ended: ${why}`),
+});
+const types = (socket) => socket.sent.map(({type}) => type);
+"""
+
+
+def run(page: Page, script: str) -> Any:
+    return run_script(page, f"{_SETUP}{script}")
+
+
+def test_what_is_said_before_the_connection_is_there_is_sent_after_listen(modules: Page) -> None:
+    assert run(modules, "session.send({type: 'play'}); sockets[0].open(); return types(sockets[0])") == [
+        "listen",
+        "play",
+    ]
+
+
+def test_a_lost_connection_is_made_again_with_the_same_token(modules: Page) -> None:
+    urls, told = run(
+        modules,
+        "sockets[0].open(); sockets[0].break(); await timePasses(); sockets[1].open();"
+        "return [sockets.map((socket) => socket.url), told]",
+    )
+
+    assert len(urls) == 2
+    assert urls[0] == urls[1]
+    assert urls[0].endswith("/api/sessions/abc/live?token=secret")
+    assert told == ["connected", "lost", "GET /api/sessions/abc", "connected"]
+
+
+def test_too_much_on_a_dead_connection_is_said_again_on_the_next(modules: Page) -> None:
+    assert run(
+        modules,
+        "sockets[0].open(); session.send({type: 'too_much'}); sockets[0].break();"
+        "await timePasses(); sockets[1].open(); return types(sockets[1])",
+    ) == ["listen", "too_much"]
+
+
+def test_what_a_state_has_followed_is_not_said_again(modules: Page) -> None:
+    assert run(
+        modules,
+        "sockets[0].open(); session.send({type: 'report'}); sockets[0].tell({type: 'state'}); sockets[0].break();"
+        "await timePasses(); sockets[1].open(); return types(sockets[1])",
+    ) == ["listen"]
+
+
+def test_of_several_reports_that_wait_only_the_latest_is_sent(modules: Page) -> None:
+    assert run(
+        modules,
+        "for (const valence of [0.1, 0.2, 0.3]) session.send({type: 'report', valence});"
+        "sockets[0].open(); return sockets[0].sent.slice(1)",
+    ) == [{"type": "report", "valence": 0.3}]
+
+
+def test_a_server_that_says_nothing_any_more_counts_as_lost(modules: Page) -> None:
+    assert run(modules, "sockets[0].open(); await timePasses(); return told") == ["connected", "lost"]
+
+
+def test_a_server_that_is_away_is_asked_again_and_again(modules: Page) -> None:
+    told = run(
+        modules,
+        "sockets[0].open(); answer = null; sockets[0].break();"
+        "for (let n = 0; n < 3; n++) await timePasses();"
+        "answer = {status: 200}; await timePasses(); return [told, sockets.length]",
+    )
+
+    assert told == [["connected", "lost", *["GET /api/sessions/abc", "lost"] * 3, "GET /api/sessions/abc"], 2]
+
+
+def test_a_session_that_the_server_forgot_has_ended(modules: Page) -> None:
+    told = run(modules, "answer = {status: 404}; sockets[0].break(); await timePasses(); return told")
+
+    assert told[-1] == "ended: The music server no longer knows this session."
+
+
+def test_a_session_that_was_closed_has_ended(modules: Page) -> None:
+    assert run(modules, "sockets[0].open(); sockets[0].break(1000); return told") == ["connected", "ended: "]
+
+
+def test_stop_without_a_connection_ends_here_at_once(modules: Page) -> None:
+    told = run(modules, "sockets[0].open(); sockets[0].break(); session.stop(); return told")
+
+    assert told == ["connected", "lost", "DELETE /api/sessions/abc", "ended: "]

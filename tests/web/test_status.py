@@ -1,0 +1,39 @@
+"""The status line says in plain words what the session does."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.browser import Page
+from tests.web.conftest import run_script
+
+
+def said(page: Page, function: str, state: dict[str, Any]) -> Any:
+    script = f"const status = await import('/status.js'); return status.{function}({json.dumps(state)}, 'calm');"
+    return run_script(page, script)
+
+
+@pytest.mark.parametrize("phase", ["ready", "matching", "leading", "arrived", "paused", "landing", "ended"])
+def test_every_phase_has_its_words(modules: Page, phase: str) -> None:
+    assert said(modules, "phaseText", {"phase": phase, "estimate": {"valence": 0, "arousal": 0}})
+
+
+def test_before_the_patient_has_said_anything_it_asks_for_it(modules: Page) -> None:
+    text = said(modules, "phaseText", {"phase": "matching", "estimate": None})
+
+    assert text == "Playing neutrally until you say how you feel."
+
+
+def test_what_is_not_known_about_the_music_is_left_out(modules: Page) -> None:
+    clip = {"key": "D dorian", "tempo_bpm": 103.6, "instruments": ["cello", "piano"]}
+    silent_about = {"key": "", "tempo_bpm": 0.0, "instruments": []}
+
+    assert said(modules, "playingText", {"clip": clip}) == "D dorian · 104 beats a minute · cello, piano"
+    assert said(modules, "playingText", {"clip": silent_about}) == ""
+    assert said(modules, "playingText", {"clip": None}) == ""
+
+
+def test_the_time_counts_towards_the_end_if_there_is_one(modules: Page) -> None:
+    assert said(modules, "timeText", {"position": 65 * 48000 - 1, "frames": 900 * 48000}) == "1:04 of 15:00"
+    assert said(modules, "timeText", {"position": 3605 * 48000, "frames": None}) == "60:05"
