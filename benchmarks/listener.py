@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -34,7 +34,7 @@ class Listener:
         self.messages: list[Message] = []
         self.state: Message = {}
         self.first_changed: int | None = None  # since `mark`
-        self.closed: ConnectionClosed | None = None
+        self.close_code: int | None = None  # once the server has closed the socket
         self._codec = "pcm_s16le"
         self._state_at = 0.0
         self._socket = socket
@@ -52,8 +52,6 @@ class Listener:
 
     async def send(self, kind: str, **fields: Any) -> None:
         """Send a message."""
-        if kind == "listen" and "codec" in fields:
-            self._codec = fields["codec"]
         await self._socket.send(json.dumps({"type": kind, **fields}))
 
     async def send_raw(self, frame: str | bytes) -> None:
@@ -74,19 +72,20 @@ class Listener:
 
     async def run(self) -> None:
         """Take in what comes until the socket closes."""
-        try:
+        with suppress(ConnectionClosed):
             async for frame in self._socket:
                 if isinstance(frame, bytes):
                     self._take_block(*unpack_block(frame))
                 else:
                     self._take_message(json.loads(frame))
                 self._news.set()
-        except ConnectionClosed as closed:
-            self.closed = closed
+        self.close_code = self._socket.close_code
         self._news.set()
 
     def _take_message(self, message: Message) -> None:
         self.messages.append(message)
+        if message["type"] == "hello":
+            self._codec = message["audio"]["codec"]
         if message["type"] == "state":
             self.state, self._state_at = message, time.monotonic()
 

@@ -58,6 +58,7 @@ class _State:
     servo_db: float = 0.0
     limiter_gain: float | None = None  # None before anything was heard
     fill: _Fill | None = None
+    underruns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +80,26 @@ class _Heard:
 
     samples: Samples
     nodes: Nodes
+    after: _State
 
-    def until(self, frames: int) -> "_Heard | None":
+    def until(self, frames: int) -> "_Heard":
         """Its first `frames`. The node after them is held, too: the line that was heard leads to it."""
-        return _Heard(self.samples[:frames], self.nodes[: math.ceil(frames / SPAN) + 1]) if frames else None
+        return replace(self, samples=self.samples[:frames], nodes=self.nodes[: math.ceil(frames / SPAN) + 1])
+
+    def go_on(self, before: _State, position: int) -> _State:
+        """The state `before` it, with the fill that was heard in it until `position`."""
+        fill = self.after.fill
+        if fill is None or fill.since >= position:
+            return before
+        if fill.resume is not None and fill.resume >= position:
+            fill = replace(fill, resume=None)
+        return replace(before, fill=fill, underruns=self.after.underruns)
 
 
 class Mixer:
     """`read` gives any stretch from the last `forget` on; what was not mixed yet is mixed then."""
 
     def __init__(self, timeline: Timeline, length: int | None = None, target_lufs: float = TARGET_LUFS) -> None:
-        self.underruns = 0  # times that music was not there when it was due
         self._timeline = timeline
         self._length = length  # silence is meant from here on
         self._base_db = target_lufs - loudness.REFERENCE_LUFS
@@ -108,7 +118,13 @@ class Mixer:
     @property
     def filling(self) -> bool:
         """Whether the last bars are being repeated because the generator is late."""
-        return self._states[self._end].fill is not None
+        fill = self._states[self._end].fill
+        return fill is not None and fill.resume is None
+
+    @property
+    def underruns(self) -> int:
+        """Times that music was not there when it was due."""
+        return self._states[self._end].underruns
 
     def read(self, position: int, frames: int) -> Samples:
         """Frames [position, position + frames), shape (frames, 2). Always as many as asked for."""
@@ -124,7 +140,7 @@ class Mixer:
         if position < self._end:
             self._go_back_to(position - position % GRID)
         if self._heard is not None:
-            self._heard = self._heard.until(position - self._end)
+            self._heard = self._heard.until(position - self._end) if position > self._end else None
 
     def fade(self, position: int, frames: int, gain: float) -> None:
         """From `position` on move the output to `gain` (0..1) within `frames`; replaces later fades."""
@@ -145,7 +161,9 @@ class Mixer:
 
     def _go_back_to(self, cell: int) -> None:
         """Forget what was mixed from the line `cell` of the grid on; that cell itself stays at hand in `_heard`."""
-        self._heard = _Heard(self._mixed[cell], self._nodes.get(cell, np.ones(GRID // SPAN + 1)))
+        self._heard = _Heard(
+            self._mixed[cell], self._nodes.get(cell, np.ones(GRID // SPAN + 1)), self._states[cell + GRID]
+        )
         for stale in range(cell, self._end, GRID):
             self._mixed.pop(stale, None)
             self._nodes.pop(stale, None)
@@ -153,17 +171,21 @@ class Mixer:
         self._end = cell
 
     def _mix_cell(self) -> None:
-        start, state = self._end, self._states[self._end]
-        music, state = self._music(start, state)
+        start, state, heard = self._end, self._states[self._end], self._heard
+        heard_until = start
+        if heard is not None:
+            heard_until += len(heard.samples)
+            state = heard.go_on(state, heard_until)
+        music, state = self._music(start, heard_until, state)
         state, gain_db = self._serve(start, music[:GRID], state)
         first, last = (loudness.linear(self._base_db + db) for db in gain_db)
         gain = np.linspace(first, last, GRID, endpoint=False)
         gain = np.concatenate((gain, np.full(LOOKAHEAD, last))) * self._fader(start, GRID + LOOKAHEAD)
         music *= gain[:, None].astype(np.float32)
-        nodes = limit_nodes(music, state.limiter_gain, None if self._heard is None else self._heard.nodes)
+        nodes = limit_nodes(music, state.limiter_gain, None if heard is None else heard.nodes)
         mixed = apply_nodes(music[:GRID], nodes)
-        if self._heard is not None:
-            mixed[: len(self._heard.samples)] = self._heard.samples
+        if heard is not None:
+            mixed[: len(heard.samples)] = heard.samples
         if nodes is not None:
             self._nodes[start] = nodes
         self._mixed[start] = mixed
@@ -184,22 +206,24 @@ class Mixer:
         after = replace(state, energy=mean, servo_db=state.servo_db + step)
         return after, (state.servo_db, after.servo_db)
 
-    def _music(self, start: int, state: _State) -> tuple[Samples, _State]:
+    def _music(self, start: int, heard_until: int, state: _State) -> tuple[Samples, _State]:
         """The cell at `start` and the look-ahead after it; filled where the generator is late."""
         frames = GRID + LOOKAHEAD
         music = self._timeline.read(start, frames)
+        state = self._fill_or_resume(start, heard_until, state)
+        return (music if state.fill is None else self._filled(music, state.fill, start)), state
+
+    def _fill_or_resume(self, start: int, heard_until: int, state: _State) -> _State:
         due = start + GRID if self._length is None else min(start + GRID, self._length)
         ready = self._timeline.ready_until(start)
         fill = state.fill
+        if fill is not None and fill.resume is not None and start >= fill.resume + _RESUME_FRAMES:
+            fill = None
         if ready < due and (fill is None or fill.resume is not None):
-            fill = self._start_fill(max(ready, start))
-        elif ready >= due and fill is not None and fill.resume is None:
-            fill = replace(fill, resume=start)
-        if fill is not None:
-            music = self._filled(music, fill, start)
-            if fill.resume is not None and start + GRID >= fill.resume + _RESUME_FRAMES:
-                fill = None
-        return music, replace(state, fill=fill)
+            return replace(state, fill=self._start_fill(max(ready, heard_until)), underruns=state.underruns + 1)
+        if ready >= due and fill is not None and fill.resume is None:
+            fill = replace(fill, resume=heard_until)
+        return replace(state, fill=fill)
 
     def _filled(self, music: Samples, fill: _Fill, start: int) -> Samples:
         """`music` with the fill from where it is missing to where it is back."""
@@ -215,7 +239,6 @@ class Mixer:
         return music
 
     def _start_fill(self, since: int) -> _Fill:
-        self.underruns += 1
         frames = self._last_bar_frames(since)
         seam = max(0, min(_SEAM_FRAMES, frames, since - frames))
         lead_in = self._timeline.read(since - frames - seam, frames + seam)

@@ -6,7 +6,9 @@ from musicmed_live.core.generator import SAMPLE_RATE
 class Transport:
     """Turns a clock into a position. `now` is in seconds of any steady clock; the position never goes back."""
 
-    def __init__(self) -> None:
+    def __init__(self, end: int | None = None) -> None:
+        """It never passes `end`."""
+        self._end = end
         self._base = 0  # position at `_since`, or where it stands
         self._since: float | None = None  # None: standing
         self._halt: int | None = None
@@ -27,7 +29,8 @@ class Transport:
         if self._since is None:
             return self._base
         moved = self._base + max(0, round((now - self._since) * SAMPLE_RATE))
-        return max(self._floor, moved if self._halt is None else min(moved, self._halt))
+        stops = [stop for stop in (self._halt, self._end) if stop is not None]
+        return max(self._floor, min(moved, *stops))
 
     def run(self, now: float) -> None:
         """Go (on) from where the play-head is."""

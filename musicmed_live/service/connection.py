@@ -8,7 +8,7 @@ from collections import deque
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from musicmed_live.core import messages
-from musicmed_live.core.generator import SAMPLE_RATE
+from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 from musicmed_live.core.messages import BLOCK_FRAMES, Codec, Listen, Role
 from musicmed_live.errors import IllegalTransition, InvalidInput
 from musicmed_live.service.encoding import Encoder, encoder_for
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 STATE_SECONDS = 0.5
 WAIT_SECONDS = BLOCK_FRAMES / SAMPLE_RATE
+BEHIND_FRAMES = frames_of(0.5)  # a player may be so far behind the clock
 NOTICES = 64  # text waiting for a slow client; more than that and the oldest is dropped
 
 
@@ -40,6 +41,7 @@ class Connection:
     async def serve(self) -> None:
         """Read and write until the session is over or the client goes."""
         self._live.on_cut.add(self._note_cut)
+        self._live.on_change.add(self._note_change)
         self._greet()
         reader = asyncio.create_task(self._read(), name="read")
         writer = asyncio.create_task(self._write(), name="write")
@@ -47,6 +49,7 @@ class Connection:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._live.on_cut.discard(self._note_cut)
+            self._live.on_change.discard(self._note_change)
             reader.cancel()
             writer.cancel()
             faults = await asyncio.gather(reader, writer, return_exceptions=True)
@@ -65,8 +68,11 @@ class Connection:
 
     def _note_cut(self, position: int, reason: str) -> None:
         self._sent = min(self._sent, position)
-        self._state_due = 0.0
         self._tell(messages.cut(position, reason))
+
+    def _note_change(self) -> None:
+        self._state_due = 0.0
+        self._wake.set()
 
     async def _read(self) -> None:
         while True:
@@ -92,8 +98,6 @@ class Connection:
             self._live.handle(message)
         except IllegalTransition as fault:
             raise InvalidInput(str(fault), "type", "session_ended") from None
-        self._state_due = 0.0
-        self._wake.set()
 
     def _listen(self, wish: Listen) -> None:
         changed = wish.codec is not self._codec
@@ -138,7 +142,7 @@ class Connection:
         if self._encoder is None or not live.started:
             return None
         heard = live.heard
-        self._sent = max(self._sent, heard)
+        self._sent = max(self._sent, heard - BEHIND_FRAMES)
         until = min(heard + self._lead_frames, live.available)
         if live.sends_until is not None:
             until = min(until, live.sends_until)

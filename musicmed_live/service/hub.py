@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from musicmed_live.core.messages import MAX_SEED, Role
 from musicmed_live.core.session import Phase, Plan, Stop
-from musicmed_live.errors import InvalidInput, MusicmedError
+from musicmed_live.errors import InvalidInput
 from musicmed_live.service.live import LiveSession
 from musicmed_live.service.workers import Workers
 
@@ -121,8 +121,7 @@ class Hub:
             task.cancel()
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
-            known = isinstance(fault, BaseExceptionGroup) and fault.split(MusicmedError)[1] is None
-            log.error("session %s failed: %s", live.name, fault, exc_info=None if known else fault)
+            log.error("session %s failed", live.name, exc_info=fault)
         live.over.set()
         self._past_underruns += live.mixer.underruns
         if live.name in self._entries:

@@ -15,7 +15,7 @@ from typing import Any
 from musicmed_live.core import messages
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Samples, frames_of
 from musicmed_live.core.limiter import LOOKAHEAD
-from musicmed_live.core.mixer import GRID, Mixer
+from musicmed_live.core.mixer import Mixer
 from musicmed_live.core.session import (
     LANDING_EMOTION,
     End,
@@ -45,12 +45,14 @@ GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
 URGENT_FRAMES = frames_of(0.1)  # so much is mixed ahead of what is heard, composed or not
 MEMORY_FRAMES = frames_of(6.0)  # sound that was heard is kept for the bars that may have to be repeated
 SPLICE_FRAMES = frames_of(1.0)  # fade between two threads of music
-LANDING_CLIP_FRAMES = frames_of(10.0)
+LANDING_CLIP_FRAMES = frames_of(8.0)
 LANDING_OUT_FRAMES = frames_of(2.5)
+KEPT_FRAMES = frames_of(1.0)  # mixed sound is kept so long for players that are behind the clock
 TICK_SECONDS = 0.05
 MAX_FAILURES = 3  # of the worker in a row, without a block in between
 
 CutListener = Callable[[int, str], None]
+ChangeListener = Callable[[], None]
 
 
 class LiveSession:
@@ -63,7 +65,8 @@ class LiveSession:
         self.mixer = Mixer(self.timeline, wish.frames)
         self.over = asyncio.Event()
         self.on_cut: set[CutListener] = set()
-        self._transport = Transport()
+        self.on_change: set[ChangeListener] = set()  # of anything that `state` tells, but for the passing of time
+        self._transport = Transport(wish.frames)
         self._worker = workers.assign()
         self._wish = wish
         self._track = Track()
@@ -153,6 +156,7 @@ class LiveSession:
                     self._ends = position
                     self._transport.halt(position)
         self._wake.set()
+        self._announce_change()
 
     def state(self) -> dict[str, Any]:
         """The `state` message."""
@@ -205,7 +209,7 @@ class LiveSession:
             self.mixer.read(heard, URGENT_FRAMES)
         if self.mixer.underruns > before:
             log.warning("%s: music was late at %d; the last bars repeat", self.name, heard)
-        self.mixer.forget(max(0, heard - GRID))
+        self.mixer.forget(max(0, heard - KEPT_FRAMES))
         self.timeline.forget_before(heard - MEMORY_FRAMES)
         self._wake.set()
 
@@ -214,6 +218,7 @@ class LiveSession:
         if not self._run_pending:
             self._transport.run(time.monotonic())
             self._started = True
+            self._announce_change()
 
     async def _compose(self) -> None:
         while True:
@@ -305,10 +310,12 @@ class LiveSession:
             self._splice(block.position, request, block, 0, reason)
         else:
             self._track = Track()
-            self._splice(max(block.position, self.heard + GUARD_FRAMES), request, block, SPLICE_FRAMES, reason)
+            self._splice(block.position, request, block, SPLICE_FRAMES, reason)
 
     def _splice(self, position: int, request: ClipRequest, block: Block, fade_frames: int, reason: str) -> None:
-        """Let the timeline go on at `position` with the clip that begins with `block`."""
+        """Let the timeline go on at `position`, or as soon as it can, with the clip that begins with `block`."""
+        if self.playing:
+            position = max(position, self.heard + GUARD_FRAMES)
         position = min(position, self.timeline.end)
         frames = max(block.position + len(block.samples), request.position + request.frames) - position
         self.timeline.cut(position)
@@ -354,6 +361,11 @@ class LiveSession:
     def _announce_cut(self, position: int, reason: str) -> None:
         for listener in list(self.on_cut):
             listener(position, reason)
+        self._announce_change()
+
+    def _announce_change(self) -> None:
+        for listener in list(self.on_change):
+            listener()
 
     def _soon(self, seconds: float) -> float:
         return asyncio.get_running_loop().time() + seconds

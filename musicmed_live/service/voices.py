@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import Block, ClipRequest, Generator, Voice, frames_of
+from musicmed_live.errors import GeneratorFailed
 from musicmed_live.service.generators import load_generator
 
 _generator_name = ""
@@ -47,7 +48,7 @@ def begin_clip(name: str, request: ClipRequest, rewind: bool) -> Block:
 
     The clip then begins at that cue point and ends where `request` ends, or lasts at least a second.
     """
-    voice = _voices[name]
+    voice = _voice(name)
     if rewind:
         cue = voice.rewind(request.position)
         end = max(request.position + request.frames, cue + frames_of(1.0))
@@ -58,7 +59,15 @@ def begin_clip(name: str, request: ClipRequest, rewind: bool) -> Block:
 
 def next_block(name: str) -> Block | None:
     """The next block of the clip begun last; None after its last one."""
+    _voice(name)
     return next(_clips[name], None)
+
+
+def _voice(name: str) -> Voice:
+    voice = _voices.get(name)
+    if voice is None:
+        raise GeneratorFailed("the worker process died and took the voice along")
+    return voice
 
 
 def compose_alone(seed: int, request: ClipRequest) -> list[Block]:
