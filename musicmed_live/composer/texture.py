@@ -80,11 +80,12 @@ BASS = (
 )
 FIGURE = (
     *(Hit(beat, ALWAYS, 0.0) for beat in (0, 2)),
-    *(Hit(beat, -0.95, -1.0) for beat in (1, 3)),
-    *(Hit(beat, -0.6, -2.0) for beat in (0.5, 1.5, 2.5, 3.5)),
-    *(Hit(beat, 0.6, -4.0) for beat in (0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75)),
+    *(Hit(beat, -0.6, -1.0) for beat in (1, 3)),
+    *(Hit(beat, -0.25, -2.0) for beat in (0.5, 1.5, 2.5, 3.5)),
+    *(Hit(beat, 0.4, -4.0) for beat in (0.75, 1.75, 2.75, 3.75)),
+    *(Hit(beat, 0.95, -5.0) for beat in (0.25, 1.25, 2.25, 3.25)),
 )
-OFFBEATS = tuple(Hit(beat, 0.05, -1.0) for beat in (0.5, 1.5, 2.5, 3.5))
+OFFBEATS = tuple(Hit(beat, 0.0, -1.0) for beat in (0.5, 1.5, 2.5, 3.5))
 CROTCHETS = tuple(Hit(beat, 0.4) for beat in (0, 1, 2, 3))
 OSTINATO = (
     *(Hit(beat, 0.15) for beat in (0, 1, 2, 3)),
@@ -94,7 +95,8 @@ TIMPANI = (Hit(0, 0.2), Hit(2.5, 0.35, -2.0), Hit(1.5, 0.6, -3.0), Hit(3.5, 0.7,
 CYMBALS = (
     *(Hit(beat, 0.0) for beat in (0, 1, 2, 3)),
     *(Hit(beat, 0.15, -3.0) for beat in (0.5, 1.5, 2.5, 3.5)),
-    *(Hit(beat, 0.65, -6.0) for beat in (0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75)),
+    *(Hit(beat, 0.6, -6.0) for beat in (0.75, 1.75, 2.75, 3.75)),
+    *(Hit(beat, 0.95, -6.0) for beat in (0.25, 1.25, 2.25, 3.25)),
 )
 KICKS_AT_EASE = (Hit(0, 0.3), Hit(2, 0.35))
 KICKS_IN_TENSION = (Hit(0, 0.3), Hit(1.5, 0.5, -2.0), Hit(3, 0.4, -1.0))
@@ -174,12 +176,13 @@ def _bass(setting: Setting, span: Span) -> Iterator[Stroke]:
     )
     fifth = root + (span.chord.fifth - span.chord.root) % 12
     gate = between(emotion.arousal, 1.0, 0.7)
+    weight_db = -6 - 3 * ramp(emotion.valence, 0.0, 0.6) * ramp(emotion.arousal, -0.2, 0.6)  # joy is light
     for beat, beats, level_db in sounding(BASS, emotion.arousal, (span.beat, span.beats)):
         within = beat - span.beat
         key = fifth if within == 2 and span.beats == 4 else root
         if within % 1 == 0.5 and emotion.valence > 0.2:
             key = root + 12
-        yield Stroke(Layer.BASS, beat, beats * gate, player, into_range(key, player), level_db - 3, 4)
+        yield Stroke(Layer.BASS, beat, beats * gate, player, into_range(key, player), level_db + weight_db, 4)
 
 
 def _figure(setting: Setting, span: Span) -> Iterator[Stroke]:
@@ -209,9 +212,10 @@ def _shape(shape: int, keys: list[int]) -> list[int]:
 def _pulse(setting: Setting, span: Span) -> Iterator[Stroke]:
     emotion, ensemble = setting.emotion, setting.ensemble
     stretch = (span.beat, span.beats)
-    plucked = presence(ensemble, "pizzicato", ramp(emotion.valence, -0.05, 0.4))
+    plucked = presence(ensemble, "pizzicato", between(ramp(emotion.valence, -0.4, 0.4), 0.4, 1.0))
+    octave = 12 if emotion.valence > 0 else 0
     for beat, _, level_db in sounding(OFFBEATS, emotion.arousal, stretch):
-        key = into_range(setting.rng.choice(span.voicing) + 12, "pizzicato")
+        key = into_range(setting.rng.choice(span.voicing) + octave, "pizzicato")
         yield from _audible(Stroke(Layer.PULSE, beat, 0.3, "pizzicato", key, level_db + decibels(plucked) - 6, 4))
     bowed = presence(ensemble, "violins", ramp(emotion.valence, -0.1, 0.3))
     for beat, _, level_db in sounding(CROTCHETS, emotion.arousal, stretch):
@@ -221,7 +225,7 @@ def _pulse(setting: Setting, span: Span) -> Iterator[Stroke]:
     driven = presence(ensemble, "cello", ramp(emotion.valence, 0.05, -0.4))
     low = into_range(36 + span.chord.root, "cello")
     for beat, _, level_db in sounding(OSTINATO, emotion.arousal, stretch):
-        yield from _audible(Stroke(Layer.PULSE, beat, 0.3, "cello", low, level_db + decibels(driven) - 4, 2))
+        yield from _audible(Stroke(Layer.PULSE, beat, 0.3, "cello", low, level_db + decibels(driven) - 5, 2))
 
 
 def _timpani(setting: Setting) -> Iterator[Stroke]:
@@ -230,7 +234,7 @@ def _timpani(setting: Setting) -> Iterator[Stroke]:
     tonic, dominant = into_range(36 + setting.scale.tonic, "timpani"), into_range(43 + setting.scale.tonic, "timpani")
     key = dominant if setting.bar == 3 else tonic
     for beat, _, level_db in sounding(TIMPANI, emotion.arousal, (0, 4)):
-        yield from _audible(Stroke(Layer.DRUMS, beat, 1.5, "timpani", key, level_db + decibels(share) - 5))
+        yield from _audible(Stroke(Layer.DRUMS, beat, 1.5, "timpani", key, level_db + decibels(share) - 7))
 
 
 def _drums(setting: Setting) -> Iterator[Stroke]:
@@ -238,7 +242,7 @@ def _drums(setting: Setting) -> Iterator[Stroke]:
     pleasant = emotion.valence > 0
     kit = [
         (SHAKER, CYMBALS, -12.0) if pleasant else (CLOSED_HAT, CYMBALS, -6.0),
-        (KICK, KICKS_AT_EASE if pleasant else KICKS_IN_TENSION, -10.0),
+        (KICK, KICKS_AT_EASE if pleasant else KICKS_IN_TENSION, -14.0),
         (SNARE, BACKBEAT, -10.0),
     ]
     if pleasant:

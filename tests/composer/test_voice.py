@@ -1,5 +1,6 @@
 """The voice: a stream of beats that equals the whole, and that can be taken up again at any beat."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 
@@ -10,6 +11,7 @@ import pytest
 from musicmed_live.composer.instruments import INSTRUMENTS
 from musicmed_live.composer.renderer import Renderer
 from musicmed_live.composer.sampler import Sampler
+from musicmed_live.composer.score import Note
 from musicmed_live.composer.voice import ComposerGenerator, ComposerVoice
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Preference, Samples, frames_of
@@ -65,12 +67,15 @@ def test_the_same_seed_and_calls_give_the_same_samples(generator: ComposerGenera
 def test_streaming_beat_by_beat_equals_rendering_the_whole_score(
     generator: ComposerGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played = []
+    played: list[Note] = []
     whole = Renderer(Sampler())
     render = Renderer.render
-    monkeypatch.setattr(
-        Renderer, "render", lambda self, notes, until: played.extend(notes) or render(self, notes, until)
-    )
+
+    def record(renderer: Renderer, notes: Sequence[Note], until: int) -> Samples:
+        played.extend(notes)
+        return render(renderer, notes, until)
+
+    monkeypatch.setattr(Renderer, "render", record)
     voice = generator.open_voice(5)
     streamed = sound(list(voice.compose(request(voice, 6, ANXIOUS))))
     monkeypatch.undo()
