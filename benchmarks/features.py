@@ -44,11 +44,11 @@ def extract(mono: NDArray[np.float32]) -> dict[str, float]:
     """All features of `mono`, shape (frames,) at `RATE` and at least 4 s long, by name."""
     magnitude = np.abs(librosa.stft(mono, n_fft=WINDOW, hop_length=HOP)).astype(np.float64)
     rms = librosa.feature.rms(y=mono, frame_length=WINDOW, hop_length=HOP)[0].astype(np.float64)
-    mel_db = librosa.power_to_db(librosa.feature.melspectrogram(S=magnitude**2, sr=RATE, n_mels=64), top_db=None)
+    mel_db = mel_spectrum_db(magnitude)
     return {
         **_dynamics(rms),
         **_timbre(magnitude[:, rms > SILENCE]),
-        **_rhythm(np.maximum(mel_db, AUDIBLE_DB)),
+        **_rhythm(spectral_flux(mel_db)),
         **_fluctuation(mono),
         **measure_tonality(mono, RATE),
         "novelty": _novelty(mel_db),
@@ -106,9 +106,20 @@ def _roughness(magnitude: FloatArray) -> float:
     return float(np.mean(total))
 
 
-def _rhythm(mel_db: FloatArray) -> dict[str, float]:
-    """Onsets and their periodicity. `mel_db`: shape (bands, frames)."""
-    rise = np.maximum(np.diff(mel_db, axis=1), 0.0).mean(axis=0)
+def mel_spectrum_db(magnitude: FloatArray) -> FloatArray:
+    """Power in 64 mel bands, dB, shape (64, frames), of a spectrogram of shape (WINDOW / 2 + 1, frames)."""
+    mel = librosa.feature.melspectrogram(S=magnitude**2, sr=RATE, n_mels=64)
+    return np.asarray(librosa.power_to_db(mel, top_db=None))
+
+
+def spectral_flux(mel_db: FloatArray) -> FloatArray:
+    """Rise from each frame to the next, dB, mean over the bands of `mel_db`. Shape (frames - 1,)."""
+    audible = np.maximum(mel_db, AUDIBLE_DB)
+    return np.asarray(np.maximum(np.diff(audible, axis=1), 0.0).mean(axis=0))
+
+
+def _rhythm(rise: FloatArray) -> dict[str, float]:
+    """Onsets and their periodicity, from the spectral flux."""
     rate = RATE / HOP
     onsets, _ = find_peaks(rise, height=ONSET_DB, prominence=ONSET_DB, distance=round(0.06 * rate))
     centred = rise - rise.mean()
