@@ -58,7 +58,7 @@ class Listener:
         """Send a frame as it is."""
         await self._socket.send(frame)
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait until something that arrives makes `condition` true. Raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
             while not condition():
