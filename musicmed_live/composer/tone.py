@@ -23,7 +23,7 @@ _SHELF_HZ, _SHELF_GAIN = 1680.0, 1.585  # of the K-weighting
 _POINTS = 4  # that a cubic passes through
 _END_FADE = frames_of(0.01)
 _SHORTEST_RELEASE, _LONGEST_RELEASE = frames_of(0.03), frames_of(2.5)
-_SILENT = 1e-5  # a gain of that is none
+_SILENT = 3e-5  # -90 dB: a gain of that is none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
