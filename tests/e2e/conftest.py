@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.browser import Page, chromium, wait_for
 from tests.e2e.sound import Recording, null_sink, recording
 
-_PACKAGES = {"chromium": "chromium", "pulseaudio": "pulseaudio", "parec": "pulseaudio-utils"}
+_PACKAGES = {"pulseaudio": "pulseaudio", "parec": "pulseaudio-utils"}
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,6 @@ def heard(sound_card: dict[str, str]) -> Iterator[Recording]:
 
 @pytest.fixture(scope="session")
 def browser(sound_card: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    _require("chromium")
     with chromium(tmp_path_factory.mktemp("profile"), sound_card) as page:
         yield page
 
