@@ -17,6 +17,7 @@ _Spectrum = NDArray[np.complex64]
 _T60_SECONDS = 2.6  # time in which the sound falls by 60 dB, at middle frequencies
 _PRE_DELAY_SECONDS = 0.022
 _ONSET_SECONDS = 0.04  # in which the dense part builds up
+_ENDING_SECONDS = 0.4  # in which the tail, by then at -57 dB, is led to nothing
 _BANDS = (  # lower edge, T60 relative to the middle, level: air and walls swallow the high, a hall's bass booms
     (140.0, 1.0, 1.0),
     (600.0, 0.95, 0.9),
@@ -121,7 +122,8 @@ def _late_noise(random: np.random.Generator) -> NDArray[np.float64]:
         late += band * _decay(frames, share * _T60_SECONDS) * level
     onset = frames_of(_ONSET_SECONDS)
     late[:, :onset] *= np.linspace(0, 1, onset) ** 1.5
-    late[:, -onset:] *= np.linspace(1, 0, onset)
+    ending = frames_of(_ENDING_SECONDS)
+    late[:, -ending:] *= np.linspace(1, 0, ending)
     return _unit_energy(late)
 
 
