@@ -229,7 +229,8 @@ def _only(message: dict[str, Any], known: Iterable[str], field: str = "") -> Non
         if key not in known:
             accepted = ", ".join(known) or "no further keys"
             where = f"{field}.{_short(key)}" if field else _short(key)
-            raise InvalidInput(f"unknown key {where}; accepted: {accepted}", field or key[:40])
+            named = repr(key[:40])[1:-1]  # escaped: half a surrogate pair could not be sent back
+            raise InvalidInput(f"unknown key {where}; accepted: {accepted}", field or named)
 
 
 def _is_int(value: Any) -> bool:

@@ -1,0 +1,308 @@
+"""The wire: every message is read, every refusal names code, field and value, and nothing else gets through."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musicmed_live.core import messages
+from musicmed_live.core.emotion import WORDS, Emotion
+from musicmed_live.core.generator import Cue, Preference
+from musicmed_live.core.messages import Codec, Listen, Role, parse_message, parse_object, parse_plan
+from musicmed_live.core.path import Rules, Shape, plan
+from musicmed_live.core.session import Event, Goal, Pause, Play, Report, Stop, TooMuch
+from musicmed_live.core.timeline import Clip, Description, Track
+from musicmed_live.errors import InvalidInput
+
+CALM = {"valence": 0.6, "arousal": -0.4}
+
+
+def refusal(text: str) -> InvalidInput:
+    with pytest.raises(InvalidInput) as refused:
+        parse_message(text)
+    fault = refused.value
+    # Starlette writes JSON as UTF-8 without escapes: what cannot be encoded there would be a server error.
+    assert json.dumps(messages.error(fault), ensure_ascii=False).encode()
+    assert len(fault.message) < 400
+    return fault
+
+
+def refused_plan(body: dict[str, Any]) -> InvalidInput:
+    with pytest.raises(InvalidInput) as refused:
+        parse_plan(body, lambda: 1)
+    assert json.dumps(messages.error(refused.value), ensure_ascii=False).encode()
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("message", "meaning"),
+    [
+        ({"type": "play"}, Play()),
+        ({"type": "pause"}, Pause()),
+        ({"type": "too_much"}, TooMuch()),
+        ({"type": "stop"}, Stop()),
+        ({"type": "report", "valence": -0.6, "arousal": 1}, Report(Emotion(-0.6, 1.0))),
+        ({"type": "goal", "valence": 0, "arousal": -1}, Goal(Emotion(0.0, -1.0))),
+        ({"type": "listen"}, Listen(Codec.PCM_S16LE, 72_000)),
+        ({"type": "listen", "codec": "opus", "lead_ms": 100}, Listen(Codec.OPUS, 4800)),
+        ({"type": "listen", "codec": "pcm_s16le", "lead_ms": 8000}, Listen(Codec.PCM_S16LE, 384_000)),
+    ],
+)
+def test_every_message_of_the_protocol_is_read(message: dict[str, Any], meaning: Listen | Event) -> None:
+    assert parse_message(json.dumps(message)) == meaning
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "play", "{", '{"type": "play"', "{'type': 'play'}", '{"type": "play"} {}', "[" * 2000, "9" * 4096, "\x00"],
+)
+def test_what_is_not_json_is_refused(text: str) -> None:
+    assert refusal(text).code == "not_json"
+
+
+@pytest.mark.parametrize("text", ["null", "3", '"play"', '["play"]', "true", "NaN"])
+def test_json_that_is_not_an_object_is_refused(text: str) -> None:
+    fault = refusal(text)
+    assert (fault.code, fault.field) == ("not_json", "")
+    assert text[1:-1] in fault.message
+
+
+@pytest.mark.parametrize("text", ["x" * 4097, "é" * 2049, '{"type": "play", "pad": "' + " " * 5000 + '"}'])
+def test_an_over_long_message_is_refused_unread(text: str) -> None:
+    fault = refusal(text)
+    assert fault.code == "too_long"
+    assert str(len(text)) in fault.message
+    assert "4096" in fault.message
+
+
+def test_a_message_of_exactly_the_limit_is_read() -> None:
+    assert parse_message('{"type": "play"}'.ljust(4096)) == Play()
+
+
+@pytest.mark.parametrize("kind", ["louder", "", None, 3, ["play"], {"type": "play"}, True, "x" * 3000])
+def test_an_unknown_type_is_answered_with_the_known_ones(kind: Any) -> None:
+    fault = refusal(json.dumps({"type": kind}))
+    assert (fault.code, fault.field) == ("unknown_type", "type")
+    assert repr(kind)[:50] in fault.message
+    assert "goal, listen, pause, play, report, stop, too_much" in fault.message
+
+
+def test_a_message_without_a_type_is_refused() -> None:
+    assert refusal("{}").code == "unknown_type"
+
+
+@pytest.mark.parametrize("kind", ["report", "goal"])
+@pytest.mark.parametrize("axis", ["valence", "arousal"])
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, -math.inf, 1.0001, -2, 10**400, "0.5", None, True, [0.5], {"x": 1}]
+)
+def test_a_bad_coordinate_is_refused_by_name_and_value(kind: str, axis: str, value: Any) -> None:
+    fault = refusal(json.dumps({"type": kind, "valence": 0.0, "arousal": 0.0, axis: value}))
+    assert (fault.code, fault.field) == ("invalid", axis)
+    assert repr(value)[:50] in fault.message
+
+
+@pytest.mark.parametrize("kind", ["report", "goal"])
+@pytest.mark.parametrize("axis", ["valence", "arousal"])
+def test_a_missing_coordinate_is_refused_by_name(kind: str, axis: str) -> None:
+    message = {"type": kind, "valence": 0.0, "arousal": 0.0}
+    del message[axis]
+    fault = refusal(json.dumps(message))
+    assert (fault.code, fault.field) == ("invalid", axis)
+    assert "missing" in fault.message
+
+
+@pytest.mark.parametrize("codec", ["mp3", "", None, 1, ["opus"], "OPUS"])
+def test_an_unknown_codec_is_answered_with_the_known_ones(codec: Any) -> None:
+    fault = refusal(json.dumps({"type": "listen", "codec": codec}))
+    assert (fault.code, fault.field) == ("unknown_codec", "codec")
+    assert repr(codec) in fault.message
+    assert "pcm_s16le, opus" in fault.message
+
+
+@pytest.mark.parametrize("lead_ms", [99, 8001, -1, 0, math.nan, math.inf, "1500", None, True, 10**300])
+def test_a_lead_out_of_range_is_refused(lead_ms: Any) -> None:
+    fault = refusal(json.dumps({"type": "listen", "lead_ms": lead_ms}))
+    assert (fault.code, fault.field) == ("invalid", "lead_ms")
+    assert repr(lead_ms)[:50] in fault.message
+    assert "from 100 to 8000" in fault.message
+
+
+@pytest.mark.parametrize("kind", ["play", "pause", "too_much", "stop", "report", "goal", "listen"])
+@pytest.mark.parametrize("key", ["volume", "", "\ud800", "k" * 1000])
+def test_an_unknown_key_is_refused_by_name(kind: str, key: str) -> None:
+    fault = refusal(json.dumps({"type": kind, **(CALM if kind in ("report", "goal") else {}), key: 1}))
+    assert fault.code == "invalid"
+    assert repr(key)[:50] in fault.message
+    assert fault.field == repr(key[:40])[1:-1]
+
+
+@pytest.mark.parametrize("depth", range(880, 1010, 3))
+def test_deep_nesting_is_refused_like_any_other_junk(depth: int) -> None:
+    assert refusal('{"type": ' + "[" * depth + "]" * depth + "}").code in ("not_json", "unknown_type")
+
+
+@given(st.text(max_size=200))
+def test_no_text_raises_anything_but_invalid_input(text: str) -> None:
+    try:
+        parse_message(text)
+    except InvalidInput as fault:
+        assert fault.code in ("not_json", "unknown_type", "invalid")
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=10,
+)
+kinds = st.sampled_from(["report", "goal", "listen", "play", "pause", "too_much", "stop"])
+keys = st.sampled_from(["valence", "arousal", "codec", "lead_ms"]) | st.text(max_size=10)
+plan_keys = st.sampled_from(["start", "goal", "minutes", "seed", "instruments", "style", "shape"])
+
+
+@given(kinds | junk, st.dictionaries(keys, junk, max_size=4))
+def test_no_json_raises_anything_but_invalid_input(kind: Any, rest: dict[str, Any]) -> None:
+    try:
+        parse_message(json.dumps({**rest, "type": kind}))
+    except InvalidInput as fault:
+        assert fault.message
+        assert json.dumps(messages.error(fault), ensure_ascii=False).encode()
+
+
+@given(st.dictionaries(plan_keys, junk, max_size=7), st.booleans())
+def test_no_body_raises_anything_but_invalid_input(body: dict[str, Any], with_goal: bool) -> None:
+    try:
+        parse_plan({**body, "goal": "calm"} if with_goal else body, lambda: 1)
+    except InvalidInput as fault:
+        assert fault.field or fault.code == "invalid"
+        assert json.dumps(messages.error(fault), ensure_ascii=False).encode()
+
+
+def test_a_body_of_only_a_goal_gets_the_defaults() -> None:
+    wish = parse_plan({"goal": "calm"}, lambda: 42)
+    assert wish.start is None
+    assert wish.goal == WORDS["calm"][0]
+    assert wish.frames == 900 * 48_000
+    assert wish.seed == 42
+    assert wish.instruments == wish.style == Preference()
+    assert wish.rules == Rules()
+
+
+def test_a_full_body_is_read() -> None:
+    body = {
+        "start": "anxious",
+        "goal": CALM,
+        "minutes": 0.5,
+        "seed": 2**63 - 1,
+        "instruments": {"prefer": ["piano", "harp", "piano"], "forbid": []},
+        "style": {"forbid": ["waltz"]},
+        "shape": "curved",
+    }
+    wish = parse_plan(body, lambda: 0)
+    assert (wish.start, wish.goal) == (WORDS["anxious"][0], Emotion(0.6, -0.4))
+    assert (wish.frames, wish.seed) == (30 * 48_000, 2**63 - 1)
+    assert wish.instruments == Preference(prefer=("piano", "harp"))
+    assert wish.style == Preference(forbid=("waltz",))
+    assert wish.rules.shape is Shape.CURVED
+
+
+def test_minutes_of_null_leave_the_end_open() -> None:
+    assert parse_plan({"goal": "calm", "minutes": None}, lambda: 1).frames is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "field", "code", "named"),
+    [
+        ("start", "grumpy", "start", "unknown_word", "'grumpy'"),
+        ("goal", "grumpy", "goal", "unknown_word", "'grumpy'"),
+        ("goal", None, "goal", "invalid", "None"),
+        ("goal", {"valence": math.nan, "arousal": 0}, "goal.valence", "invalid", "nan"),
+        ("start", {"valence": 0}, "start", "invalid", "{'valence': 0}"),
+        ("minutes", 0.49, "minutes", "invalid", "0.49"),
+        ("minutes", 240.5, "minutes", "invalid", "240.5"),
+        ("minutes", math.nan, "minutes", "invalid", "nan"),
+        ("minutes", "15", "minutes", "invalid", "'15'"),
+        ("minutes", True, "minutes", "invalid", "True"),
+        ("seed", -1, "seed", "invalid", "-1"),
+        ("seed", 2**63, "seed", "invalid", "9223372036854775808"),
+        ("seed", 1.0, "seed", "invalid", "1.0"),
+        ("seed", True, "seed", "invalid", "True"),
+        ("seed", "7", "seed", "invalid", "'7'"),
+        ("shape", "zigzag", "shape", "invalid", "'zigzag'"),
+        ("shape", ["linear"], "shape", "invalid", "['linear']"),
+        ("instruments", ["piano"], "instruments", "invalid", "['piano']"),
+        ("instruments", {"prefer": "piano"}, "instruments.prefer", "invalid", "'piano'"),
+        ("instruments", {"forbid": [1]}, "instruments.forbid", "invalid", "[1]"),
+        ("style", {"prefer": ["x"] * 65}, "style.prefer", "invalid", "['x', 'x'"),
+        ("style", {"avoid": []}, "style", "invalid", "'avoid'"),
+        ("tempo", 90, "tempo", "invalid", "'tempo'"),
+        ("\ud800", 90, "\\ud800", "invalid", "'\\ud800'"),
+    ],
+)
+def test_a_bad_part_of_a_body_is_refused_by_name_and_value(
+    key: str, value: Any, field: str, code: str, named: str
+) -> None:
+    fault = refused_plan({"goal": "calm", key: value})
+    assert (fault.field, fault.code) == (field, code)
+    assert fault.message.startswith((f"{field}: ", "unknown key "))
+    assert named in fault.message
+
+
+def test_a_body_without_a_goal_is_refused() -> None:
+    fault = refused_plan({"start": "anxious"})
+    assert (fault.field, fault.code) == ("goal", "invalid")
+
+
+@given(st.binary(max_size=64))
+def test_bytes_that_are_no_json_object_are_refused(body: bytes) -> None:
+    try:
+        assert isinstance(parse_object(body), dict)
+    except InvalidInput as fault:
+        assert fault.code == "not_json"
+
+
+@given(st.integers(0, 2**64 - 1), st.binary(max_size=64))
+def test_a_binary_frame_is_its_position_and_its_block(position: int, payload: bytes) -> None:
+    frame = messages.pack_block(position, payload)
+    assert frame[:8] == position.to_bytes(8, "little")
+    assert messages.unpack_block(frame) == (position, payload)
+
+
+def test_hello_says_what_will_be_sent() -> None:
+    hello = json.loads(messages.hello("s", Role.PATIENT, Codec.OPUS, 312))
+    audio = {"codec": "opus", "sample_rate": 48_000, "channels": 2, "block_frames": 1920, "pre_skip": 312}
+    assert hello == {"type": "hello", "protocol": 1, "session": "s", "role": "patient", "audio": audio}
+
+
+def test_a_cut_says_from_where_and_why() -> None:
+    assert json.loads(messages.cut(7, "report")) == {"type": "cut", "position": 7, "reason": "report"}
+
+
+def test_an_error_has_code_message_and_field() -> None:
+    fault = InvalidInput("what was wrong", "goal", "unknown_word")
+    assert messages.error(fault) == {"code": "unknown_word", "message": "what was wrong", "field": "goal"}
+
+
+def test_a_path_is_told_by_its_corners() -> None:
+    path = plan(Emotion(0, 0), Emotion(0.2, 0), 0, None, Rules(hold_frames=0))
+    assert messages.path_objects(path) == [
+        {"position": 0, "valence": 0, "arousal": 0},
+        {"position": path.arrives, "valence": 0.2, "arousal": 0},
+    ]
+
+
+def test_a_clip_is_told_by_the_middle_of_its_way() -> None:
+    clip = Clip(48_000, 96_000, Emotion(0, 0), Emotion(0.5, -1 / 3), Track())
+    assert Cue.BAR.value == "bar"
+    assert messages.clip_object(clip, Description(4, 96.0, "D dorian", ("cello", "piano"))) == {
+        "position": 48_000,
+        "frames": 96_000,
+        "emotion": {"valence": 0.25, "arousal": -0.1667},
+        "bars": 4,
+        "tempo_bpm": 96.0,
+        "key": "D dorian",
+        "instruments": ["cello", "piano"],
+    }
