@@ -23,7 +23,7 @@ let live = null; // {session, player} while a session runs
 let phase = null; // of the last state
 
 byId("start").addEventListener("click", start);
-byId("toggle").addEventListener("click", () => live.session.send({ type: NEEDS_PLAY.includes(phase) ? "play" : "pause" }));
+byId("toggle").addEventListener("click", () => live.session.send({ type: needsPlay() ? "play" : "pause" }));
 byId("stop").addEventListener("click", () => live.session.stop());
 byId("too-much").addEventListener("click", () => live.session.send({ type: "too_much" }));
 byId("volume").addEventListener("input", () => live?.player.setVolume(volume()));
@@ -112,7 +112,7 @@ function showState(state, player) {
   player.follow(state);
   phase = state.phase;
   path.show(state);
-  byId("toggle").textContent = NEEDS_PLAY.includes(phase) ? "Play" : "Pause";
+  byId("toggle").textContent = needsPlay() ? "Play" : "Pause";
   setText("phase", phaseText(state, nearestWord(state.goal, words)));
   setText("playing", playingText(state));
   setText("time", timeText(state));
@@ -134,6 +134,10 @@ function showStage(stage) {
 
 function showProblem(text) {
   byId("problem").textContent = text;
+}
+
+function needsPlay() {
+  return NEEDS_PLAY.includes(phase);
 }
 
 function volume() {

@@ -11,7 +11,7 @@ export class MoodPad {
   #words = {};
   #emotion = null;
 
-  /** `onMove(emotion, released)` is called at each move; `released` when the finger leaves or the slider is let go. */
+  /** `onMove(emotion, released)` is called at each move; `released` once the pointer or the slider is let go. */
   constructor(pad, sliders, onMove) {
     this.#pad = pad;
     this.#sliders = sliders;

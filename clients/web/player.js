@@ -36,7 +36,7 @@ export class Player {
   async #running() {
     const deadline = performance.now() + START_MS;
     while (this.#context.currentTime < RUNNING_SECONDS) {
-      if (performance.now() > deadline) throw new Error("This device's sound does not start. Is another program using it?");
+      if (performance.now() > deadline) throw new Error("The sound of this device does not start.");
       await new Promise((done) => setTimeout(done, 20));
     }
   }

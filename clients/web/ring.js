@@ -42,9 +42,9 @@ export class Ring {
     this.#limit = Math.max(this.#limit, position + frames);
   }
 
-  /** What was laid down from `position` on is no longer true. */
+  /** What was laid down from `position` on is no longer true; what the head is about to read fades out. */
   cut(position) {
-    this.#limit = Math.min(this.#limit, position);
+    this.#limit = Math.min(this.#limit, Math.max(position, this.#head + FADE));
   }
 
   /** From now on, the frame `now` of the sound card belongs to the position `now + offset`. */

@@ -43,7 +43,10 @@ export class Session {
   #retryMs = FIRST_RETRY_MS;
   #unanswered = new Map(); // type -> message that no state has followed yet; the latest of its type wins
 
-  /** `listeners`: `state(state)`, `block(position, samples)`, `cut(position)`, `refused(error)`, `connected(yes)`, `ended(why)`. */
+  /**
+   * `listeners`: `state(state)`, `block(position, samples)`, `cut(position)`, `refused(error)`, `connected(yes)`,
+   * `ended(why)`; `why` is "" where the session ended as it should.
+   */
   constructor({ id, tokens }, listeners) {
     this.#path = `/api/sessions/${id}`;
     this.#token = tokens.patient;

@@ -164,6 +164,17 @@ def test_what_was_cut_off_is_not_heard_any_more(modules: Page) -> None:
     assert not heard[5000:].any()
 
 
+@pytest.mark.parametrize("late", [100, 1400])
+def test_a_cut_that_comes_too_late_does_not_click(modules: Page, late: int) -> None:
+    silenced = f"lay(0, 19200); ring.follow(0); play(6400); ring.cut({6400 - late}); play(3200);"
+    answered = f"lay(0, 19200); ring.follow(0); play(6400); ring.cut({6400 - late}); lay({6400 - late}, 19200, -0.5);"
+
+    assert largest_step(listen(modules, silenced)) < OWN_STEP + FADE_STEP + ROUNDING
+    heard = listen(modules, f"{answered} play(3200)")
+    assert largest_step(heard) < OWN_STEP + 2 * FADE_STEP + ROUNDING
+    np.testing.assert_allclose(heard[6400 + FADE :], sine(6400 + FADE, 3200 - FADE, -0.5), atol=ROUNDING)
+
+
 def test_what_comes_after_a_cut_joins_what_was_before(modules: Page) -> None:
     heard = listen(modules, "lay(0, 19200); ring.follow(0); play(3200); ring.cut(5000); lay(5000, 10000); play(9600)")
 
