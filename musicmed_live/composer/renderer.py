@@ -62,7 +62,7 @@ class Renderer:
         for note in notes:
             if not self.position <= note.position < until:
                 raise ValueError(f"a note at {note.position} is not within {self.position} .. {until}")
-            self._sounding.append(self._begin(note))
+        self._sounding += [self._begin(note) for note in notes]
         buses: _Buses = {}
         for sounding in self._sounding:
             self._mix(sounding, buses, until)
@@ -104,7 +104,8 @@ class Renderer:
     def _mix(self, sounding: _Sounding, buses: _Buses, until: int) -> None:
         """Adds what the note sounds during [position, until) to the bus of its instrument."""
         onset, tone = sounding.note.position, sounding.tone
-        begin, end = max(onset, self.position), min(sounding.end, until)
+        begin = max(onset, self.position)
+        end = max(begin, min(sounding.end, until))  # a tone that was made anew after a rewind may end earlier
         name = (sounding.note.instrument, len(tone.wave))
         if name not in buses:
             buses[name] = np.zeros((len(tone.wave), until - self.position), np.float32)

@@ -181,6 +181,16 @@ def test_a_note_outside_of_the_stretch_is_refused(sampler: Sampler) -> None:
         renderer.render([], 999)
 
 
+def test_a_refused_stretch_leaves_the_renderer_as_it_was(sampler: Sampler) -> None:
+    renderer = Renderer(sampler)
+    with pytest.raises(ValueError, match="is not within"):
+        renderer.render([note("piano"), note("piano", position=2 * SECOND)], SECOND)
+    with pytest.raises(KeyError):
+        renderer.render([note("piano"), note("kazoo")], SECOND)
+    assert renderer.position == 0
+    assert not renderer.render([], SECOND).any()
+
+
 @pytest.mark.parametrize("name", [*INSTRUMENTS])
 def test_every_instrument_sounds_without_clicks_and_falls_silent(sampler: Sampler, name: str) -> None:
     instrument = INSTRUMENTS[name]
