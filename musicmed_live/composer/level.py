@@ -14,7 +14,7 @@ from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE
 
 REFERENCE_VELOCITY = 80.0
-REFERENCE_LUFS = -25.8  # of one note held at that velocity and 0 dB (benchmarks/calibrate.py)
+REFERENCE_LUFS = -26.0  # of one note held at that velocity and 0 dB (benchmarks/calibrate.py)
 VELOCITY_EXPONENT = 1.7  # amplitude grows with this power of velocity
 LARGEST_TRIM_DB = 18.0
 
@@ -31,19 +31,18 @@ _RINGING_SECONDS = {  # of a note that decays: for how long its loudest 0.4 s wo
 }
 _DAMPING_SECONDS = {"piano": 0.3, "guitar": 0.3, "bass": 0.25}  # how fast an early release takes energy away
 _QUICKLY_DAMPED_SECONDS = 0.1
-_SPEAKING_SECONDS = {  # that a sustaining instrument takes to speak
-    "strings": 0.25,
-    "violins": 0.18,
-    "tremolo": 0.05,
-    "cello": 0.3,
-    "choir": 0.2,
-    "pad": 0.4,
-    "flute": 0.05,
-    "oboe": 0.25,
-    "clarinet": 0.05,
-    "horn": 0.1,
+_SUSTAINED = {  # seconds that a note takes to speak; its energy per second then, over that of its loudest 0.4 s
+    "strings": (0.25, 0.8),
+    "violins": (0.18, 0.75),
+    "tremolo": (0.0, 0.6),
+    "cello": (0.35, 0.7),
+    "choir": (0.2, 0.9),
+    "pad": (0.55, 1.0),
+    "flute": (0.05, 0.95),
+    "oboe": (0.25, 1.0),
+    "clarinet": (0.05, 1.1),
+    "horn": (0.0, 0.95),
 }
-_SUSTAINED_SHARE = 0.8  # of the loudest 0.4 s, as a mean over a held note
 
 
 def level_bar(notes: Sequence[Note], frames: int, emotion: Emotion) -> tuple[Note, ...]:
@@ -70,7 +69,8 @@ def _power(note: Note) -> float:
 def _effective_seconds(note: Note) -> float:
     """For how long the note's loudest 0.4 s would have to last to have its energy."""
     held = note.frames / SAMPLE_RATE
-    if note.instrument in _SPEAKING_SECONDS:
-        return _SUSTAINED_SHARE * held * held / (held + _SPEAKING_SECONDS[note.instrument])
+    if note.instrument in _SUSTAINED:
+        speaking, share = _SUSTAINED[note.instrument]
+        return share * held * held / (held + speaking)
     damping = _DAMPING_SECONDS.get(note.instrument, _QUICKLY_DAMPED_SECONDS)
     return _RINGING_SECONDS[note.instrument] * (1 - math.exp(-(held + 0.06) / damping))

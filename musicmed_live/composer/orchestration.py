@@ -17,12 +17,12 @@ from musicmed_live.core.emotion import Emotion
 Homes = Mapping[str, tuple[Emotion, ...]]
 
 MELODISTS: Homes = {
-    "piano": (Emotion(0.3, -0.4), Emotion(-0.3, -0.5), Emotion(0.0, 0.0)),
-    "flute": (Emotion(0.5, -0.3), Emotion(0.6, 0.5)),
+    "piano": (Emotion(0.4, -0.6), Emotion(-0.3, -0.7), Emotion(0.0, -0.1)),
+    "flute": (Emotion(0.5, -0.1), Emotion(0.6, 0.5)),
     "celesta": (Emotion(0.6, -0.8),),
-    "clarinet": (Emotion(0.2, -0.3), Emotion(-0.2, 0.3)),
-    "oboe": (Emotion(-0.4, -0.4), Emotion(0.4, 0.6)),
-    "cello": (Emotion(-0.6, -0.5), Emotion(-0.5, 0.3)),
+    "clarinet": (Emotion(0.2, -0.6), Emotion(-0.6, -0.7), Emotion(-0.2, 0.3)),
+    "oboe": (Emotion(-0.4, -0.2), Emotion(0.4, 0.6)),
+    "cello": (Emotion(-0.6, -0.4), Emotion(-0.5, 0.3)),
     "horn": (Emotion(-0.4, 0.6), Emotion(0.1, 0.4)),
     "violins": (Emotion(-0.6, 0.8), Emotion(0.4, 0.9)),
     "guitar": (Emotion(0.7, 0.3),),

@@ -18,6 +18,7 @@ from musicmed_live.core.emotion import Emotion
 
 ALWAYS = -9.0
 FADE_WIDTH = 0.3  # of arousal, over which a hit is faded in
+BED_OVERLAP = 0.25  # beats that a chord sounds into the next one, which takes as long to speak
 
 SHAKER, CLOSED_HAT, KICK, SNARE, TAMBOURINE = 70, 42, 36, 38, 54  # keys of the General MIDI drum map
 
@@ -85,7 +86,7 @@ FIGURE = (
     *(Hit(beat, 0.4, -4.0) for beat in (0.75, 1.75, 2.75, 3.75)),
     *(Hit(beat, 0.95, -5.0) for beat in (0.25, 1.25, 2.25, 3.25)),
 )
-OFFBEATS = tuple(Hit(beat, 0.0, -1.0) for beat in (0.5, 1.5, 2.5, 3.5))
+OFFBEATS = tuple(Hit(beat, -0.05, -1.0) for beat in (0.5, 1.5, 2.5, 3.5))
 CROTCHETS = tuple(Hit(beat, 0.4) for beat in (0, 1, 2, 3))
 OSTINATO = (
     *(Hit(beat, 0.15) for beat in (0, 1, 2, 3)),
@@ -93,8 +94,8 @@ OSTINATO = (
 )
 TIMPANI = (Hit(0, 0.2), Hit(2.5, 0.35, -2.0), Hit(1.5, 0.6, -3.0), Hit(3.5, 0.7, -3.0))
 CYMBALS = (
-    *(Hit(beat, 0.0) for beat in (0, 1, 2, 3)),
-    *(Hit(beat, 0.15, -3.0) for beat in (0.5, 1.5, 2.5, 3.5)),
+    *(Hit(beat, -0.05) for beat in (0, 1, 2, 3)),
+    *(Hit(beat, 0.1, -3.0) for beat in (0.5, 1.5, 2.5, 3.5)),
     *(Hit(beat, 0.6, -6.0) for beat in (0.75, 1.75, 2.75, 3.75)),
     *(Hit(beat, 0.95, -6.0) for beat in (0.25, 1.25, 2.25, 3.25)),
 )
@@ -157,12 +158,12 @@ def sounding(hits: Sequence[Hit], arousal: float, span: tuple[float, float]) -> 
 
 def _bed(setting: Setting, span: Span) -> Iterator[Stroke]:
     for stop in bed_stops(setting.ensemble, setting.emotion):
-        level_db = decibels(stop.presence) - 11
+        level_db = decibels(stop.presence) - 11 - 5 * ramp(setting.emotion.arousal, -0.2, -0.9)
         if stop.instrument == "tremolo":
             level_db += 4 * tension(setting.emotion)
         for key in span.voicing:
             placed = into_range(key, stop.instrument)
-            yield Stroke(Layer.BED, span.beat, span.beats, stop.instrument, placed, level_db, 8)
+            yield Stroke(Layer.BED, span.beat, span.beats + BED_OVERLAP, stop.instrument, placed, level_db, 8)
 
 
 def _bass(setting: Setting, span: Span) -> Iterator[Stroke]:
