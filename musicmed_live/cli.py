@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from musicmed_live import __version__
 from musicmed_live.core.emotion import WORDS, Emotion, parse_emotion_text
-from musicmed_live.core.messages import MAX_SEED, parse_minutes
+from musicmed_live.core.messages import DRAWN_SEEDS, MAX_SEED, parse_minutes
 from musicmed_live.core.path import Rules, Shape
 from musicmed_live.core.session import Plan
 from musicmed_live.errors import InvalidInput, MusicmedError
@@ -89,7 +89,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def _seed(text: str | None) -> int:
     if text is None:
-        return secrets.randbelow(MAX_SEED)
+        return secrets.randbelow(DRAWN_SEEDS)
     if not text.isascii() or not text.isdigit() or int(text) > MAX_SEED:
         raise InvalidInput(f"--seed: {text!r} is not a whole number from 0 to 2^63 - 1", "seed")
     return int(text)

@@ -19,6 +19,7 @@ const pad = new MoodPad(byId("pad"), { valence: byId("valence"), arousal: byId("
 
 let words = {};
 let goal = "calm";
+let goalChosen = false; // on the page, not by its address
 let live = null; // {session, player} while a session runs
 let phase = null; // of the last state
 
@@ -49,7 +50,7 @@ async function start() {
   byId("phase").textContent = "Tuning up …";
   try {
     await player.prepare();
-    begin(await createSession(request()), player);
+    begin(invitation() ?? (await createSession(request())), player);
   } catch (error) {
     player.close();
     byId("phase").textContent = "Ready when you are.";
@@ -58,11 +59,26 @@ async function start() {
   byId("start").disabled = false;
 }
 
+// What the page's address asks for goes before what the page would: ?start=anxious&goal=0.5,-0.4&minutes=15&seed=7
 function request() {
-  const minutes = new URLSearchParams(location.search).get("minutes");
-  if (minutes === null) return { start: pad.emotion, goal };
-  // What is no number goes as it is, for the server to say so: as NaN it would arrive as `null`, an open end.
-  return { start: pad.emotion, goal, minutes: Number.isNaN(Number(minutes)) ? minutes : Number(minutes) };
+  const wish = { start: pad.emotion, goal };
+  for (const [key, value] of new URLSearchParams(location.search)) wish[key] = wished(value);
+  if (pad.emotion !== null) wish.start = pad.emotion;
+  if (goalChosen) wish.goal = goal;
+  return wish;
+}
+
+// A number, a point V,A or a word. What cannot be used, or not exactly, goes as it is, for the server to say so.
+function wished(text) {
+  const numbers = text.split(",").map(Number);
+  if (text.trim() === "" || !numbers.every((number) => Math.abs(number) <= Number.MAX_SAFE_INTEGER)) return text;
+  return numbers.length === 2 ? { valence: numbers[0], arousal: numbers[1] } : numbers[0];
+}
+
+// `#session=ID&token=TOKEN`: the session that plays on the server's own speaker, to be steered from here.
+function invitation() {
+  const { session: id, token } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  return id && token ? { id, tokens: { patient: token } } : null;
 }
 
 function begin(created, player) {
@@ -102,6 +118,7 @@ function moved(emotion, released) {
 
 function chooseGoal(word) {
   goal = word;
+  goalChosen = true;
   for (const button of goalButtons) button.ariaPressed = String(button.value === goal);
   if (words[goal] === undefined) return;
   path.showGoal(words[goal]);

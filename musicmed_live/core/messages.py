@@ -24,6 +24,7 @@ BLOCK_FRAMES = 1920  # 40 ms
 MAX_MINUTES = 240.0
 MIN_MINUTES = 0.5
 MAX_SEED = 2**63 - 1
+DRAWN_SEEDS = 2**32  # a seed that nobody named is short enough to be written down
 LEAD_MS = (100, 8000)
 DEFAULT_LEAD_MS = 1500
 

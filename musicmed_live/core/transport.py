@@ -1,5 +1,7 @@
 """The play-head: which frame is being heard at a moment."""
 
+import math
+
 from musicmed_live.core.generator import SAMPLE_RATE
 
 
@@ -14,10 +16,9 @@ class Transport:
         self._halt: int | None = None
         self._floor = 0  # it never goes back before this
 
-    @property
-    def running(self) -> bool:
-        """Whether the play-head has been set going and not been told to halt."""
-        return self._since is not None and self._halt is None
+    def moves(self, now: float) -> bool:
+        """Whether the play-head is on its way at `now`: set going, and not standing still yet."""
+        return self._since is not None and self.position(now) < self._stop()
 
     @property
     def halts_at(self) -> int | None:
@@ -29,8 +30,7 @@ class Transport:
         if self._since is None:
             return self._base
         moved = self._base + max(0, round((now - self._since) * SAMPLE_RATE))
-        stops = [stop for stop in (self._halt, self._end) if stop is not None]
-        return max(self._floor, min(moved, *stops))
+        return max(self._floor, int(min(moved, self._stop())))
 
     def run(self, now: float) -> None:
         """Go (on) from where the play-head is."""
@@ -48,3 +48,6 @@ class Transport:
             self._floor = self.position(now)
             self._base = position
             self._since = now
+
+    def _stop(self) -> float:
+        return min(stop for stop in (self._halt, self._end, math.inf) if stop is not None)

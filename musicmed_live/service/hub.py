@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from musicmed_live.core.messages import MAX_SEED, Role
+from musicmed_live.core.messages import DRAWN_SEEDS, Role
 from musicmed_live.core.session import Phase, Plan, Stop
 from musicmed_live.errors import InvalidInput
 from musicmed_live.service.live import LiveSession
@@ -65,7 +65,7 @@ class Hub:
 
     def draw_seed(self) -> int:
         """A seed for a session that named none."""
-        return secrets.randbelow(MAX_SEED)
+        return secrets.randbelow(DRAWN_SEEDS)
 
     def open(self, wish: Plan) -> Entry:
         """Start a session. Raises `InvalidInput` `too_many_sessions` when the house is full."""

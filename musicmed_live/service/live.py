@@ -90,8 +90,8 @@ class LiveSession:
 
     @property
     def playing(self) -> bool:
-        """Whether the play-head moves, or is about to stop after a fade."""
-        return self._transport.running
+        """Whether the play-head moves."""
+        return self._transport.moves(time.monotonic())
 
     @property
     def available(self) -> int:
@@ -193,10 +193,14 @@ class LiveSession:
         await self._worker.call(self._soon(60.0), voices.close_voice, self.name)
 
     async def _keep_time(self) -> None:
+        moved = False
         while True:
-            heard = self.heard
-            if self.playing:
+            heard, moves = self.heard, self.playing
+            if moves:
                 self._mix_ahead(heard)
+            elif moved:
+                self._announce_change()
+            moved = moves
             if self._ends is not None and heard >= self._ends:
                 if self.session.phase is not Phase.ENDED:
                     self.handle(Finished())

@@ -10,14 +10,14 @@ from musicmed_live.core.transport import Transport
 def test_it_stands_at_the_beginning_until_it_is_set_going() -> None:
     transport = Transport()
     assert [transport.position(now) for now in (0.0, 5.0)] == [0, 0]
-    assert not transport.running
+    assert not transport.moves(0.0)
     assert transport.halts_at == 0
 
 
 def test_it_moves_one_second_of_frames_in_a_second() -> None:
     transport = Transport()
     transport.run(100.0)
-    assert transport.running
+    assert transport.moves(100.0)
     assert transport.halts_at is None
     assert transport.position(100.0) == 0
     assert transport.position(101.5) == SAMPLE_RATE * 3 // 2
@@ -27,7 +27,8 @@ def test_it_plays_up_to_where_it_is_to_halt_and_stands_there() -> None:
     transport = Transport()
     transport.run(0.0)
     transport.halt(SAMPLE_RATE)
-    assert not transport.running
+    assert transport.moves(0.9)
+    assert not transport.moves(1.0)
     assert transport.halts_at == SAMPLE_RATE
     assert transport.position(0.5) == SAMPLE_RATE // 2
     assert transport.position(1.5) == transport.position(9.0) == SAMPLE_RATE
