@@ -51,7 +51,7 @@ def melody_centre(emotion: Emotion) -> float:
 
 def chord_centre(emotion: Emotion) -> float:
     """The MIDI key around which the chords are voiced."""
-    return between(emotion.valence, 54, 66) + 2 * emotion.arousal
+    return between(emotion.valence, 54, 68) + 2 * emotion.arousal
 
 
 def tension(emotion: Emotion) -> float:

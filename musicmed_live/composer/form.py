@@ -42,8 +42,9 @@ def tonic(seed: int, phrase: int) -> int:
 
 
 def phrase_scale(seed: int, phrase: int, emotion: Emotion) -> Scale:
-    """Key and mode of a phrase."""
-    return Scale(tonic(seed, phrase), choose_mode(emotion, Random(f"{seed}:{phrase}:mode")))
+    """Key and mode of a phrase. A theme that returns in the same emotion returns in the same mode."""
+    rng = Random(f"{seed}:{theme_label(phrase)}:mode")
+    return Scale(tonic(seed, phrase), choose_mode(emotion, rng))
 
 
 def phrase_progression(seed: int, phrase: int, mode: str, valence: float) -> Progression:

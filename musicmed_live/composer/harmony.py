@@ -50,10 +50,12 @@ PROGRESSIONS: dict[str, tuple[Progression, ...]] = {
     "lydian": ((0, 1, 0, 1), (0, 1, 0, 4), (0, 4, 1, 0), (0, 2, 5, 1), (0, 5, 1, 4)),
 }
 
+MODE_SPREAD = 0.08  # of valence, by which themes differ in where they change their mode
+
 _DOMINANTS = {"phrygian": 1, "aeolian": 4, "dorian": 3, "mixolydian": 6, "ionian": 4, "lydian": 4}
 _DARKEST_VALENCES = (  # a mode is used from this valence on
     ("ionian", 0.2),
-    ("mixolydian", -0.02),
+    ("mixolydian", 0.0),
     ("dorian", -0.25),
     ("aeolian", -0.8),
     ("phrygian", -math.inf),
@@ -115,7 +117,7 @@ class Chord:
 
 def choose_mode(emotion: Emotion, rng: Random) -> str:
     """A mode by valence; lydian as a colour of calm pleasantness, phrygian as one of tension."""
-    valence = emotion.valence + rng.gauss(0, 0.03)
+    valence = emotion.valence + rng.gauss(0, MODE_SPREAD)
     mode = next(name for name, darkest in _DARKEST_VALENCES if valence > darkest)
     if mode == "ionian" and emotion.arousal < 0 and valence < 0.8 and rng.random() < 0.2:
         return "lydian"  # listeners rate it a little below ionian

@@ -177,7 +177,7 @@ def _bass(setting: Setting, span: Span) -> Iterator[Stroke]:
     )
     fifth = root + (span.chord.fifth - span.chord.root) % 12
     gate = between(emotion.arousal, 1.0, 0.7)
-    weight_db = -6 - 3 * ramp(emotion.valence, 0.0, 0.6) * ramp(emotion.arousal, -0.2, 0.6)  # joy is light
+    weight_db = -6 - 3 * ramp(emotion.valence, 0.0, 0.8)  # joy is light
     for beat, beats, level_db in sounding(BASS, emotion.arousal, (span.beat, span.beats)):
         within = beat - span.beat
         key = fifth if within == 2 and span.beats == 4 else root
