@@ -18,8 +18,9 @@ const reports = new Throttle(REPORT_INTERVAL_MS, (emotion) => live?.session.send
 const pad = new MoodPad(byId("pad"), { valence: byId("valence"), arousal: byId("arousal") }, moved);
 
 let words = {};
-let goal = "calm";
-let goalChosen = false; // on the page, not by its address
+// The address may say what to play: ?start=anxious&goal=0.5,-0.4&minutes=15&seed=7
+const address = new URLSearchParams(location.search);
+let goal = address.get("goal") ?? "calm";
 let live = null; // {session, player} while a session runs
 let phase = null; // of the last state
 
@@ -40,7 +41,7 @@ async function loadWords() {
     return;
   }
   pad.words = words;
-  path.showGoal(words[goal]);
+  showGoal();
 }
 
 async function start() {
@@ -59,13 +60,11 @@ async function start() {
   byId("start").disabled = false;
 }
 
-// What the page's address asks for goes before what the page would: ?start=anxious&goal=0.5,-0.4&minutes=15&seed=7
 function request() {
-  const wish = { start: pad.emotion, goal };
-  for (const [key, value] of new URLSearchParams(location.search)) wish[key] = wished(value);
+  const wish = { start: null };
+  for (const [key, value] of address) wish[key] = wished(value);
   if (pad.emotion !== null) wish.start = pad.emotion;
-  if (goalChosen) wish.goal = goal;
-  return wish;
+  return { ...wish, goal: wished(goal) };
 }
 
 // A number, a point V,A or a word. What cannot be used, or not exactly, goes as it is, for the server to say so.
@@ -118,11 +117,14 @@ function moved(emotion, released) {
 
 function chooseGoal(word) {
   goal = word;
-  goalChosen = true;
+  showGoal();
+  if (words[goal] !== undefined) live?.session.send({ type: "goal", ...words[goal] });
+}
+
+function showGoal() {
   for (const button of goalButtons) button.ariaPressed = String(button.value === goal);
-  if (words[goal] === undefined) return;
-  path.showGoal(words[goal]);
-  live?.session.send({ type: "goal", ...words[goal] });
+  const point = words[goal] ?? wished(goal);
+  if (typeof point === "object") path.showGoal(point);
 }
 
 function showState(state, player) {
