@@ -4,8 +4,8 @@ PORT ?= 8765
 VENV := .venv
 INSTALL := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-# Chromium shows the page in the end-to-end tests; PulseAudio is the sound card that they listen to.
-DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2
+# Chromium shows the page in the end-to-end tests; PulseAudio is the sound card that they listen to, by way of ALSA for PortAudio.
+DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins
 
 .PHONY: play test clean
 

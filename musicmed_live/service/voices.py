@@ -5,7 +5,10 @@ results are pickled between processes of one program, never taken from outside.
 """
 
 import functools
+import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -24,6 +27,15 @@ def set_up(generator: str) -> None:
     global _generator_name
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _generator_name = generator
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A server that is killed cannot tell its workers to go."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(0)
 
 
 @functools.cache

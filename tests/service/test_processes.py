@@ -1,0 +1,33 @@
+"""What becomes of processes: a server that goes takes its workers along, however it goes."""
+
+import signal
+import subprocess
+import sys
+
+import httpx
+import psutil
+import pytest
+
+from benchmarks.listener import serving
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_its_server(by: signal.Signals) -> None:
+    with serving() as (_url, pid):
+        family = psutil.Process(pid).children(recursive=True)
+        assert len(family) >= 2
+        psutil.Process(pid).send_signal(by)
+        _gone, alive = psutil.wait_procs(family, timeout=20)
+        assert not alive
+
+
+def test_a_port_in_use_is_named_in_one_line() -> None:
+    with serving() as (url, _pid):
+        port = url.rstrip("/").rsplit(":", 1)[1]
+        command = [sys.executable, "-m", "musicmed_live", "serve", "--port", port]
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert refused.returncode == 2
+        assert refused.stderr.count("\n") == 1
+        assert port in refused.stderr
+        assert "--port" in refused.stderr
+        assert httpx.get(f"{url}healthz").status_code == 200
