@@ -10,6 +10,7 @@ import math
 from musicmed_live.core.emotion import Emotion
 
 SILENT_DB = -60.0
+PHRASE_ARCH_DB = (-0.5, 0.2, 0.8, -0.5)  # of the bars of a phrase: it swells and comes down again
 FADED_OUT = 0.03  # share below which a layer is left out
 
 

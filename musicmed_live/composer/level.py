@@ -1,16 +1,14 @@
 """Level: bring every bar near the loudness that its emotion asks for, however many play in it.
 
 All instruments are calibrated to the same loudness at the same velocity, so the energy of a bar can be told from its
-score. Most of what a bar would be off is evened out; the rest is left, so that the music still breathes.
+score before anybody plays it.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from musicmed_live.composer.expression import loudness_lufs
 from musicmed_live.composer.score import Note
-from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE
 
 REFERENCE_VELOCITY = 80.0
@@ -45,11 +43,11 @@ _SUSTAINED = {  # seconds that a note takes to speak; its energy per second then
 }
 
 
-def level_bar(notes: Sequence[Note], frames: int, emotion: Emotion) -> tuple[Note, ...]:
-    """The notes of a bar of `frames`, by onset, with their levels moved so that the bar reaches its loudness."""
+def level_bar(notes: Sequence[Note], frames: int, loudness_lufs: float) -> tuple[Note, ...]:
+    """The notes of a bar of `frames`, by onset, with their levels moved so that the bar has this loudness."""
     if not notes:
         return ()
-    trim_db = loudness_lufs(emotion) - predict_lufs(notes, frames)
+    trim_db = loudness_lufs - predict_lufs(notes, frames)
     trim_db = min(LARGEST_TRIM_DB, max(-LARGEST_TRIM_DB, trim_db))
     levelled = [replace(note, level_db=note.level_db + trim_db) for note in notes]
     return tuple(sorted(levelled, key=lambda note: (note.position, note.instrument, note.key)))

@@ -62,6 +62,7 @@ ANSWERERS: Homes = {
 
 _HOME_RADIUS = 0.45
 _SUBSTITUTE = 1e-9  # weight of an instrument far from home: it plays only where nobody else may
+_INVITATION = 0.04  # nearness for each step of weight above 1: who is asked for plays far from home, too
 _LOYALTY = 0.5  # a soloist stays on while its weight is at least this share of the best one's
 
 
@@ -162,6 +163,5 @@ def _choose(homes: Homes, ensemble: Ensemble, emotion: Emotion, current: str | N
 
 def _weight(name: str, homes: tuple[Emotion, ...], ensemble: Ensemble, emotion: Emotion) -> float:
     nearness = sum(math.exp(-((emotion.distance(home) / _HOME_RADIUS) ** 2)) for home in homes)
-    if name in ensemble.wanted:
-        nearness += 0.5
-    return (nearness + _SUBSTITUTE) * ensemble.weights[name]
+    weight = ensemble.weights[name]
+    return (nearness + _INVITATION * max(0.0, weight - 1) + _SUBSTITUTE) * weight

@@ -226,7 +226,7 @@ def _pulse(setting: Setting, span: Span) -> Iterator[Stroke]:
     driven = presence(ensemble, "cello", ramp(emotion.valence, 0.05, -0.4))
     low = into_range(36 + span.chord.root, "cello")
     for beat, _, level_db in sounding(OSTINATO, emotion.arousal, stretch):
-        yield from _audible(Stroke(Layer.PULSE, beat, 0.3, "cello", low, level_db + decibels(driven) - 5, 2))
+        yield from _audible(Stroke(Layer.PULSE, beat, 0.3, "cello", low, level_db + decibels(driven) - 7, 2))
 
 
 def _timpani(setting: Setting) -> Iterator[Stroke]:

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from random import Random
 
 from musicmed_live.composer import texture
-from musicmed_live.composer.expression import SILENT_DB, melody_centre, ramp, velocity
+from musicmed_live.composer.expression import PHRASE_ARCH_DB, SILENT_DB, loudness_lufs, melody_centre, ramp, velocity
 from musicmed_live.composer.form import (
     BARS_PER_PHRASE,
     is_answer,
@@ -101,7 +101,8 @@ def write_bar(
         strokes = [*texture.accompany(setting), *_voices(phrase, setting, sung)]
     touch = Random(f"{thread.seed}:{thread.bars}:touch")
     notes = [_place(stroke, setting, beats, touch) for stroke in strokes if stroke.beat < len(beats) - 1]
-    levelled = level_bar([note for note in notes if note.level_db > SILENT_DB / 2], beats[-1] - beats[0], emotion)
+    loudness = loudness_lufs(emotion) + PHRASE_ARCH_DB[place]
+    levelled = level_bar([note for note in notes if note.level_db > SILENT_DB / 2], beats[-1] - beats[0], loudness)
     bar = Bar(beats, levelled, tempo_bpm, phrase.scale.name, emotion)
     last = place == BARS_PER_PHRASE - 1
     following = replace(
