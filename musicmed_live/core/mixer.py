@@ -127,7 +127,7 @@ class Mixer:
         return self._states[self._end].underruns
 
     def read(self, position: int, frames: int) -> Samples:
-        """Frames [position, position + frames), shape (frames, 2). Always as many as asked for."""
+        """Frames [position, position + frames), shape (frames, 2). Always as many as asked for, at least 1."""
         while self._end < position + frames:
             self._mix_cell()
         first = position - position % GRID
@@ -214,16 +214,22 @@ class Mixer:
         return (music if state.fill is None else self._filled(music, state.fill, start)), state
 
     def _fill_or_resume(self, start: int, heard_until: int, state: _State) -> _State:
-        due = start + GRID if self._length is None else min(start + GRID, self._length)
+        due = self._meant(start + GRID)
         ready = self._timeline.ready_until(start)
         fill = state.fill
         if fill is not None and fill.resume is not None and start >= fill.resume + _RESUME_FRAMES:
             fill = None
         if ready < due and (fill is None or fill.resume is not None):
-            return replace(state, fill=self._start_fill(max(ready, heard_until)), underruns=state.underruns + 1)
-        if ready >= due and fill is not None and fill.resume is None:
+            return replace(state, fill=self._start_fill(max(ready, heard_until), fill), underruns=state.underruns + 1)
+        back = heard_until + _RESUME_FRAMES
+        back += -back % GRID  # a fill may begin in any cell but one in which another still gives way to the music
+        if fill is not None and fill.resume is None and ready >= self._meant(back):
             fill = replace(fill, resume=heard_until)
         return replace(state, fill=fill)
+
+    def _meant(self, position: int) -> int:
+        """`position`, or where the session ends before it: the silence after that is meant."""
+        return position if self._length is None else min(position, self._length)
 
     def _filled(self, music: Samples, fill: _Fill, start: int) -> Samples:
         """`music` with the fill from where it is missing to where it is back."""
@@ -238,25 +244,24 @@ class Mixer:
         music[a:] = music[a:] * in_gain[:, None] + instead * out_gain[:, None]
         return music
 
-    def _start_fill(self, since: int) -> _Fill:
-        frames = self._last_bar_frames(since)
-        seam = max(0, min(_SEAM_FRAMES, frames, since - frames))
+    def _start_fill(self, since: int, before: _Fill | None) -> _Fill:
+        seam = min(_SEAM_FRAMES, since // 2)
+        frames = max(1, min(self._last_bar_frames(since), since - seam))
         lead_in = self._timeline.read(since - frames - seam, frames + seam)
         loop = lead_in[seam:].copy()
         out_gain, in_gain = crossfade_gains(np.arange(seam) / max(1, seam), 0.0)
         loop[frames - seam :] = loop[frames - seam :] * out_gain[:, None] + lead_in[:seam] * in_gain[:, None]
         last = self._timeline.read(since - 1, 1)
+        if before is not None:  # the music was late again before it was wholly back
+            last = self._filled(last, before, since - 1)
         return _Fill(since, loop, last - loop[:1])
 
     def _last_bar_frames(self, since: int) -> int:
-        """Length of the bar before `since`; something like one where none is known."""
+        """From the last bar line that is not too near up to `since`; something like a bar where none is known."""
         clip = self._timeline.clip_at(since - 1) if since else None
         blocks = clip.track.between(max(0, since - frames_of(5.0)), since) if clip else []
-        bars = [block.position for block in blocks if block.cue is Cue.BAR]
-        frames = since - bars[-1] if bars else 0
-        if frames < _FILL_LOOP_FRAMES / 2 and len(bars) > 1:
-            frames = since - bars[-2]
-        return frames or max(1, min(since, _FILL_LOOP_FRAMES))
+        bars = [since - block.position for block in blocks if block.cue is Cue.BAR]
+        return min((bar for bar in bars if bar >= _FILL_LOOP_FRAMES // 2), default=_FILL_LOOP_FRAMES)
 
     def _fader(self, start: int, frames: int) -> Samples:
         """The fader's gain over a stretch, shape (frames,): each fade is half a cosine."""

@@ -204,15 +204,22 @@ class Timeline:
 
     def _sound(self, i: int, start: int, end: int) -> Samples:
         """Clip `i` in [start, end), and under its fade what went on sounding of the clips before it."""
-        clip = self.clips[i]
-        samples = clip.track.read(start, end - start)
+        samples = self.clips[i].track.read(start, end - start)
+        first = self._thread(i)
+        clip = self.clips[first]
         fading = min(end, clip.position + clip.fade_frames) - start
-        if i and fading > 0:
-            before = self._sound(i - 1, start, start + fading)
+        if first and fading > 0:
+            before = self._sound(first - 1, start, start + fading)
             share = np.arange(start - clip.position, start - clip.position + fading) / clip.fade_frames
             out_gain, in_gain = crossfade_gains(share, clip.rho)
             samples[:fading] = samples[:fading] * in_gain[:, None] + before * out_gain[:, None]
         return samples
+
+    def _thread(self, i: int) -> int:
+        """The first of the clips that clip `i` continues on its own track: a cut does not break off their fade."""
+        while i and not self.clips[i].fade_frames and self.clips[i].track is self.clips[i - 1].track:
+            i -= 1
+        return i
 
     def _index(self, position: int) -> int:
         return bisect_right(self.clips, position, key=lambda clip: clip.position) - 1

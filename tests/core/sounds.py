@@ -9,7 +9,7 @@ from musicmed_live.core.timeline import Clip, Timeline, Track
 BEAT = SAMPLE_RATE // 2  # 120 bpm
 BEATS_PER_BAR = 4
 BAR = BEATS_PER_BAR * BEAT
-TONE_HZ = 220.0
+TONE_HZ = 221.3  # no whole number of waves in a beat
 
 
 def tone(start: int, frames: int, amplitude: float = 0.1, hz: float = TONE_HZ, phase: float = 0.0) -> Samples:

@@ -194,6 +194,19 @@ def test_under_a_fade_the_old_music_sounds_on() -> None:
     assert not heard[BEAT:].any()
 
 
+def test_a_cut_within_a_fade_does_not_break_the_fade_off() -> None:
+    timeline = timeline_of(tone(0, 4 * BAR))
+    track = track_of(tone(BAR, 2 * BAR, hz=330), BAR)
+    timeline.cut(BAR)
+    timeline.append(clip(BAR, 2 * BAR, track, fade_frames=2 * BEAT))
+    uncut = timeline.read(0, 3 * BAR)
+    timeline.cut(BAR + BEAT)
+    timeline.append(clip(BAR + BEAT, 2 * BAR - BEAT, track))
+    assert np.array_equal(timeline.read(0, 3 * BAR), uncut)
+    timeline.forget_before(BAR + BEAT + 100)
+    assert np.array_equal(timeline.read(BAR + BEAT + 100, BAR), uncut[BAR + BEAT + 100 :][:BAR])
+
+
 @given(st.floats(0, 1), st.floats(0, 0.9999))
 def test_crossfade_gains_keep_the_level_of_sides_that_are_correlated(share: float, rho: float) -> None:
     (a,), (b,) = crossfade_gains(np.array([share]), rho)
