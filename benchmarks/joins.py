@@ -3,8 +3,9 @@
 For each seed a voice composes two sessions of 30-s clips: one that leads from anxious to calm and one that stays happy.
 At every join of two clips is measured
 
-- the step from the last sample to the first, over the 99.9th percentile of the steps inside both clips. So it is where
-  a voice is rewound in mid-clip and goes on with another emotion. `step_ratio` is the largest;
+- the step from the last sample to the first, over the 99.9th percentile of the steps in the half second on either
+  side: steps are of another size in a soft and in a loud passage. The same is measured where a voice is rewound in
+  mid-clip and goes on with another emotion. `step_ratio` is the largest;
 - the spectral flux on the join among that on the bar lines inside both clips. `flux_percentile` is the median of the
   percentiles: 50 where a join is a downbeat like any other;
 - the jump in level from the 2 s before to the 2 s after. `level_jump_ratio` is the 95th percentile of the jumps at
@@ -49,6 +50,7 @@ FloatArray = NDArray[np.float64]
 
 JOURNEYS = (("anxious", "calm"), ("happy", "happy"))
 AROUND = frames_of(2.0)  # on either side of a bar line, for levels
+STEPS_AROUND = frames_of(0.5)  # on either side of a join, for steps
 ONSET_FRAMES = 3  # of the spectrogram before and after a bar line: 70 ms, within which its notes begin
 REWINDS = 10
 SILENT_DBFS = -60.0
@@ -190,8 +192,9 @@ def sound(voice: Voice, request: ClipRequest) -> Clip:
 
 
 def step_ratio(before: Samples, after: Samples) -> float:
-    """The step from the last frame of `before` to the first of `after` over the p99.9 of the steps inside them."""
-    inside = np.concatenate([np.abs(np.diff(samples, axis=0)).ravel() for samples in (before, after)])
+    """The step from the last frame of `before` to the first of `after` over the p99.9 of the steps near it."""
+    near = (before[-STEPS_AROUND:], after[:STEPS_AROUND])
+    inside = np.concatenate([np.abs(np.diff(samples, axis=0)).ravel() for samples in near])
     return float(np.abs(after[0] - before[-1]).max() / np.percentile(inside, 99.9))
 
 
