@@ -1,7 +1,7 @@
 """Published regressions of perceived emotion on audio features.
 
 T. Eerola, O. Lartillot and P. Toiviainen, "Prediction of multidimensional emotional ratings in music from audio using
-multivariate regression models", ISMIR 2009: multiple linear regression on ratings of film music.
+multivariate regression models", ISMIR 2009: linear regressions on ratings of excerpts of film music.
 """
 
 # axis of the emotion -> feature -> weight per standard deviation
