@@ -28,7 +28,7 @@ _GATE_LUFS = -50.0  # nothing is learned from near silence
 
 END_FRAMES = frames_of(2.5)  # a session that ends fades out for so long
 
-FILL_FRAMES = frames_of(8.0)  # the last bars repeat, fading, for so long
+FILL_FRAMES = frames_of(20.0)  # the last bars repeat, fading, for so long
 _FILL_LOOP_FRAMES = frames_of(2.0)  # where no bar line is known
 _SEAM_FRAMES = frames_of(0.03)
 _RESUME_FRAMES = frames_of(0.1)
@@ -217,8 +217,8 @@ class Mixer:
         due = self._meant(start + GRID)
         ready = self._timeline.ready_until(start)
         fill = state.fill
-        if fill is not None and fill.resume is not None and start >= fill.resume + _RESUME_FRAMES:
-            fill = None
+        if fill is not None and fill.resume is not None and start >= fill.resume + len(fill.loop) + _SEAM_FRAMES:
+            fill = None  # there is a bar of music again that could be repeated
         if ready < due and (fill is None or fill.resume is not None):
             return replace(state, fill=self._start_fill(max(ready, heard_until), fill), underruns=state.underruns + 1)
         back = heard_until + _RESUME_FRAMES
@@ -245,15 +245,15 @@ class Mixer:
         return music
 
     def _start_fill(self, since: int, before: _Fill | None) -> _Fill:
+        last = self._timeline.read(since - 1, 1)
+        if before is not None:  # the music is late again, and there is no other bar to repeat yet
+            return _Fill(since, before.loop, self._filled(last, before, since - 1) - before.loop[:1])
         seam = min(_SEAM_FRAMES, since // 2)
         frames = max(1, min(self._last_bar_frames(since), since - seam))
         lead_in = self._timeline.read(since - frames - seam, frames + seam)
         loop = lead_in[seam:].copy()
         out_gain, in_gain = crossfade_gains(np.arange(seam) / max(1, seam), 0.0)
         loop[frames - seam :] = loop[frames - seam :] * out_gain[:, None] + lead_in[:seam] * in_gain[:, None]
-        last = self._timeline.read(since - 1, 1)
-        if before is not None:  # the music was late again before it was wholly back
-            last = self._filled(last, before, since - 1)
         return _Fill(since, loop, last - loop[:1])
 
     def _last_bar_frames(self, since: int) -> int:

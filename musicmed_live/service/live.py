@@ -309,7 +309,8 @@ class LiveSession:
             return  # came meanwhile, and goes before
         below = self.timeline.clip_at(block.position) or self.timeline.clip_at(block.position - 1)
         in_time = not self.playing or block.position >= self.heard + GUARD_FRAMES
-        if in_time and below is not None and below.track is self._track:
+        goes_on = below is not None and below.track is self._track and below.position < block.position
+        if in_time and goes_on:
             self._track.cut(block.position)
             self._splice(block.position, request, block, 0, reason)
         else:

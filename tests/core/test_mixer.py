@@ -339,7 +339,7 @@ def test_the_music_comes_back_without_a_step_and_is_counted_late_once(back: int,
     mixer.read(0, back)
     assert mixer.filling
     assert mixer.underruns == 1
-    add_beats(track, LATE, tone(LATE, 10 * BAR, amplitude))
+    add_beats(track, LATE, tone(LATE, FILL_FRAMES + 10 * BAR, amplitude))
     heard = mixer.read(0, back + 2 * BAR)
     assert not mixer.filling
     assert mixer.underruns == 1
@@ -410,8 +410,12 @@ class Life:
                 self.mixer.fade(position, 4800 + frames, (offset % 3) / 2)
             case "cut":
                 position = max(len(self.heard), min(position, self.track.end))
-                self.track.cut(position)
-                self.go_on(position, frames, 0)
+                below = self.timeline.clip_at(position)
+                if below is not None and below.track is self.track and below.position < position:
+                    self.track.cut(position)
+                    self.go_on(position, frames, 0)
+                else:  # nothing of this thread is heard yet that could go on
+                    self.do("splice", offset, frames)
             case "splice" if self.track.end >= position + SPLICE_FRAMES:
                 self.track = Track()
                 self.go_on(position, frames, SPLICE_FRAMES)
