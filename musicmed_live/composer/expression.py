@@ -47,7 +47,7 @@ def legato(emotion: Emotion) -> float:
 
 def melody_centre(emotion: Emotion) -> float:
     """The MIDI key around which the melody moves: low in gloom, high in joy."""
-    return between(emotion.valence, 62, 79) + 3 * emotion.arousal
+    return between(emotion.valence, 60, 80) + 3 * emotion.arousal
 
 
 def chord_centre(emotion: Emotion) -> float:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import pairwise, product
 from random import Random
 
-from musicmed_live.composer.expression import chord_centre, tension
+from musicmed_live.composer.expression import chord_centre, ramp, tension
 from musicmed_live.core.emotion import Emotion
 
 MODES: dict[str, tuple[int, ...]] = {  # semitones above the tonic, from dark to bright
@@ -32,6 +32,8 @@ PROGRESSIONS: dict[str, tuple[Progression, ...]] = {
         (0, 6, 5, 6),
         (0, 5, 3, 4),
         (0, 2, 5, 3),
+        (0, 3, 0, 4),
+        (0, 3, 4, 3),
     ),
     "dorian": ((0, 3, 0, 6), (0, 1, 2, 3), (0, 6, 3, 4), (0, 2, 6, 3)),
     "mixolydian": ((0, 6, 3, 0), (0, 3, 6, 3), (0, 4, 3, 6), (0, 1, 3, 6)),
@@ -119,7 +121,7 @@ def choose_mode(emotion: Emotion, rng: Random) -> str:
     """A mode by valence; lydian as a colour of calm pleasantness, phrygian as one of tension."""
     valence = emotion.valence + rng.gauss(0, MODE_SPREAD)
     mode = next(name for name, darkest in _DARKEST_VALENCES if valence > darkest)
-    if mode == "ionian" and emotion.arousal < 0 and valence < 0.8 and rng.random() < 0.2:
+    if mode == "ionian" and emotion.arousal < 0 and valence < 0.8 and rng.random() < 0.12:
         return "lydian"  # listeners rate it a little below ionian
     if mode == "phrygian" and (emotion.arousal < 0 or rng.random() < 0.5):
         return "aeolian"
@@ -130,7 +132,7 @@ def choose_progression(mode: str, valence: float, rng: Random) -> Progression:
     """A progression of the mode, the more major chords the pleasanter; by the same draw for like valences."""
     choices = sorted(PROGRESSIONS[mode], key=lambda one: (majorness(mode, one), one))
     bright = min(1.0, max(-1.0, 1.3 * valence))
-    weights = [math.exp(2.2 * bright * majorness(mode, one) + 0.8 * (one[0] == 0)) for one in choices]
+    weights = [math.exp(3.2 * bright * majorness(mode, one) + 0.8 * (one[0] == 0)) for one in choices]
     return rng.choices(choices, weights)[0]
 
 
@@ -145,15 +147,15 @@ def majorness(mode: str, progression: Progression) -> float:
 def build_chord(scale: Scale, degree: int, emotion: Emotion, rng: Random) -> Chord:
     """The triad on `degree` with the colour of the emotion: plain, added ninth, seventh, diminished, augmented."""
     root, third, fifth = (scale.semitones(degree + step) for step in (0, 2, 4))
-    if scale.mode == "aeolian" and degree == 4:
-        third += 1  # the leading tone
     draw = rng.random()
+    if scale.mode == "aeolian" and degree == 4 and draw < ramp(emotion.arousal, -0.6, 0.4):
+        third += 1  # the leading tone, which gloom does without
     if emotion.valence < -0.35 and degree not in (0, 4) and draw < 0.6 * tension(emotion):
         # the tension takes the place of the fifth: a tritone added to it would clash all the time
         fifth = root + (6 if third - root == 3 else 8)
         colour = root
     elif emotion.valence > 0.1:
-        colour = root + 14 if emotion.arousal < 0 and draw < 0.6 - 0.4 * emotion.valence else root
+        colour = root + 14 if emotion.arousal < 0 and draw < 0.4 - 0.3 * emotion.valence else root
         if scale.semitones(degree + 8) - root != 14:
             colour = root  # a minor ninth is no colour of calm
     else:

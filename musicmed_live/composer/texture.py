@@ -81,9 +81,9 @@ BASS = (
 )
 FIGURE = (
     *(Hit(beat, ALWAYS, 0.0) for beat in (0, 2)),
-    *(Hit(beat, -0.6, -1.0) for beat in (1, 3)),
-    *(Hit(beat, -0.25, -2.0) for beat in (0.5, 1.5, 2.5, 3.5)),
-    *(Hit(beat, 0.4, -4.0) for beat in (0.75, 1.75, 2.75, 3.75)),
+    *(Hit(beat, -0.75, -1.0) for beat in (1, 3)),
+    *(Hit(beat, -0.35, -2.0) for beat in (0.5, 1.5, 2.5, 3.5)),
+    *(Hit(beat, 0.5, -4.0) for beat in (0.75, 1.75, 2.75, 3.75)),
     *(Hit(beat, 0.95, -5.0) for beat in (0.25, 1.25, 2.25, 3.25)),
 )
 OFFBEATS = tuple(Hit(beat, -0.05, -1.0) for beat in (0.5, 1.5, 2.5, 3.5))
@@ -158,7 +158,7 @@ def sounding(hits: Sequence[Hit], arousal: float, span: tuple[float, float]) -> 
 
 def _bed(setting: Setting, span: Span) -> Iterator[Stroke]:
     for stop in bed_stops(setting.ensemble, setting.emotion):
-        level_db = decibels(stop.presence) - 11 - 5 * ramp(setting.emotion.arousal, -0.2, -0.9)
+        level_db = decibels(stop.presence) - 11 - 2 * ramp(setting.emotion.arousal, -0.2, -0.9)
         if stop.instrument == "tremolo":
             level_db += 4 * tension(setting.emotion)
         for key in span.voicing:
@@ -192,7 +192,7 @@ def _figure(setting: Setting, span: Span) -> Iterator[Stroke]:
         return
     steps = _shape(setting.shape, sorted({*span.voicing, span.voicing[0] + 12, span.voicing[1] + 12}))
     lift = 12 if player in ("harp", "celesta") and emotion.valence > 0 else 0
-    keep, gate = between(emotion.arousal, 0.75, 0.98), between(emotion.arousal, 2.2, 0.8)
+    keep, gate = between(emotion.arousal, 0.9, 0.98), between(emotion.arousal, 2.2, 0.8)
     for step, (beat, beats, level_db) in enumerate(sounding(FIGURE, emotion.arousal, (span.beat, span.beats))):
         if step == 0 or rng.random() < keep:
             key = into_range(steps[step % len(steps)] + lift, player)

@@ -201,7 +201,10 @@ def _within(centre: float, player: Instrument) -> float:
 
 def _voices(phrase: Phrase, setting: Setting, sung: list[Sung]) -> list[Stroke]:
     singer = phrase.cast.melody
-    melody = [Stroke(Layer.MELODY, one.beat, one.beats, singer, one.key, 0.0, -6) for one in sung if singer is not None]
+    level_db = -2.5 * ramp(setting.emotion.arousal, -0.2, -0.9)  # in calm the melody is one voice among others
+    melody = [
+        Stroke(Layer.MELODY, one.beat, one.beats, singer, one.key, level_db, -6) for one in sung if singer is not None
+    ]
     counter = list(texture.counter_melody(setting, sung)) if phrase.counter_sings or not sung else []
     return [*melody, *counter, *texture.shimmer(setting, sung)]
 
