@@ -242,11 +242,11 @@ class Session:
     def _play(self, before: Phase, heard: int) -> list[Action]:
         if before is Phase.READY:
             return [Run()]
+        soon = heard + REACTION_FRAMES
         if not self._landed:
-            return [Fade(heard, PAUSE_FRAMES, 1.0, "play"), Run()]
+            return [Fade(soon, PAUSE_FRAMES, 1.0, "play"), Run()]
         self._landed = False
         self._lead_from(self._return_to, heard)
-        soon = heard + (REACTION_FRAMES if before is Phase.LANDING else 0)
         return [Fade(soon, RETURN_FRAMES, 1.0, "play"), Run(), Recompose(Cue.BAR, "play")]
 
     def _lead_from(self, here: Emotion, position: int, hold_frames: int | None = None) -> None:

@@ -106,7 +106,7 @@ SOON = HEARD + REACTION_FRAMES
         ),
         ((Play(),), Stop(), [Fade(SOON, STOP_FRAMES, 0.0, "stop"), End(SOON + STOP_FRAMES)]),
         ((Play(),), Finished(), [End(HEARD)]),
-        ((Play(), Pause()), Play(), [Fade(HEARD, PAUSE_FRAMES, 1.0, "play"), Run()]),
+        ((Play(), Pause()), Play(), [Fade(SOON, PAUSE_FRAMES, 1.0, "play"), Run()]),
         ((Play(), Pause()), Pause(), []),
         ((Play(), Pause()), Stop(), [End(HEARD)]),
         ((Play(), Pause()), Finished(), [End(HEARD)]),
@@ -119,7 +119,7 @@ SOON = HEARD + REACTION_FRAMES
         (
             (Play(), TooMuch(), Pause()),
             Play(),
-            [Fade(HEARD, RETURN_FRAMES, 1.0, "play"), Run(), Recompose(Cue.BAR, "play")],
+            [Fade(SOON, RETURN_FRAMES, 1.0, "play"), Run(), Recompose(Cue.BAR, "play")],
         ),
     ],
 )

@@ -121,7 +121,7 @@ def test_the_clip_at_a_position() -> None:
 plans = st.lists(
     st.tuples(
         st.integers(1, BAR),  # length of the clip
-        st.integers(0, BAR),  # of its fade
+        st.integers(480, BAR),  # of its fade, 10 ms at least
         st.floats(0, 0.99),  # its correlation
         st.floats(0, 1),  # where the timeline is cut before it, as a share of what is planned
         st.booleans(),  # whether it is cut at all
