@@ -3,7 +3,7 @@
 import numpy as np
 import pyloudnorm
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import butter, resample_poly, sosfilt
@@ -123,6 +123,18 @@ def test_at_a_cut_it_takes_no_step_larger_than_the_music_does(position: int, amp
     go_on(timeline, position, tone(position, BAR, amplitude) * swell)
     mixer.rewind(position)
     assert largest_step(mixer.read(0, position + BAR - GRID)) <= 1.05 * 1.5 * own_step(music)
+
+
+@pytest.mark.parametrize("position", [BEAT + 100, BEAT + 1017, BEAT + 2003, BEAT + 4790])
+def test_a_cut_to_hotter_music_keeps_the_limiter_on_the_line_that_was_heard(position: int) -> None:
+    timeline = timeline_of(tone(0, 2 * BAR, HOT))
+    mixer = Mixer(timeline)
+    heard = mixer.read(0, BAR).copy()
+    swell = 1 + 7 * np.clip(np.arange(BAR) / 240, 0, 1)[:, None].astype(np.float32)
+    go_on(timeline, position, tone(position, BAR, HOT) * swell)
+    mixer.rewind(position)
+    step = mixer.read(position, 1) - heard[position - 1]
+    assert np.abs(step - (heard[position] - heard[position - 1])).max() <= 0.01
 
 
 @pytest.mark.parametrize("later", [BEAT + 51, BEAT + GRID // 2, BEAT + 3 * GRID])
@@ -390,6 +402,9 @@ deeds = st.lists(
 )
 
 
+LATE_AGAIN_WHILE_BACK: list[Deed] = [("cut", 0, 1), ("hear", 0, 1), ("hear", 0, 1), ("compose", 0, 1)]
+
+
 class Life:
     """What a live session does to a timeline and a mixer, with a tone for music."""
 
@@ -432,6 +447,8 @@ class Life:
 
 @settings(max_examples=60)
 @given(deeds, st.sampled_from([QUIET, HOT]))
+@example([*LATE_AGAIN_WHILE_BACK, ("cut", 0, 2398)], QUIET)
+@example([*LATE_AGAIN_WHILE_BACK, ("cut", 0, 4800)], QUIET)
 def test_whatever_happens_nothing_clicks_and_what_was_heard_stays(deeds: list[Deed], amplitude: float) -> None:
     life = Life(amplitude)
     for deed in deeds:
