@@ -19,6 +19,8 @@ from musicmed_live.core.emotion import Emotion
 QUAVERS_PER_BAR = 8
 SEMITONES_PER_STEP = 1.8  # of a contour, on average over the scale
 
+COMPASS = 4  # scale steps that a theme reaches above and below its centre
+
 _METRE = (1.0, 0.15, 0.45, 0.25, 0.70, 0.18, 0.42, 0.28)  # importance of the quavers of a bar of 4/4
 _CHARACTER = 0.45  # how much importance a theme may add of its own
 
@@ -57,18 +59,18 @@ def theme(seed: int, label: str) -> Theme:
     rng = Random(f"{seed}:{label}:theme")
     motif = [rng.choice((-2, 0, 0, 2))]
     for _ in range(3):
-        motif.append(motif[-1] + rng.choice((-2, -1, -1, 1, 1, 2)))
+        motif.append(_in_compass(motif[-1] + rng.choice((-2, -1, -1, 1, 1, 2))))
     shift = rng.choice((-1, 1, 2))
-    mirror = [rng.choice((2, 3)) - step for step in motif]
+    mirror = [_in_compass(rng.choice((2, 3)) - step) for step in motif]
     fall = [2, 1, rng.choice((-1, 1)), 0]
-    contour = [*motif, *(step + shift for step in motif[:3]), motif[3], *mirror, *fall]
+    contour = [*motif, *(_in_compass(step + shift) for step in motif[:3]), motif[3], *mirror, *fall]
     bars = [_rhythm(rng), _rhythm(rng), _rhythm(rng)]
     importance = [*bars[0], *bars[0], *bars[1], *bars[2]]
     return Theme(tuple(contour), tuple(importance))
 
 
 def sing(theme: Theme, bar: int, line: Line, last_key: int | None, closes: bool, rng: Random) -> list[Sung]:
-    """Sing bar 0..3 of a theme. `last_key` is the key sung before it; `closes`: the last bar ends on the tonic."""
+    """Sing bar 0..3 of a theme. `last_key` is what the singer sang last; `closes`: the last bar ends on the tonic."""
     onsets = _onsets(theme, bar, line.emotion, rng)
     sung: list[Sung] = []
     for at, following in pairwise([*onsets, QUAVERS_PER_BAR]):
@@ -78,6 +80,10 @@ def sing(theme: Theme, bar: int, line: Line, last_key: int | None, closes: bool,
         last_key = _choose_key(line, target, beat, beats, last_key, home)
         sung.append(Sung(beat, beats * legato(line.emotion), last_key))
     return sung
+
+
+def _in_compass(step: int) -> int:
+    return min(COMPASS, max(-COMPASS, step))
 
 
 def _rhythm(rng: Random) -> list[float]:
@@ -122,5 +128,5 @@ def _key_costs(key: int, target: float, last_key: int | None, chord: Chord) -> I
         yield 1.5  # a semitone above a chord tone grates
     if last_key is not None:
         leap = abs(key - last_key)
-        yield 1.8 if leap == 0 else 0.35 * max(0, leap - 2) + 0.6 * max(0, leap - 7)
+        yield 1.8 if leap == 0 else 0.35 * max(0, leap - 2) + 0.6 * max(0, leap - 7) + 4.0 * max(0, leap - 12)
         yield 2.5 if passing and not 1 <= leap <= 2 else 0.0  # what is no chord tone is reached by step

@@ -1,12 +1,10 @@
 """Texture: the accompaniment of a bar, layer by layer, in beats.
 
-Every rhythm is a list of hits that each know from which arousal on they are heard, and are faded in from there. So a
-pattern fills up gradually as arousal rises, and no layer is ever switched on.
+Every layer has a presence that moves smoothly with the emotion, on top of the rhythms that fill up with arousal.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from random import Random
 
 from musicmed_live.composer.expression import SILENT_DB, between, decibels, ramp, tension
@@ -14,22 +12,24 @@ from musicmed_live.composer.harmony import Chord, Scale, Voicing
 from musicmed_live.composer.melody import Sung
 from musicmed_live.composer.orchestration import Cast, bed_stops, into_range, presence
 from musicmed_live.composer.preferences import Ensemble, Layer
+from musicmed_live.composer.rhythm import (
+    BACKBEAT,
+    BASS,
+    CROTCHETS,
+    CYMBALS,
+    FIGURE,
+    KICKS_AT_EASE,
+    KICKS_IN_TENSION,
+    OFFBEATS,
+    OSTINATO,
+    TAMBOURINES,
+    TIMPANI,
+    Hit,
+    sounding,
+)
 from musicmed_live.core.emotion import Emotion
 
-ALWAYS = -9.0
-FADE_WIDTH = 0.3  # of arousal, over which a hit is faded in
 BED_OVERLAP = 0.25  # beats that a chord sounds into the next one, which takes as long to speak
-
-SHAKER, CLOSED_HAT, KICK, SNARE, TAMBOURINE = 70, 42, 36, 38, 54  # keys of the General MIDI drum map
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A place in the bar (in beats), the arousal from which on it is heard, and its accent."""
-
-    beat: float
-    enters_at: float
-    accent_db: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,40 +69,25 @@ class Setting:
     rng: Random
 
 
-BASS = (
-    Hit(0, ALWAYS),
-    Hit(0.5, 0.55, -5),
-    Hit(1, 0.05, -3),
-    Hit(1.5, 0.55, -5),
-    Hit(2, -0.55, -1.5),
-    Hit(2.5, 0.55, -5),
-    Hit(3, 0.05, -3),
-    Hit(3.5, 0.55, -5),
+@dataclass(frozen=True, slots=True)
+class Drum:
+    """One drum of the kit (a key of the General MIDI drum map), and the valences between which it is faded in."""
+
+    key: int
+    hits: tuple[Hit, ...]
+    balance_db: float
+    absent_at: float
+    full_at: float
+
+
+DRUMS = (
+    Drum(70, CYMBALS, -12.0, -0.3, 0.2),  # shaker
+    Drum(42, CYMBALS, -6.0, 0.2, -0.3),  # closed hi-hat
+    Drum(36, KICKS_AT_EASE, -14.0, -0.3, 0.2),
+    Drum(36, KICKS_IN_TENSION, -14.0, 0.2, -0.3),
+    Drum(38, BACKBEAT, -10.0, -2.0, -1.0),  # snare, brushed
+    Drum(54, TAMBOURINES, -19.0, 0.0, 0.4),
 )
-FIGURE = (
-    *(Hit(beat, ALWAYS, 0.0) for beat in (0, 2)),
-    *(Hit(beat, -0.75, -1.0) for beat in (1, 3)),
-    *(Hit(beat, -0.35, -2.0) for beat in (0.5, 1.5, 2.5, 3.5)),
-    *(Hit(beat, 0.5, -4.0) for beat in (0.75, 1.75, 2.75, 3.75)),
-    *(Hit(beat, 0.95, -5.0) for beat in (0.25, 1.25, 2.25, 3.25)),
-)
-OFFBEATS = tuple(Hit(beat, -0.05, -1.0) for beat in (0.5, 1.5, 2.5, 3.5))
-CROTCHETS = tuple(Hit(beat, 0.4) for beat in (0, 1, 2, 3))
-OSTINATO = (
-    *(Hit(beat, 0.15) for beat in (0, 1, 2, 3)),
-    *(Hit(beat, 0.3, -3.0) for beat in (0.5, 1.5, 2.5, 3.5)),
-)
-TIMPANI = (Hit(0, 0.2), Hit(2.5, 0.35, -2.0), Hit(1.5, 0.6, -3.0), Hit(3.5, 0.7, -3.0))
-CYMBALS = (
-    *(Hit(beat, -0.05) for beat in (0, 1, 2, 3)),
-    *(Hit(beat, 0.1, -3.0) for beat in (0.5, 1.5, 2.5, 3.5)),
-    *(Hit(beat, 0.6, -6.0) for beat in (0.75, 1.75, 2.75, 3.75)),
-    *(Hit(beat, 0.95, -6.0) for beat in (0.25, 1.25, 2.25, 3.25)),
-)
-KICKS_AT_EASE = (Hit(0, 0.3), Hit(2, 0.35))
-KICKS_IN_TENSION = (Hit(0, 0.3), Hit(1.5, 0.5, -2.0), Hit(3, 0.4, -1.0))
-BACKBEAT = (Hit(1, 0.4), Hit(3, 0.4))
-TAMBOURINES = tuple(Hit(beat, 0.5) for beat in (0.5, 1.5, 2.5, 3.5))
 
 
 def accompany(setting: Setting) -> list[Stroke]:
@@ -144,18 +129,6 @@ def shimmer(setting: Setting, sung: Sequence[Sung]) -> Iterator[Stroke]:
             yield Stroke(Layer.SHIMMER, one.beat, one.beats, "glockenspiel", key, level_db - 10)
 
 
-def sounding(hits: Sequence[Hit], arousal: float, span: tuple[float, float]) -> Iterator[tuple[float, float, float]]:
-    """(beat, beats until the next hit, level in dB) of the hits heard at this arousal within (beat, beats)."""
-    start, end = span[0], span[0] + span[1]
-    heard = []
-    for hit in sorted(hits, key=lambda one: one.beat):
-        level_db = decibels(ramp(arousal, hit.enters_at - FADE_WIDTH / 2, hit.enters_at + FADE_WIDTH / 2))
-        if start <= hit.beat < end and level_db > SILENT_DB:
-            heard.append((hit.beat, level_db + hit.accent_db))
-    for (beat, level_db), (following, _) in pairwise([*heard, (end, 0.0)]):
-        yield beat, following - beat, level_db
-
-
 def _bed(setting: Setting, span: Span) -> Iterator[Stroke]:
     for stop in bed_stops(setting.ensemble, setting.emotion):
         level_db = decibels(stop.presence) - 11 - 2 * ramp(setting.emotion.arousal, -0.2, -0.9)
@@ -170,11 +143,8 @@ def _bass(setting: Setting, span: Span) -> Iterator[Stroke]:
     player, emotion = setting.cast.bass, setting.emotion
     if player is None:
         return
-    root = (
-        into_range(36 + span.chord.root, player)
-        if emotion.valence < 0
-        else into_range(40 + (span.chord.root - 4) % 12, player)
-    )
+    lowest = round(between(emotion.valence, 35, 41))
+    root = into_range(lowest + (span.chord.root - lowest) % 12, player)
     fifth = root + (span.chord.fifth - span.chord.root) % 12
     gate = between(emotion.arousal, 1.0, 0.7)
     weight_db = -6 - 3 * ramp(emotion.valence, 0.0, 0.8)  # joy is light
@@ -191,7 +161,7 @@ def _figure(setting: Setting, span: Span) -> Iterator[Stroke]:
     if player is None:
         return
     steps = _shape(setting.shape, sorted({*span.voicing, span.voicing[0] + 12, span.voicing[1] + 12}))
-    lift = 12 if player in ("harp", "celesta") and emotion.valence > 0 else 0
+    lift = 12 if player in ("harp", "celesta") else 0
     keep, gate = between(emotion.arousal, 0.9, 0.98), between(emotion.arousal, 2.2, 0.8)
     for step, (beat, beats, level_db) in enumerate(sounding(FIGURE, emotion.arousal, (span.beat, span.beats))):
         if step == 0 or rng.random() < keep:
@@ -213,10 +183,10 @@ def _shape(shape: int, keys: list[int]) -> list[int]:
 def _pulse(setting: Setting, span: Span) -> Iterator[Stroke]:
     emotion, ensemble = setting.emotion, setting.ensemble
     stretch = (span.beat, span.beats)
-    plucked = presence(ensemble, "pizzicato", between(ramp(emotion.valence, -0.4, 0.4), 0.4, 1.0))
-    octave = 12 if emotion.valence > 0 else 0
+    plucked = presence(ensemble, "pizzicato", 0.7 + 0.3 * ramp(emotion.valence, -0.4, 0.4))
     for beat, _, level_db in sounding(OFFBEATS, emotion.arousal, stretch):
-        key = into_range(setting.rng.choice(span.voicing) + octave, "pizzicato")
+        lift = 12 if setting.rng.random() < ramp(emotion.valence, -0.4, 0.4) else 0
+        key = into_range(setting.rng.choice(span.voicing) + lift, "pizzicato")
         yield from _audible(Stroke(Layer.PULSE, beat, 0.3, "pizzicato", key, level_db + decibels(plucked) - 6, 4))
     bowed = presence(ensemble, "violins", ramp(emotion.valence, -0.1, 0.3))
     for beat, _, level_db in sounding(CROTCHETS, emotion.arousal, stretch):
@@ -239,19 +209,12 @@ def _timpani(setting: Setting) -> Iterator[Stroke]:
 
 
 def _drums(setting: Setting) -> Iterator[Stroke]:
-    emotion = setting.emotion
-    pleasant = emotion.valence > 0
-    kit = [
-        (SHAKER, CYMBALS, -12.0) if pleasant else (CLOSED_HAT, CYMBALS, -6.0),
-        (KICK, KICKS_AT_EASE if pleasant else KICKS_IN_TENSION, -14.0),
-        (SNARE, BACKBEAT, -10.0),
-    ]
-    if pleasant:
-        kit.append((TAMBOURINE, TAMBOURINES, -19.0))
-    level_db = decibels(presence(setting.ensemble, "percussion", 1.0))
-    for key, hits, balance_db in kit:
-        for beat, _, hit_db in sounding(hits, _drum_arousal(setting), (0, 4)):
-            yield from _audible(Stroke(Layer.DRUMS, beat, 0.25, "percussion", key, hit_db + balance_db + level_db))
+    kit_db = decibels(presence(setting.ensemble, "percussion", 1.0))
+    arousal = _drum_arousal(setting)
+    for drum in DRUMS:
+        level_db = kit_db + drum.balance_db + decibels(ramp(setting.emotion.valence, drum.absent_at, drum.full_at))
+        for beat, _, hit_db in sounding(drum.hits, arousal, (0, 4)):
+            yield from _audible(Stroke(Layer.DRUMS, beat, 0.25, "percussion", drum.key, hit_db + level_db))
 
 
 def _drum_arousal(setting: Setting) -> float:

@@ -187,7 +187,9 @@ def _melody(thread: Thread, phrase: Phrase, setting: Setting) -> list[Sung]:
     )
     rng = Random(f"{thread.seed}:{thread.bars}:melody")
     tune = theme(thread.seed, theme_label(phrase.number))
-    return sing(tune, setting.bar, line, thread.melody_key, is_answer(phrase.number), rng)
+    same_singer = thread.phrase is not None and thread.phrase.cast.melody == singer
+    last_key = thread.melody_key if same_singer else None
+    return sing(tune, setting.bar, line, last_key, is_answer(phrase.number), rng)
 
 
 def _within(centre: float, player: Instrument) -> float:
