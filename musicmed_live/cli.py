@@ -133,12 +133,13 @@ def _run_server(options: argparse.Namespace, query: str, greeting: str) -> None:
 def _render(options: argparse.Namespace) -> None:
     wish = _plan(options)
     check_generator(options.generator)
+    from rich.console import Console
     from rich.progress import Progress
 
     from musicmed_live.service.generators import load_generator
     from musicmed_live.service.render import render
 
-    with Progress(transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("composing", total=wish.frames)
         render(
             wish,

@@ -8,7 +8,7 @@ from musicmed_live.core.loudness import OVERSHOOT, linear, oversampled_peaks
 
 SPAN = SAMPLE_RATE // 1000  # frames from node to node
 LOOKAHEAD = 5 * SPAN  # how far ahead a peak is seen
-CEILING = linear(-1.3)  # -1 dBTP, less what fourfold oversampling may miss (BS.1770-5, annex 2) and rounding to 16 bit
+CEILING = linear(-1.6)  # -1 dBTP, less what fourfold oversampling may miss (BS.1770-5, annex 2) and rounding to 16 bit
 RELEASE_SPANS = 80  # time constant of the gain's way back
 
 Nodes = NDArray[np.float64]

@@ -4,6 +4,7 @@ The transitions are the table below; what they do stands under it. The session o
 its actions out.
 """
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -170,7 +171,7 @@ class Session:
         before = self.phase
         after = TRANSITIONS.get((before, type(event)))
         if after is None:
-            raise IllegalTransition(f"{type(event).__name__.lower()}: the session has ended")
+            raise IllegalTransition(f"{_word(event)}: the session has ended")
         self.phase = after
         soon = heard + REACTION_FRAMES
         match event:
@@ -179,6 +180,9 @@ class Session:
             case Goal(emotion):
                 self.goal = emotion
                 return self._lead_elsewhere(heard)
+            case TooMuch() if before is Phase.PAUSED:
+                self._land()  # for when it plays again
+                return []
             case _ if before is after:
                 return []
             case Play():
@@ -186,7 +190,7 @@ class Session:
             case Pause():
                 return [Fade(soon, PAUSE_FRAMES, 0.0, "pause"), Halt(soon + PAUSE_FRAMES)]
             case TooMuch():
-                self._landed, self._return_to = True, LANDING_EMOTION
+                self._land()
                 return [Land(soon, LANDING_FRAMES), Fade(soon, LANDING_FRAMES, LANDING_GAIN, "too_much")]
             case Stop() if before in (Phase.READY, Phase.PAUSED):
                 return [End(heard)]
@@ -224,6 +228,9 @@ class Session:
         start, end = self.target(position), self.target(position + frames)
         return ClipRequest(position, frames, start, end, self.wish.instruments, self.wish.style, final)
 
+    def _land(self) -> None:
+        self._landed, self._return_to = True, LANDING_EMOTION
+
     def _report(self, emotion: Emotion, heard: int) -> list[Action]:
         self.estimate = emotion
         if self._landed:
@@ -254,3 +261,8 @@ class Session:
         if hold_frames is not None:
             rules = replace(rules, hold_frames=hold_frames)
         self.path = plan(here, self.goal, position, self.wish.frames, rules)
+
+
+def _word(event: Event) -> str:
+    """What the wire calls it: TooMuch is `too_much`."""
+    return re.sub("(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()

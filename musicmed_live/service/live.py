@@ -322,6 +322,7 @@ class LiveSession:
         if self.playing:
             position = max(position, self.heard + GUARD_FRAMES)
         position = min(position, self.timeline.end)
+        fade_frames = self._fade_at(position, fade_frames)
         frames = max(block.position + len(block.samples), request.position + request.frames) - position
         self.timeline.cut(position)
         self.timeline.append(Clip(position, frames, request.start, request.end, self._track, fade_frames))
@@ -336,11 +337,17 @@ class LiveSession:
         landing = Track()
         for block in self._landing:
             landing.add(replace(block, position=block.position + position))
-        self.timeline.cut(min(position, self.timeline.end))
+        position = min(position, self.timeline.end)
+        fade_frames = self._fade_at(position, fade_frames)
+        self.timeline.cut(position)
         self.timeline.append(
-            Clip(self.timeline.end, LANDING_CLIP_FRAMES, LANDING_EMOTION, LANDING_EMOTION, landing, fade_frames)
+            Clip(position, LANDING_CLIP_FRAMES, LANDING_EMOTION, LANDING_EMOTION, landing, fade_frames)
         )
         self.mixer.rewind(position)
+
+    def _fade_at(self, position: int, frames: int) -> int:
+        """At most `frames`: no longer than there is sound to fade out. Where there is none, the mixer fills and fades."""
+        return min(frames, self.timeline.ready_until(position) - position)
 
     async def _follow_landing(self) -> None:
         """Compose calm music under the landing clip, and let it take over before that ends."""

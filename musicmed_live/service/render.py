@@ -35,6 +35,8 @@ def render(wish: Plan, generator: Generator, out: Path, report: Path | None, pro
         raise InvalidInput(f"output: {out.name!r} ends in none of {', '.join(SUBTYPES)}", "output")
     try:
         with soundfile.SoundFile(out, "w", SAMPLE_RATE, CHANNELS, subtype=SUBTYPES[out.suffix.lower()]) as sink:
+            if report is not None:
+                report.touch()  # better refused now than after the work
             clips = _render_clips(wish, wish.frames, generator, sink.write, progress)
         if report is not None:
             report.write_text(json.dumps(_report(wish, clips), indent=1) + "\n")

@@ -228,6 +228,15 @@ def test_a_second_landing_forgets_what_was_reported_during_the_first() -> None:
     assert session.target(HEARD) == LANDING_EMOTION
 
 
+def test_too_much_while_paused_makes_it_return_in_calm() -> None:
+    session = Session(WISH)
+    for event in (Play(), Pause(), TooMuch()):
+        session.handle(event, HEARD)
+    assert session.phase is Phase.PAUSED
+    session.handle(Play(), HEARD)
+    assert session.target(HEARD) == LANDING_EMOTION
+
+
 def test_a_landing_that_is_paused_is_still_a_landing() -> None:
     session = session_after(Play(), TooMuch(), Pause())
     assert session.wire_phase(HEARD) == "paused"
