@@ -102,7 +102,7 @@ class ComposerVoice:
         bars = tempo.bars()
         for index, beats in enumerate(bars):
             emotion = request.start.blend(request.end, (index + 0.5) / len(bars))
-            ending = _ending(len(bars) - 1 - index) if request.final else Ending.NONE
+            ending = _ending(index, len(bars)) if request.final else Ending.NONE
             thread = self._marks[-1].thread
             bar, following = write_bar(thread, emotion, ensemble, beats, tempo.tempo_bpm(beats[0]), ending)
             for start, end in pairwise(beats):
@@ -128,5 +128,8 @@ def _plan(request: ClipRequest, mark: _Mark) -> TempoPlan:
     return plan_tempo(request.position, request.frames, request.start.blend(request.end, 0.5), mark.tempo, jump)
 
 
-def _ending(bars_left: int) -> Ending:
-    return {0: Ending.REST, 1: Ending.CADENCE}.get(bars_left, Ending.NONE)
+def _ending(index: int, bars: int) -> Ending:
+    """What a bar is to the end of a final clip. A clip of one or two bars has no time to die away."""
+    last = [Ending.CADENCE, Ending.REST, Ending.SILENCE] if bars > 2 else [Ending.CADENCE, Ending.REST]
+    left = bars - index
+    return last[-left] if left <= len(last) else Ending.NONE

@@ -9,20 +9,14 @@ from enum import Enum, auto
 from random import Random
 
 from musicmed_live.composer import texture
-from musicmed_live.composer.expression import PHRASE_ARCH_DB, SILENT_DB, loudness_lufs, melody_centre, ramp, velocity
-from musicmed_live.composer.form import (
-    BARS_PER_PHRASE,
-    is_answer,
-    opens_section,
-    phrase_progression,
-    phrase_scale,
-    theme_label,
-)
-from musicmed_live.composer.harmony import Chord, Progression, Scale, Voicing, build_chord, lead_voices
+from musicmed_live.composer.expression import PHRASE_ARCH_DB, loudness_lufs, melody_centre, ramp, velocity
+from musicmed_live.composer.form import BARS_PER_PHRASE, is_answer, theme_label
+from musicmed_live.composer.harmony import Chord, Voicing, build_chord, lead_voices
 from musicmed_live.composer.instruments import INSTRUMENTS, Instrument
 from musicmed_live.composer.level import level_bar
 from musicmed_live.composer.melody import Line, Sung, sing, theme
-from musicmed_live.composer.orchestration import Cast, choose_cast, into_range
+from musicmed_live.composer.orchestration import into_range
+from musicmed_live.composer.phrase import Phrase, begin_phrase
 from musicmed_live.composer.preferences import Ensemble, Layer
 from musicmed_live.composer.score import Bar, Note
 from musicmed_live.composer.tempo import BEATS_PER_BAR
@@ -31,31 +25,19 @@ from musicmed_live.core.emotion import Emotion
 
 LARGE_MOVE = 0.35  # of emotion within a phrase: the phrase begins anew, in other clothes
 
+_DROWNED_DB = 36.0  # below the loudest note of the bar
 _TIMING_BEATS = 0.006  # standard deviation of a player's timing
 _VELOCITY_STEPS = 3.0  # and of the touch
-_HOLD_BEATS = 3.2  # of the final chord
+_HOLD_BEATS = 5.0  # of the final chord
 
 
 class Ending(Enum):
     """What a bar is to the end of the piece."""
 
     NONE = auto()
-    CADENCE = auto()  # the last bar but one
-    REST = auto()  # the last bar
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """What four bars have in common."""
-
-    number: int  # from the beginning of the session
-    emotion: Emotion  # for which it was begun
-    ensemble: Ensemble
-    scale: Scale
-    progression: Progression
-    cast: Cast
-    melody_rests: bool
-    counter_sings: bool
+    CADENCE = auto()  # leads to the rest
+    REST = auto()  # the final chord
+    SILENCE = auto()  # in which it dies away
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,34 +65,19 @@ def write_bar(
     `beats` are the positions of its beats and of its end; a bar of fewer than four beats is cut short.
     """
     phrase, place = _phrase_of(thread, emotion, ensemble)
-    spans = _spans(thread, phrase, place, emotion, ending)
-    setting = Setting(
-        emotion,
-        ensemble,
-        phrase.cast,
-        phrase.scale,
-        spans,
-        place,
-        Random(f"{thread.seed}:{theme_label(phrase.number)}:shape").randrange(4),
-        Random(f"{thread.seed}:{thread.bars}:texture"),
-    )
-    if ending is Ending.REST:
-        strokes, sung = _final_chord(setting), []
-    else:
-        sung = _melody(thread, phrase, setting)
-        strokes = [*texture.accompany(setting), *_voices(phrase, setting, sung)]
+    setting = _setting(thread, phrase, place, emotion, ending)
+    sung = _melody(thread, phrase, setting) if ending in (Ending.NONE, Ending.CADENCE) else []
     touch = Random(f"{thread.seed}:{thread.bars}:touch")
-    notes = [_place(stroke, setting, beats, touch) for stroke in strokes if stroke.beat < len(beats) - 1]
+    strokes = [stroke for stroke in _strokes(phrase, setting, sung, ending) if stroke.beat < len(beats) - 1]
+    notes = _audible([_place(stroke, setting, beats, touch) for stroke in strokes])
     loudness = loudness_lufs(emotion) + PHRASE_ARCH_DB[place]
-    levelled = level_bar([note for note in notes if note.level_db > SILENT_DB / 2], beats[-1] - beats[0], loudness)
-    bar = Bar(beats, levelled, tempo_bpm, phrase.scale.name, emotion)
-    last = place == BARS_PER_PHRASE - 1
+    bar = Bar(beats, level_bar(notes, beats[-1] - beats[0], loudness), tempo_bpm, phrase.scale.name, emotion)
     following = replace(
         thread,
         bars=thread.bars + 1,
         phrase=phrase,
-        bar=0 if last else place + 1,
-        voicing=spans[-1].voicing,
+        bar=(place + 1) % BARS_PER_PHRASE,
+        voicing=setting.spans[-1].voicing,
         melody_key=sung[-1].key if sung else thread.melody_key,
     )
     return bar, following
@@ -120,30 +87,25 @@ def _phrase_of(thread: Thread, emotion: Emotion, ensemble: Ensemble) -> tuple[Ph
     """The phrase of the next bar, and the bar's place in it."""
     phrase = thread.phrase
     if phrase is None:
-        return _begin_phrase(thread.seed, 0, emotion, ensemble, None), 0
+        return begin_phrase(thread.seed, 0, emotion, ensemble, None), 0
     if thread.bar == 0 and thread.bars:
         cast = phrase.cast if is_answer(phrase.number + 1) and phrase.ensemble == ensemble else None
-        return _begin_phrase(thread.seed, phrase.number + 1, emotion, ensemble, cast), 0
+        return begin_phrase(thread.seed, phrase.number + 1, emotion, ensemble, cast), 0
     if phrase.emotion.distance(emotion) > LARGE_MOVE or phrase.ensemble != ensemble:
-        return _begin_phrase(thread.seed, phrase.number, emotion, ensemble, None), 0
+        return begin_phrase(thread.seed, phrase.number, emotion, ensemble, None), 0
     return phrase, thread.bar
 
 
-def _begin_phrase(seed: int, number: int, emotion: Emotion, ensemble: Ensemble, cast: Cast | None) -> Phrase:
-    rng = Random(f"{seed}:{number}:phrase")
-    scale = phrase_scale(seed, number, emotion)
-    chosen = choose_cast(ensemble, emotion, cast, Random(f"{seed}:{number}:cast"))
-    rests = ramp(emotion.arousal, 0.4, -0.4) * 0.35
-    may_rest = not opens_section(number) and chosen.figure is not None
-    return Phrase(
-        number,
+def _setting(thread: Thread, phrase: Phrase, place: int, emotion: Emotion, ending: Ending) -> Setting:
+    return Setting(
         emotion,
-        ensemble,
-        scale,
-        phrase_progression(seed, number, scale.mode, emotion.valence),
-        chosen,
-        melody_rests=rng.random() < rests and may_rest,
-        counter_sings=rng.random() < 0.4,
+        phrase.ensemble,
+        phrase.cast,
+        phrase.scale,
+        _spans(thread, phrase, place, emotion, ending),
+        place,
+        Random(f"{thread.seed}:{theme_label(phrase.number)}:shape").randrange(4),
+        Random(f"{thread.seed}:{thread.bars}:texture"),
     )
 
 
@@ -201,6 +163,14 @@ def _within(centre: float, player: Instrument) -> float:
     return centre
 
 
+def _strokes(phrase: Phrase, setting: Setting, sung: list[Sung], ending: Ending) -> list[Stroke]:
+    if ending is Ending.SILENCE:
+        return []
+    if ending is Ending.REST:
+        return _final_chord(setting)
+    return [*texture.accompany(setting), *_voices(phrase, setting, sung)]
+
+
 def _voices(phrase: Phrase, setting: Setting, sung: list[Sung]) -> list[Stroke]:
     singer = phrase.cast.melody
     level_db = -2.5 * ramp(setting.emotion.arousal, -0.2, -0.9)  # in calm the melody is one voice among others
@@ -230,6 +200,12 @@ def _final_chord(setting: Setting) -> list[Stroke]:
         tonic = centre + (setting.scale.tonic - centre + 6) % 12 - 6
         strokes.append(Stroke(Layer.MELODY, 0, _HOLD_BEATS, cast.melody, into_range(tonic, cast.melody), -2.0))
     return strokes or texture.accompany(setting)
+
+
+def _audible(notes: list[Note]) -> list[Note]:
+    """Without those that the others drown."""
+    loudest = max((note.level_db for note in notes), default=0.0)
+    return [note for note in notes if note.level_db > loudest - _DROWNED_DB]
 
 
 def _place(stroke: Stroke, setting: Setting, beats: tuple[int, ...], touch: Random) -> Note:
