@@ -48,8 +48,11 @@ def phrase_scale(seed: int, phrase: int, emotion: Emotion) -> Scale:
 
 
 def phrase_progression(seed: int, phrase: int, mode: str, valence: float) -> Progression:
-    """The theme's progression in this mode, opened for a question or closed on the tonic for an answer."""
-    rng = Random(f"{seed}:{theme_label(phrase)}:{mode}:progression")
+    """The theme's chords in this mode, opened for a question or closed on the tonic for an answer.
+
+    Each rondo gives the theme A other chords, so that it stays fresh over a long session.
+    """
+    rng = Random(f"{seed}:{theme_label(phrase)}:{phrase // len(RONDO)}:{mode}:progression")
     first, second, third, fourth = choose_progression(mode, valence, rng)
     dominant = Scale(0, mode).dominant
     if is_answer(phrase):

@@ -14,7 +14,7 @@ from musicmed_live.core.generator import SAMPLE_RATE
 REFERENCE_VELOCITY = 80.0
 REFERENCE_LUFS = -26.0  # of one note held at that velocity and 0 dB (benchmarks/calibrate.py)
 VELOCITY_EXPONENT = 1.7  # amplitude grows with this power of velocity
-LARGEST_TRIM_DB = 18.0
+LARGEST_TRIM_DB = 24.0
 
 _RINGING_SECONDS = {  # of a note that decays: for how long its loudest 0.4 s would have to last to be all its energy
     "piano": 0.69,
