@@ -29,7 +29,8 @@ from musicmed_live.composer.rhythm import (
 )
 from musicmed_live.core.emotion import Emotion
 
-BED_OVERLAP = 0.25  # beats that a chord sounds into the next one, which takes as long to speak
+_OVERLAPS = {"pad": 0.7}  # beats that a chord sounds into the next one, which takes as long to speak
+_OVERLAP = 0.25  # of the other instruments
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,10 @@ def _bed(setting: Setting, span: Span) -> Iterator[Stroke]:
         level_db = decibels(stop.presence) - 11 - 2 * ramp(setting.emotion.arousal, -0.2, -0.9)
         if stop.instrument == "tremolo":
             level_db += 4 * tension(setting.emotion)
+        beats = span.beats + _OVERLAPS.get(stop.instrument, _OVERLAP)
         for key in span.voicing:
             placed = into_range(key, stop.instrument)
-            yield Stroke(Layer.BED, span.beat, span.beats + BED_OVERLAP, stop.instrument, placed, level_db, 8)
+            yield Stroke(Layer.BED, span.beat, beats, stop.instrument, placed, level_db, 8)
 
 
 def _bass(setting: Setting, span: Span) -> Iterator[Stroke]:
