@@ -107,18 +107,15 @@ def bed_stops(ensemble: Ensemble, emotion: Emotion) -> list[Stop]:
         (("tremolo", "violins", "strings"), ramp(v, 0.05, -0.4) * ramp(a, 0.0, 0.6)),
     )
     stops: dict[str, float] = {}
-    for instruments, presence in presences:
+    for instruments, share in presences:
         instrument = ensemble.first_allowed(instruments)
         if instrument is not None:
-            stops[instrument] = math.hypot(stops.get(instrument, 0.0), presence)
+            stops[instrument] = math.hypot(stops.get(instrument, 0.0), share)
     for wanted in ("pad", "strings", "choir", "tremolo", "violins"):
         if wanted in ensemble.wanted:
             stops[wanted] = max(stops.get(wanted, 0.0), 0.8)
-    return [
-        Stop(instrument, share)
-        for instrument, presence in stops.items()
-        if (share := min(1.0, presence * _eagerness(ensemble, instrument))) > FADED_OUT
-    ]
+    heard = {name: min(1.0, share * _eagerness(ensemble, name)) for name, share in stops.items()}
+    return [Stop(name, share) for name, share in heard.items() if share > FADED_OUT]
 
 
 def presence(ensemble: Ensemble, instrument: str, share: float) -> float:

@@ -4,6 +4,7 @@ All chance is drawn from generators seeded with the session's seed, the bar and 
 keeping everything: whoever takes an old thread up again continues from there.
 """
 
+import math
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from random import Random
@@ -69,7 +70,7 @@ def write_bar(
     sung = _melody(thread, phrase, setting) if ending in (Ending.NONE, Ending.CADENCE) else []
     touch = Random(f"{thread.seed}:{thread.bars}:touch")
     strokes = [stroke for stroke in _strokes(phrase, setting, sung, ending) if stroke.beat < len(beats) - 1]
-    notes = _audible([_place(stroke, setting, beats, touch) for stroke in strokes])
+    notes = _undrowned([_place(stroke, setting, beats, touch) for stroke in strokes])
     loudness = loudness_lufs(emotion) + PHRASE_ARCH_DB[place]
     bar = Bar(beats, level_bar(notes, beats[-1] - beats[0], loudness), tempo_bpm, phrase.scale.name, emotion)
     following = replace(
@@ -202,16 +203,16 @@ def _final_chord(setting: Setting) -> list[Stroke]:
     return strokes or texture.accompany(setting)
 
 
-def _audible(notes: list[Note]) -> list[Note]:
-    """Without those that the others drown."""
+def _undrowned(notes: list[Note]) -> list[Note]:
+    """Without those that the others drown anyway."""
     loudest = max((note.level_db for note in notes), default=0.0)
     return [note for note in notes if note.level_db > loudest - _DROWNED_DB]
 
 
 def _place(stroke: Stroke, setting: Setting, beats: tuple[int, ...], touch: Random) -> Note:
-    """Lay a stroke on the beat grid, as a player would."""
-    onset = _frame_at(max(0.0, stroke.beat + touch.gauss(0, _TIMING_BEATS)), beats)
-    onset = min(onset, beats[-1] - 1)
+    """Lay a stroke on the beat grid, as a player would, but never before its beat: the music may be cut there."""
+    played = max(math.floor(stroke.beat), stroke.beat + touch.gauss(0, _TIMING_BEATS))
+    onset = min(_frame_at(played, beats), beats[-1] - 1)
     release = _frame_at(stroke.beat + stroke.beats, beats)
     accent = 4 if stroke.beat % 2 == 0 else 0
     struck = velocity(setting.emotion) + accent - stroke.softer + touch.gauss(0, _VELOCITY_STEPS)

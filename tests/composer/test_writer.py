@@ -71,6 +71,13 @@ def test_one_allowed_instrument_is_enough_for_music(seed: int, allowed: str) -> 
         assert {note.instrument for note in bar.notes} == {allowed}
 
 
+@given(seeds, emotions)
+def test_no_note_anticipates_the_beat_at_which_the_music_may_be_cut(seed: int, emotion: Emotion) -> None:
+    for bar, _ in write(seed, [emotion] * 2):
+        for beat in bar.beats[1:]:
+            assert not [note for note in bar.notes if beat - BEAT // 8 < note.position < beat]
+
+
 @given(names, emotions)
 def test_a_preferred_instrument_is_heard(wanted: str, emotion: Emotion) -> None:
     ensemble = choose_ensemble(Preference(prefer=(wanted,)))
