@@ -346,7 +346,7 @@ class LiveSession:
         self.mixer.rewind(position)
 
     def _fade_at(self, position: int, frames: int) -> int:
-        """At most `frames`: no longer than there is sound to fade out. Where there is none, the mixer fills and fades."""
+        """At most `frames`: no longer than there is sound to fade out. Where there is none, the mixer fills."""
         return min(frames, self.timeline.ready_until(position) - position)
 
     async def _follow_landing(self) -> None:
