@@ -136,14 +136,14 @@ def test_a_start_that_is_the_goal_gives_constant_emotion(tmp_path: Path) -> None
         (["--goal", "grumpy"], ["--goal", "'grumpy'", "calm"]),
         (["--start", "grumpy"], ["--start", "'grumpy'", "anxious"]),
         (["--start=-0.6,1.6"], ["--start.arousal", "1.6", "from -1 to 1"]),
-        (["--start=nan,0"], ["--start.valence", "nan"]),
+        (["--start=nan,0"], ["--start.valence", "NaN"]),
         (["--goal=0.1,0.2,0.3"], ["--goal", "'0.1,0.2,0.3'"]),
         (["--goal="], ["--goal", "''"]),
         (["--minutes", "soon"], ["--minutes", "'soon'"]),
         (["--minutes", "0.1"], ["0.1", "0.5", "240"]),
         (["--minutes=-3"], ["-3"]),
-        (["--minutes", "nan"], ["nan"]),
-        (["--minutes", "inf"], ["inf"]),
+        (["--minutes", "nan"], ["NaN"]),
+        (["--minutes", "inf"], ["Infinity"]),
         (["--seed=-1"], ["--seed", "'-1'"]),
         (["--seed", "1.5"], ["--seed", "'1.5'"]),
         (["--seed", "²"], ["--seed", "'²'"]),
@@ -211,14 +211,22 @@ def test_a_refusal_leaves_the_process_with_2_and_one_line() -> None:
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["render"], ["serve", "--loud"]])
-def test_what_is_no_command_is_answered_with_the_usage(
-    capsys: pytest.CaptureFixture[str], arguments: list[str]
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "COMMAND"),
+        (["dance"], "'dance'"),
+        (["render"], "out"),
+        (["serve", "--loud"], "--loud"),
+        (["play", "--start", "-0.6,0.6"], "--start=-0.6,0.6"),
+    ],
+)
+def test_what_is_no_command_is_answered_with_the_way_to_the_help(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
 ) -> None:
-    with pytest.raises(SystemExit) as left:
-        main(arguments)
-    assert left.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: musicmed-live")
+    said = refused(capsys, *arguments)
+    assert named in said
+    assert "--help" in said
 
 
 def test_doctor_says_what_was_found_and_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Emotions: points that never leave the plane, and the words for them."""
 
+import json
 import math
 from typing import Any
 
@@ -21,7 +22,7 @@ def test_a_coordinate_outside_the_plane_is_refused_by_name_and_value(axis: str, 
     with pytest.raises(InvalidInput) as refused:
         Emotion(**point)
     assert refused.value.field == axis
-    assert repr(value) in refused.value.message
+    assert json.dumps(value) in refused.value.message
     assert "from -1 to 1" in refused.value.message
 
 
@@ -94,7 +95,7 @@ def test_a_bad_coordinate_names_the_whole_way_to_it(value: Any) -> None:
     with pytest.raises(InvalidInput) as refused:
         parse_emotion({"valence": 0, "arousal": value}, "goal")
     assert refused.value.field == "goal.arousal"
-    assert refused.value.message.startswith(f"goal.arousal: {value!r} ")
+    assert refused.value.message.startswith(f"goal.arousal: {json.dumps(value)} ")
 
 
 def test_a_refusal_quotes_little_of_a_long_value() -> None:
@@ -115,7 +116,7 @@ def test_a_typed_word_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("0.1,", "'0.1,'"), ("1,2,3", "'1,2,3'"), ("a,b", "'a,b'"), (",", "','"), ("0,nan", "nan"), ("2,0", "2.0")],
+    [("0.1,", "'0.1,'"), ("1,2,3", "'1,2,3'"), ("a,b", "'a,b'"), (",", "','"), ("0,nan", "NaN"), ("2,0", "2.0")],
 )
 def test_typed_nonsense_is_refused_by_name(text: str, named: str) -> None:
     with pytest.raises(InvalidInput) as refused:

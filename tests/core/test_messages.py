@@ -67,7 +67,7 @@ def test_what_is_not_json_is_refused(text: str) -> None:
 def test_json_that_is_not_an_object_is_refused(text: str) -> None:
     fault = refusal(text)
     assert (fault.code, fault.field) == ("not_json", "")
-    assert text[1:-1] in fault.message
+    assert json.dumps(text) in fault.message
 
 
 @pytest.mark.parametrize("text", ["x" * 4097, "é" * 2049, '{"type": "play", "pad": "' + " " * 5000 + '"}'])
@@ -86,7 +86,7 @@ def test_a_message_of_exactly_the_limit_is_read() -> None:
 def test_an_unknown_type_is_answered_with_the_known_ones(kind: Any) -> None:
     fault = refusal(json.dumps({"type": kind}))
     assert (fault.code, fault.field) == ("unknown_type", "type")
-    assert repr(kind)[:50] in fault.message
+    assert json.dumps(kind)[:50] in fault.message
     assert "goal, listen, pause, play, report, stop, too_much" in fault.message
 
 
@@ -102,7 +102,7 @@ def test_a_message_without_a_type_is_refused() -> None:
 def test_a_bad_coordinate_is_refused_by_name_and_value(kind: str, axis: str, value: Any) -> None:
     fault = refusal(json.dumps({"type": kind, "valence": 0.0, "arousal": 0.0, axis: value}))
     assert (fault.code, fault.field) == ("invalid", axis)
-    assert repr(value)[:50] in fault.message
+    assert json.dumps(value)[:50] in fault.message
 
 
 @pytest.mark.parametrize("kind", ["report", "goal"])
@@ -119,7 +119,7 @@ def test_a_missing_coordinate_is_refused_by_name(kind: str, axis: str) -> None:
 def test_an_unknown_codec_is_answered_with_the_known_ones(codec: Any) -> None:
     fault = refusal(json.dumps({"type": "listen", "codec": codec}))
     assert (fault.code, fault.field) == ("unknown_codec", "codec")
-    assert repr(codec) in fault.message
+    assert json.dumps(codec) in fault.message
     assert "pcm_s16le, opus" in fault.message
 
 
@@ -127,7 +127,7 @@ def test_an_unknown_codec_is_answered_with_the_known_ones(codec: Any) -> None:
 def test_a_lead_out_of_range_is_refused(lead_ms: Any) -> None:
     fault = refusal(json.dumps({"type": "listen", "lead_ms": lead_ms}))
     assert (fault.code, fault.field) == ("invalid", "lead_ms")
-    assert repr(lead_ms)[:50] in fault.message
+    assert json.dumps(lead_ms)[:50] in fault.message
     assert "from 100 to 8000" in fault.message
 
 
@@ -136,7 +136,7 @@ def test_a_lead_out_of_range_is_refused(lead_ms: Any) -> None:
 def test_an_unknown_key_is_refused_by_name(kind: str, key: str) -> None:
     fault = refusal(json.dumps({"type": kind, **(CALM if kind in ("report", "goal") else {}), key: 1}))
     assert fault.code == "invalid"
-    assert repr(key)[:50] in fault.message
+    assert json.dumps(key)[:50] in fault.message
     assert fault.field == repr(key[:40])[1:-1]
 
 
@@ -218,28 +218,28 @@ def test_minutes_of_null_leave_the_end_open() -> None:
     [
         ("start", "grumpy", "start", "unknown_word", "'grumpy'"),
         ("goal", "grumpy", "goal", "unknown_word", "'grumpy'"),
-        ("goal", None, "goal", "invalid", "None"),
-        ("goal", {"valence": math.nan, "arousal": 0}, "goal.valence", "invalid", "nan"),
-        ("start", {"valence": 0}, "start", "invalid", "{'valence': 0}"),
+        ("goal", None, "goal", "invalid", "null"),
+        ("goal", {"valence": math.nan, "arousal": 0}, "goal.valence", "invalid", "NaN"),
+        ("start", {"valence": 0}, "start", "invalid", '{"valence": 0}'),
         ("minutes", 0.49, "minutes", "invalid", "0.49"),
         ("minutes", 240.5, "minutes", "invalid", "240.5"),
-        ("minutes", math.nan, "minutes", "invalid", "nan"),
-        ("minutes", "15", "minutes", "invalid", "'15'"),
-        ("minutes", True, "minutes", "invalid", "True"),
+        ("minutes", math.nan, "minutes", "invalid", "NaN"),
+        ("minutes", "15", "minutes", "invalid", '"15"'),
+        ("minutes", True, "minutes", "invalid", "true"),
         ("seed", -1, "seed", "invalid", "-1"),
         ("seed", 2**63, "seed", "invalid", "9223372036854775808"),
         ("seed", 1.0, "seed", "invalid", "1.0"),
-        ("seed", True, "seed", "invalid", "True"),
-        ("seed", "7", "seed", "invalid", "'7'"),
-        ("shape", "zigzag", "shape", "invalid", "'zigzag'"),
-        ("shape", ["linear"], "shape", "invalid", "['linear']"),
-        ("instruments", ["piano"], "instruments", "invalid", "['piano']"),
-        ("instruments", {"prefer": "piano"}, "instruments.prefer", "invalid", "'piano'"),
+        ("seed", True, "seed", "invalid", "true"),
+        ("seed", "7", "seed", "invalid", '"7"'),
+        ("shape", "zigzag", "shape", "invalid", '"zigzag"'),
+        ("shape", ["linear"], "shape", "invalid", '["linear"]'),
+        ("instruments", ["piano"], "instruments", "invalid", '["piano"]'),
+        ("instruments", {"prefer": "piano"}, "instruments.prefer", "invalid", '"piano"'),
         ("instruments", {"forbid": [1]}, "instruments.forbid", "invalid", "[1]"),
-        ("style", {"prefer": ["x"] * 65}, "style.prefer", "invalid", "['x', 'x'"),
-        ("style", {"avoid": []}, "style", "invalid", "'avoid'"),
-        ("tempo", 90, "tempo", "invalid", "'tempo'"),
-        ("\ud800", 90, "\\ud800", "invalid", "'\\ud800'"),
+        ("style", {"prefer": ["x"] * 65}, "style.prefer", "invalid", '["x", "x"'),
+        ("style", {"avoid": []}, "style", "invalid", '"avoid"'),
+        ("tempo", 90, "tempo", "invalid", '"tempo"'),
+        ("\ud800", 90, "\\ud800", "invalid", '"\\ud800"'),
     ],
 )
 def test_a_bad_part_of_a_body_is_refused_by_name_and_value(
@@ -300,7 +300,7 @@ def test_a_clip_is_told_by_the_middle_of_its_way() -> None:
     assert messages.clip_object(clip, Description(4, 96.0, "D dorian", ("cello", "piano"))) == {
         "position": 48_000,
         "frames": 96_000,
-        "emotion": {"valence": 0.25, "arousal": -0.1667},
+        "emotion": {"valence": 0.25, "arousal": -0.166667},
         "bars": 4,
         "tempo_bpm": 96.0,
         "key": "D dorian",

@@ -114,12 +114,12 @@ SOON = HEARD + REACTION_FRAMES
         (
             (Play(), TooMuch()),
             Play(),
-            [Fade(SOON, RETURN_FRAMES, 1.0, "play"), Run(), Recompose(Cue.BAR, "play")],
+            [Fade(SOON, RETURN_FRAMES, 1.0, "play"), Recompose(Cue.BEAT, "play"), Run()],
         ),
         (
             (Play(), TooMuch(), Pause()),
             Play(),
-            [Fade(SOON, RETURN_FRAMES, 1.0, "play"), Run(), Recompose(Cue.BAR, "play")],
+            [Fade(SOON, RETURN_FRAMES, 1.0, "play"), Recompose(Cue.BEAT, "play"), Run()],
         ),
     ],
 )
@@ -148,6 +148,12 @@ def test_a_report_is_measured_from_what_is_played_not_from_what_was_reported() -
     assert session.target(late).distance(CALM) < 1e-9
     assert session.handle(Report(CALM), late) == [Recompose(Cue.BAR, "report")]
     assert session.handle(Report(ANXIOUS), late) == [Recompose(Cue.BEAT, "report")]
+
+
+def test_a_report_is_measured_from_what_sounds_where_that_lags_behind_what_was_asked_for() -> None:
+    session = session_after(Play(), Report(JOYFUL))
+    assert session.handle(Report(JOYFUL), HEARD, sounding=ANXIOUS) == [Recompose(Cue.BEAT, "report")]
+    assert session.handle(Report(ANXIOUS), HEARD, sounding=ANXIOUS) == [Recompose(Cue.BAR, "report")]
 
 
 def test_a_report_is_met_held_and_then_led_on_from() -> None:

@@ -73,6 +73,16 @@ def test_a_track_that_forgets_sound_keeps_what_it_was() -> None:
     assert track.filled_until(BEAT) == 4 * BEAT
 
 
+def test_a_track_that_was_cut_back_into_its_silence_keeps_the_sound_that_is_added() -> None:
+    track = track_of(tone(0, 4 * BEAT))
+    track.forget(0, 3 * BEAT)
+    track.cut(BEAT)
+    add_beats(track, BEAT, tone(BEAT, 4 * BEAT))
+    track.forget(0, 2 * BEAT)
+    assert not track.read(0, 2 * BEAT).any()
+    assert np.array_equal(track.read(2 * BEAT, 3 * BEAT), tone(2 * BEAT, 3 * BEAT))
+
+
 # Appending and cutting
 
 
@@ -91,6 +101,21 @@ def test_a_clip_has_a_length() -> None:
 def test_a_cut_beyond_the_end_is_refused() -> None:
     with pytest.raises(ValueError, match=f"cut at {BAR + 1}, but the timeline ends at {BAR}"):
         timeline_of(tone(0, BAR)).cut(BAR + 1)
+
+
+def test_the_last_clip_goes_on_up_to_where_it_is_extended() -> None:
+    timeline = timeline_of(tone(0, BAR))
+    timeline.extend(2 * BAR)
+    assert [(one.position, one.end) for one in timeline.clips] == [(0, 2 * BAR)]
+    timeline.append(clip(2 * BAR, BAR, Track()))
+    timeline.extend(2 * BAR + 1)
+    assert [one.end for one in timeline.clips] == [2 * BAR, 3 * BAR]
+
+
+def test_there_is_nothing_to_extend_in_an_empty_timeline() -> None:
+    timeline = Timeline()
+    timeline.extend(BAR)
+    assert timeline.end == 0
 
 
 def test_a_cut_clip_stands_for_the_part_of_its_way_that_is_left() -> None:
@@ -228,28 +253,33 @@ def test_a_crossfade_goes_from_one_side_to_the_other() -> None:
 
 
 def test_the_next_cue_is_the_first_of_its_kind_at_or_after_a_position() -> None:
-    timeline = timeline_of(tone(0, 2 * BAR))
-    assert timeline.next_cue(0, Cue.BAR) == timeline.next_cue(0, Cue.BEAT) == 0
-    assert timeline.next_cue(1, Cue.BEAT) == BEAT
-    assert timeline.next_cue(1, Cue.BAR) == BAR
-    assert timeline.next_cue(BAR - BEAT + 1, Cue.BEAT) == BAR
-    assert timeline.next_cue(BAR + 1, Cue.BAR) is None
+    track = track_of(tone(0, 2 * BAR))
+    assert track.next_cue(0, Cue.BAR) == track.next_cue(0, Cue.BEAT) == 0
+    assert track.next_cue(1, Cue.BEAT) == BEAT
+    assert track.next_cue(1, Cue.BAR) == BAR
+    assert track.next_cue(BAR - BEAT + 1, Cue.BEAT) == BAR
+    assert track.next_cue(BAR + 1, Cue.BAR) is None
+    assert Track().next_cue(0, Cue.BEAT) is None
 
 
-def test_cues_of_a_track_beyond_its_clip_or_before_it_do_not_count() -> None:
-    timeline = timeline_of(tone(0, 2 * BAR))
-    timeline.cut(BEAT)
-    assert timeline.next_cue(1, Cue.BEAT) is None
-    off_beat = BEAT + BEAT // 2
-    timeline.cut(BEAT // 2)
-    timeline.append(clip(BEAT // 2, BAR, track_of(tone(0, 2 * BAR), 0)))
-    assert timeline.next_cue(BEAT // 4, Cue.BEAT) == BEAT
-    assert timeline.next_cue(off_beat, Cue.BEAT) == 2 * BEAT
+def test_what_is_neither_bar_nor_beat_is_no_cue() -> None:
+    track = Track()
+    track.add(block(0, 50, Cue.NONE))
+    track.add(block(50, 50, Cue.BEAT))
+    assert track.next_cue(0, Cue.BEAT) == 50
+    assert track.next_cue(0, Cue.BAR) is None
+
+
+def test_cues_that_were_cut_off_a_track_do_not_count() -> None:
+    track = track_of(tone(0, 2 * BAR))
+    track.cut(2 * BEAT)
+    assert track.next_cue(BEAT, Cue.BEAT) == BEAT
+    assert track.next_cue(BEAT + 1, Cue.BEAT) is None
 
 
 @given(st.integers(0, 3 * BAR), st.sampled_from([Cue.BEAT, Cue.BAR]))
 def test_a_cue_is_never_before_the_position_asked_for(position: int, kind: Cue) -> None:
-    found = timeline_of(tone(0, 2 * BAR)).next_cue(position, kind)
+    found = track_of(tone(0, 2 * BAR)).next_cue(position, kind)
     grid = BAR if kind is Cue.BAR else BEAT
     expected = -(-position // grid) * grid
     assert found == (expected if expected < 2 * BAR else None)
@@ -279,7 +309,6 @@ def test_it_is_ready_across_clips_but_not_beyond_the_last() -> None:
 
 def test_an_empty_timeline_is_ready_for_nothing() -> None:
     assert Timeline().ready_until(7) == 7
-    assert Timeline().next_cue(7, Cue.BEAT) is None
     assert not Timeline().read(0, 10).any()
 
 
