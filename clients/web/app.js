@@ -21,16 +21,16 @@ let words = {};
 // The address may say what to play: ?start=anxious&goal=0.5,-0.4&minutes=15&seed=7
 const address = new URLSearchParams(location.search);
 let goal = address.get("goal") ?? "calm";
-let live = null; // {session, player} while a session runs
+let live = null; // {session, player} while a session runs; player is null where the server's own speaker plays
 let phase = null; // of the last state
 
 byId("start").addEventListener("click", start);
 byId("toggle").addEventListener("click", () => live.session.send({ type: needsPlay() ? "play" : "pause" }));
 byId("stop").addEventListener("click", () => live.session.stop());
 byId("too-much").addEventListener("click", () => live.session.send({ type: "too_much" }));
-byId("volume").addEventListener("input", () => live?.player.setVolume(volume()));
+byId("volume").addEventListener("input", () => live?.player?.setVolume(volume()));
 for (const button of goalButtons) button.addEventListener("click", () => chooseGoal(button.value));
-document.addEventListener("pointerdown", () => live?.player.wake());
+document.addEventListener("pointerdown", () => live?.player?.wake());
 loadWords();
 
 async function loadWords() {
@@ -44,14 +44,21 @@ async function loadWords() {
   showGoal();
 }
 
-async function start() {
-  const player = new Player(volume()); // before any await: a tap unlocks sound only until then
-  byId("start").disabled = true;
+function start() {
   showProblem("");
   byId("phase").textContent = "Tuning up …";
+  const invited = invitation();
+  if (invited === null) startHere();
+  else begin(invited, null);
+}
+
+async function startHere() {
+  const player = new Player(volume()); // before any await: a tap unlocks sound only until then
+  byId("start").disabled = true;
   try {
     await player.prepare();
-    begin(invitation() ?? (await createSession(request())), player);
+    begin(await createSession(request()), player);
+    live.session.send({ type: "play" });
   } catch (error) {
     player.close();
     byId("phase").textContent = "Ready when you are.";
@@ -82,24 +89,24 @@ function invitation() {
 
 function begin(created, player) {
   const session = new Session(created, {
-    state: (state) => showState(state, player),
-    block: (position, samples) => player.write(position, samples),
-    cut: (position) => player.cut(position),
+    state: showState,
+    block: player && ((position, samples) => player.write(position, samples)),
+    cut: (position) => player?.cut(position),
     refused: ({ message }) => showProblem(message),
     connected: (yes) => {
-      player.forgetClock();
+      player?.forgetClock();
       showProblem(yes ? "" : "The connection is lost. Trying again …");
     },
-    ended: (why) => end(why),
+    ended: end,
   });
   live = { session, player };
-  session.send({ type: "play" });
   showStage("live");
 }
 
 function end(why) {
   reports.cancel();
-  live.player.close();
+  if (live.player === null) history.replaceState(null, "", location.pathname + location.search);
+  live.player?.close();
   live = null;
   phase = null;
   path.clear();
@@ -127,11 +134,14 @@ function showGoal() {
   if (typeof point === "object") path.showGoal(point);
 }
 
-function showState(state, player) {
-  player.follow(state);
+function showState(state) {
+  live.player?.follow(state);
+  // Whoever joins leaves the session as it is, unless nobody has started it.
+  if (live.player === null && phase === null && state.phase === "ready") live.session.send({ type: "play" });
   phase = state.phase;
   path.show(state);
   byId("toggle").textContent = needsPlay() ? "Play" : "Pause";
+  showControls();
   setText("phase", phaseText(state, nearestWord(state.goal, words)));
   setText("playing", playingText(state));
   setText("time", timeText(state));
@@ -144,11 +154,17 @@ function setText(id, text) {
 
 function showStage(stage) {
   document.body.dataset.stage = stage;
-  byId("too-much").disabled = stage !== "live";
+  byId("volume-label").hidden = live?.player === null;
+  showControls();
   byId("mood-hint").textContent =
     stage === "live"
       ? "Move the point whenever your mood changes."
       : "Move the point to how you feel. Leave it alone, and the music begins neutrally.";
+}
+
+function showControls() {
+  byId("toggle").disabled = phase === "ended";
+  byId("too-much").disabled = live === null || phase === "ended";
 }
 
 function showProblem(text) {

@@ -1,6 +1,8 @@
 // The wire protocol, version 1, as docs/protocol.md has it.
 
-const LEAD_MS = 1500;
+import { Outbox } from "./outbox.js";
+
+const LISTEN = { type: "listen", codec: "pcm_s16le", lead_ms: 1500 };
 const SILENCE_MS = 3000; // states come every second: after this long the connection is dead
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 4000;
@@ -41,11 +43,12 @@ export class Session {
   #socket = null;
   #timer = null;
   #retryMs = FIRST_RETRY_MS;
-  #unanswered = new Map(); // type -> message that no state has followed yet; the latest of its type wins
+  #outbox = new Outbox();
+  #ending = false; // what is said from now on would be refused
 
   /**
    * `listeners`: `state(state)`, `block(position, samples)`, `cut(position)`, `refused(error)`, `connected(yes)`,
-   * `ended(why)`; `why` is "" where the session ended as it should.
+   * `ended(why)`; `why` is "" where the session ended as it should. `block` is null where the sound is not wanted here.
    */
   constructor({ id, tokens }, listeners) {
     this.#path = `/api/sessions/${id}`;
@@ -54,10 +57,10 @@ export class Session {
     this.#connect();
   }
 
-  /** Send a message now, and again after a connection that broke before the server answered. */
+  /** Send a message now, and again after a connection that broke before the server answered. Nothing, once it ends. */
   send(message) {
-    this.#unanswered.delete(message.type);
-    this.#unanswered.set(message.type, message);
+    if (this.#ending) return;
+    this.#outbox.put(message);
     if (this.#isOpen) this.#socket.send(JSON.stringify(message));
   }
 
@@ -65,6 +68,7 @@ export class Session {
   stop() {
     if (this.#isOpen) {
       this.send({ type: "stop" });
+      this.#ending = true;
       return;
     }
     fetch(this.#path, { method: "DELETE", keepalive: true }).catch(() => {}); // unreachable: its clock runs out there
@@ -91,8 +95,8 @@ export class Session {
   #opened() {
     this.#retryMs = FIRST_RETRY_MS;
     this.#listeners.connected(true);
-    const listen = { type: "listen", codec: "pcm_s16le", lead_ms: LEAD_MS };
-    for (const message of [listen, ...this.#unanswered.values()]) this.#socket.send(JSON.stringify(message));
+    const listen = this.#listeners.block === null ? [] : [LISTEN];
+    for (const message of [...listen, ...this.#outbox.messages]) this.#socket.send(JSON.stringify(message));
   }
 
   #received(content) {
@@ -104,11 +108,13 @@ export class Session {
     }
     const message = JSON.parse(content);
     if (message.type === "state") {
-      this.#unanswered.clear();
+      this.#outbox.settle(message);
+      this.#ending ||= message.phase === "ended";
       this.#listeners.state(message);
     } else if (message.type === "cut") {
       this.#listeners.cut(message.position);
     } else if (message.type === "error") {
+      this.#outbox.clear(); // what the page says is well-formed: refused is the role, or everything after the end
       this.#listeners.refused(message);
     }
   }

@@ -1,12 +1,17 @@
 """What a patient does on the page, and what comes out of the loudspeaker."""
 
+import json
 import math
 import re
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
+from musicmed_live.core.messages import SUBPROTOCOL
 from tests.e2e.browser import Page, wait_for
 from tests.e2e.sound import Recording, centroid_hz, level_dbfs, longest_gap_s
 
@@ -76,6 +81,26 @@ def test_stop_ends_in_silence_and_back_at_the_start(page: Page, heard: Recording
     wait_for(lambda: level_dbfs(heard.next(0.2)) < SILENT_DBFS, "silence")
     assert page.is_visible("#start")
     assert longest_gap_s(heard.next(1.0), SILENT_DBFS) == pytest.approx(1.0)
+
+
+def test_while_the_stop_fades_nothing_can_be_pressed_that_would_be_refused(page: Page, heard: Recording) -> None:
+    start_music(page, heard)
+    page.evaluate(
+        "problems = []; new MutationObserver(([{target}]) => problems.push(target.textContent))"
+        ".observe(document.querySelector('#problem'), {childList: true})"
+    )
+
+    page.click("#stop")
+    wait_for(lambda: page.text("#phase") == "The session has ended.", "the fade")
+    assert page.evaluate("document.querySelectorAll('#toggle:disabled, #too-much:disabled').length") == 2
+    page.click("#stop")
+    page.click("#goals [value=happy]")
+    page.drag([on_pad(page, EXCITED)])
+
+    wait_for(lambda: page.attribute("body", "data-stage") == "start", "the page to go back to its start")
+    assert not any(page.evaluate("problems"))
+    start_music(page, heard)
+    assert page.evaluate("document.querySelectorAll('#toggle:enabled, #too-much:enabled').length") == 2
 
 
 def test_pause_stands_still_and_play_goes_on_from_there(page: Page, heard: Recording) -> None:
@@ -161,6 +186,44 @@ def test_a_refused_wish_is_shown_in_the_servers_words(page: Page, url: str) -> N
     assert page.is_visible("#start")
 
 
+def test_joining_leaves_a_paused_session_paused(page: Page, url: str) -> None:
+    name, token = open_session(url)
+    socket = f"{url.replace('http', 'ws')}api/sessions/{name}/live?token={token}"
+    with connect(socket, subprotocols=[Subprotocol(SUBPROTOCOL)]) as somebody_else:
+        somebody_else.send('{"type": "play"}')
+        somebody_else.send('{"type": "pause"}')
+        wait_for(lambda: phase(url, name) == "paused", "the pause")
+
+    join(page, name, token)
+
+    wait_for(lambda: page.text("#toggle") == "Play", "the page to show the pause")
+    assert phase(url, name) == "paused"
+
+
+def test_joining_starts_a_session_that_nobody_has_started_and_is_silent_here(
+    page: Page, url: str, heard: Recording
+) -> None:
+    join(page, *open_session(url))
+
+    wait_for(lambda: page.text("#playing"), "the page to say what plays")
+    assert level_dbfs(heard.next(2.0)) < SILENT_DBFS
+    assert not page.evaluate("document.querySelector('#volume').checkVisibility()")
+
+
+def test_after_a_session_that_was_joined_start_opens_one_of_the_pages_own(
+    page: Page, url: str, heard: Recording
+) -> None:
+    join(page, *open_session(url))
+    wait_for(lambda: page.text("#playing"), "the page to say what plays")
+
+    page.click("#stop")
+    wait_for(lambda: page.attribute("body", "data-stage") == "start", "the page to go back to its start")
+
+    assert page.evaluate("location.href") == url
+    start_music(page, heard)
+    assert page.is_visible("#volume")
+
+
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (844, 390), (390, 844), (320, 568)])
 def test_too_much_is_in_reach_on_every_screen(page: Page, url: str, width: int, height: int) -> None:
     page.open(url, width, height)
@@ -186,6 +249,25 @@ def start_music(page: Page, heard: Recording) -> None:
     page.click("#start")
     wait_for(lambda: level_dbfs(heard.next(0.2)) > AUDIBLE_DBFS, "sound")
     wait_for(lambda: page.text("#playing"), "the page to say what plays")
+
+
+def open_session(url: str) -> tuple[str, str]:
+    """Name and patient's token of a session that somebody else opened."""
+    body = json.dumps({"start": "happy", "goal": "calm"}).encode()
+    with urllib.request.urlopen(f"{url}api/sessions", body, timeout=10) as answer:
+        created = json.load(answer)
+    return created["id"], created["tokens"]["patient"]
+
+
+def phase(url: str, session: str) -> str:
+    with urllib.request.urlopen(f"{url}api/sessions/{session}", timeout=10) as answer:
+        return str(json.load(answer)["phase"])
+
+
+def join(page: Page, session: str, token: str) -> None:
+    """Open the address that invites to a session, and press Start."""
+    page.evaluate(f"location.hash = 'session={session}&token={token}'")
+    page.click("#start")
 
 
 def on_pad(page: Page, emotion: tuple[float, float]) -> tuple[float, float]:

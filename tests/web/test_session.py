@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.e2e.browser import Page
 from tests.web.conftest import run_script
 
@@ -31,11 +33,15 @@ const timePasses = async () => {
   due.clear();
   for (const then of waiting) await then();
 };
-const session = new Session({id: "abc", tokens: {patient: "secret"}}, {
+const listeners = {
   state: () => told.push("state"),
   connected: (yes) => told.push(yes ? "connected" : "lost"),
+  refused: ({code}) => told.push(`refused: ${code}`),
   ended: (why) => told.push(`ended: ${why}`),
-});
+};
+const join = (more) => new Session({id: "abc", tokens: {patient: "secret"}}, {...listeners, ...more});
+const session = join();
+const state = (phase) => ({type: "state", phase, estimate: null, goal: {valence: 0.6, arousal: -0.4}});
 const types = (socket) => socket.sent.map(({type}) => type);
 """
 
@@ -72,12 +78,23 @@ def test_too_much_on_a_dead_connection_is_said_again_on_the_next(modules: Page) 
     ) == ["listen", "too_much"]
 
 
-def test_what_a_state_has_followed_is_not_said_again(modules: Page) -> None:
-    assert run(
-        modules,
-        "sockets[0].open(); session.send({type: 'report'}); sockets[0].tell({type: 'state'}); sockets[0].break();"
-        "await timePasses(); sockets[1].open(); return types(sockets[1])",
-    ) == ["listen"]
+@pytest.mark.parametrize(
+    ("answer", "said_again"),
+    [
+        ("state('leading')", ["listen", "too_much"]),
+        ("state('landing')", ["listen"]),
+        ("{type: 'error', code: 'forbidden'}", ["listen"]),
+    ],
+)
+def test_what_the_server_has_answered_is_not_said_again(modules: Page, answer: str, said_again: list[str]) -> None:
+    assert (
+        run(
+            modules,
+            f"sockets[0].open(); session.send({{type: 'too_much'}}); sockets[0].tell({answer}); sockets[0].break();"
+            "await timePasses(); sockets[1].open(); return types(sockets[1])",
+        )
+        == said_again
+    )
 
 
 def test_of_several_reports_that_wait_only_the_latest_is_sent(modules: Page) -> None:
@@ -86,6 +103,33 @@ def test_of_several_reports_that_wait_only_the_latest_is_sent(modules: Page) -> 
         "for (const valence of [0.1, 0.2, 0.3]) session.send({type: 'report', valence});"
         "sockets[0].open(); return sockets[0].sent.slice(1)",
     ) == [{"type": "report", "valence": 0.3}]
+
+
+def test_who_has_no_use_for_the_sound_does_not_ask_for_it(modules: Page) -> None:
+    assert run(modules, "join({block: null}).send({type: 'pause'}); sockets[1].open(); return types(sockets[1])") == [
+        "pause"
+    ]
+
+
+@pytest.mark.parametrize("end", ["session.stop()", "sockets[0].tell(state('ended'))"])
+def test_once_it_ends_nothing_more_is_said(modules: Page, end: str) -> None:
+    assert (
+        run(
+            modules,
+            f"sockets[0].open(); {end}; const before = sockets[0].sent.length;"
+            "for (const type of ['play', 'pause', 'too_much', 'report', 'goal']) session.send({type});"
+            "session.stop(); return types(sockets[0]).slice(before)",
+        )
+        == []
+    )
+
+
+def test_a_stop_that_the_connection_lost_is_said_again(modules: Page) -> None:
+    assert run(
+        modules,
+        "sockets[0].open(); session.stop(); sockets[0].tell(state('leading')); sockets[0].break();"
+        "await timePasses(); sockets[1].open(); return types(sockets[1])",
+    ) == ["listen", "stop"]
 
 
 def test_a_server_that_says_nothing_any_more_counts_as_lost(modules: Page) -> None:
