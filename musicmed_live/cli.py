@@ -4,15 +4,17 @@ import argparse
 import asyncio
 import logging
 import secrets
+import signal
 import sys
 import webbrowser
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 from musicmed_live import __version__
 from musicmed_live.core.emotion import WORDS, Emotion, parse_emotion_text
 from musicmed_live.core.messages import DRAWN_SEEDS, MAX_SEED, parse_minutes
-from musicmed_live.core.path import Rules, Shape
 from musicmed_live.core.session import Plan
 from musicmed_live.errors import InvalidInput, MusicmedError
 from musicmed_live.service.generators import GENERATORS, check_generator
@@ -22,9 +24,9 @@ DEFAULT_PORT = 8765
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; exits with 2 and one line where something outside is wrong."""
-    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
+        options = _parser().parse_args(arguments)
         options.run(options)
     except MusicmedError as fault:
         sys.stderr.write(f"musicmed-live: {fault}\n")
@@ -33,8 +35,16 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse."""
+        raise InvalidInput(f"{message}; see {self.prog} --help (a mood below zero needs a sign: --start=-0.6,0.6)")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="musicmed-live",
         description="Music composed while it plays: it meets a listener's mood and leads it to a better one.",
         epilog="It relaxes; it diagnoses and treats nothing.",
@@ -84,7 +94,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         frames = parse_minutes(float(options.minutes))
     except ValueError:
         raise InvalidInput(f"--minutes: {options.minutes!r} is not a number such as 15 or 0.5", "minutes") from None
-    return Plan(start, goal, frames, _seed(options.seed), rules=Rules(shape=Shape.LINEAR))
+    return Plan(start, goal, frames, _seed(options.seed))
 
 
 def _seed(text: str | None) -> int:
@@ -107,7 +117,7 @@ def _play(options: argparse.Namespace) -> None:
     if options.speaker:
         from musicmed_live.service.soundcard import play_on_speaker
 
-        asyncio.run(play_on_speaker(wish, _port(options.port), options.generator, _say))
+        _run(play_on_speaker(wish, _port(options.port), options.generator, _say))
         return
     query = {"goal": options.goal, "minutes": options.minutes, "seed": str(wish.seed)}
     if options.start is not None:
@@ -127,7 +137,12 @@ def _run_server(options: argparse.Namespace, query: str, greeting: str) -> None:
     _say(greeting.format(server.url + query))
     if query and sys.stdout.isatty():
         webbrowser.open(server.url + query)
-    asyncio.run(server.serve_here())
+    _run(server.serve_here())
+
+
+def _run(service: Coroutine[Any, Any, None]) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is put away
+    asyncio.run(service)
 
 
 def _render(options: argparse.Namespace) -> None:

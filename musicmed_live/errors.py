@@ -1,5 +1,8 @@
 """Every error that this package raises on purpose. A message names the value and the way out."""
 
+import json
+from typing import Any
+
 
 class MusicmedError(Exception):
     """Root of the tree: catching it catches what the package foresaw, and nothing else."""
@@ -24,8 +27,18 @@ class IllegalTransition(MusicmedError):
 
 
 class GeneratorFailed(MusicmedError):
-    """A generator cannot make music: its font or weights are missing, or its worker died."""
+    """A generator cannot make music: its font or weights are missing, or it was asked for what it cannot do."""
+
+
+class WorkerDied(GeneratorFailed):
+    """The process that a generator worked in is gone; another one can try again."""
 
 
 class CannotServe(MusicmedError):
     """A resource of this machine is not to be had: a port in use, an unwritable file, no sound card."""
+
+
+def shown(value: Any) -> str:
+    """A value from outside as a message names it: as JSON has it, not too long."""
+    text = json.dumps(value, ensure_ascii=True, default=repr)
+    return text if len(text) <= 60 else text[:57] + "..."

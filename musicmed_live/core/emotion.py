@@ -7,22 +7,17 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from musicmed_live.errors import InvalidInput
+from musicmed_live.errors import InvalidInput, shown
 
 
 def _check_coordinate(value: Any, axis: str, field: str = "") -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not -1.0 <= value <= 1.0:  # NaN fails the comparison
-        raise InvalidInput(f"{field or axis}: {_short(value)} is not a number from -1 to 1", field or axis)
+        raise InvalidInput(f"{field or axis}: {shown(value)} is not a number from -1 to 1", field or axis)
 
 
 def _clamp(x: float) -> float:
     return min(1.0, max(-1.0, x))
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +87,7 @@ def parse_emotion(value: Any, field: str) -> Emotion:
         return found[0]
     if not isinstance(value, dict) or set(value) != {"valence", "arousal"}:
         raise InvalidInput(
-            f'{field}: {_short(value)} is neither a mood word nor {{"valence": -1..1, "arousal": -1..1}}',
+            f'{field}: {shown(value)} is neither a mood word nor {{"valence": -1..1, "arousal": -1..1}}',
             field,
         )
     for axis in ("valence", "arousal"):

@@ -61,6 +61,11 @@ class Block:
     key: str  # such as "D dorian"; "" where unknown
     instruments: tuple[str, ...]  # sorted names of what plays in it
 
+    @property
+    def end(self) -> int:
+        """Position after its last frame."""
+        return self.position + len(self.samples)
+
 
 class Voice(Protocol):
     """One session's continuous musical thread inside a generator, with its memory."""

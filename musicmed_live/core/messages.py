@@ -15,7 +15,7 @@ from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Preference, fram
 from musicmed_live.core.path import EmotionPath, Rules, Shape
 from musicmed_live.core.session import Event, Goal, Pause, Plan, Play, Report, Stop, TooMuch
 from musicmed_live.core.timeline import Clip, Description
-from musicmed_live.errors import InvalidInput
+from musicmed_live.errors import InvalidInput, shown
 
 PROTOCOL = 1
 SUBPROTOCOL = "musicmed.v1"
@@ -62,7 +62,7 @@ def parse_message(text: str) -> Listen | Event:
     kind = message.pop("type", None)
     parse = _PARSERS.get(kind) if isinstance(kind, str) else None
     if parse is None:
-        raise InvalidInput(f"type: {_short(kind)} is none of {', '.join(sorted(_PARSERS))}", "type", "unknown_type")
+        raise InvalidInput(f"type: {shown(kind)} is none of {', '.join(sorted(_PARSERS))}", "type", "unknown_type")
     return parse(message)
 
 
@@ -71,9 +71,9 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise InvalidInput(f"not JSON: {_short(text)}", code="not_json") from None
+        raise InvalidInput(f"not JSON: {shown(text)}", code="not_json") from None
     if not isinstance(value, dict):
-        raise InvalidInput(f"not a JSON object: {_short(text)}", code="not_json")
+        raise InvalidInput(f"not a JSON object: {shown(text)}", code="not_json")
     return value
 
 
@@ -85,7 +85,7 @@ def parse_plan(body: dict[str, Any], draw_seed: Callable[[], int]) -> Plan:
     start = body.get("start")
     seed = body.get("seed")
     if seed is not None and (not _is_int(seed) or not 0 <= seed <= MAX_SEED):
-        raise InvalidInput(f"seed: {_short(seed)} is not a whole number from 0 to 2^63 - 1", "seed")
+        raise InvalidInput(f"seed: {shown(seed)} is not a whole number from 0 to 2^63 - 1", "seed")
     return Plan(
         start=None if start is None else parse_emotion(start, "start"),
         goal=parse_emotion(body["goal"], "goal"),
@@ -104,7 +104,7 @@ def parse_minutes(minutes: Any) -> int | None:
     number = isinstance(minutes, int | float) and not isinstance(minutes, bool)
     if not number or not MIN_MINUTES <= minutes <= MAX_MINUTES:
         raise InvalidInput(
-            f"minutes: {_short(minutes)} is not a number from {MIN_MINUTES:g} to {MAX_MINUTES:g}, or null", "minutes"
+            f"minutes: {shown(minutes)} is not a number from {MIN_MINUTES:g} to {MAX_MINUTES:g}, or null", "minutes"
         )
     return frames_of(float(minutes) * 60)
 
@@ -142,8 +142,8 @@ def error(fault: InvalidInput) -> dict[str, str]:
 
 
 def emotion_object(emotion: Emotion) -> dict[str, float]:
-    """An emotion as JSON has it, to four places."""
-    return {"valence": round(emotion.valence, 4), "arousal": round(emotion.arousal, 4)}
+    """An emotion as JSON has it, to six places."""
+    return {"valence": round(emotion.valence, 6), "arousal": round(emotion.arousal, 6)}
 
 
 def path_objects(path: EmotionPath) -> list[dict[str, float]]:
@@ -169,11 +169,11 @@ def _listen(message: dict[str, Any]) -> Listen:
     codec = message.get("codec", Codec.PCM_S16LE.value)
     if not isinstance(codec, str) or codec not in list(Codec):
         known = ", ".join(Codec)
-        raise InvalidInput(f"codec: {_short(codec)} is none of {known}", "codec", "unknown_codec")
+        raise InvalidInput(f"codec: {shown(codec)} is none of {known}", "codec", "unknown_codec")
     lead_ms = message.get("lead_ms", DEFAULT_LEAD_MS)
     number = isinstance(lead_ms, int | float) and not isinstance(lead_ms, bool)
     if not number or not LEAD_MS[0] <= lead_ms <= LEAD_MS[1]:
-        raise InvalidInput(f"lead_ms: {_short(lead_ms)} is not from {LEAD_MS[0]} to {LEAD_MS[1]}", "lead_ms")
+        raise InvalidInput(f"lead_ms: {shown(lead_ms)} is not from {LEAD_MS[0]} to {LEAD_MS[1]}", "lead_ms")
     return Listen(Codec(codec), frames_of(lead_ms / 1000))
 
 
@@ -208,20 +208,20 @@ def _preference(value: Any, field: str) -> Preference:
     if value is None:
         return Preference()
     if not isinstance(value, dict):
-        raise InvalidInput(f'{field}: {_short(value)} is not {{"prefer": [names], "forbid": [names]}}', field)
+        raise InvalidInput(f'{field}: {shown(value)} is not {{"prefer": [names], "forbid": [names]}}', field)
     _only(value, ("prefer", "forbid"), field)
     return Preference(*(_names(value.get(key, []), f"{field}.{key}") for key in ("prefer", "forbid")))
 
 
 def _names(value: Any, field: str) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > 64 or not all(isinstance(name, str) for name in value):
-        raise InvalidInput(f"{field}: {_short(value)} is not a list of names", field)
+        raise InvalidInput(f"{field}: {shown(value)} is not a list of names", field)
     return tuple(dict.fromkeys(value))
 
 
 def _shape(value: Any) -> Shape:
     if not isinstance(value, str) or value not in list(Shape):
-        raise InvalidInput(f"shape: {_short(value)} is none of {', '.join(Shape)}", "shape")
+        raise InvalidInput(f"shape: {shown(value)} is none of {', '.join(Shape)}", "shape")
     return Shape(value)
 
 
@@ -229,15 +229,10 @@ def _only(message: dict[str, Any], known: Iterable[str], field: str = "") -> Non
     for key in message:
         if key not in known:
             accepted = ", ".join(known) or "no further keys"
-            where = f"{field}.{_short(key)}" if field else _short(key)
+            where = f"{field}.{shown(key)}" if field else shown(key)
             named = repr(key[:40])[1:-1]  # escaped: half a surrogate pair could not be sent back
             raise InvalidInput(f"unknown key {where}; accepted: {accepted}", field or named)
 
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -99,10 +99,9 @@ class _Heard:
 class Mixer:
     """`read` gives any stretch from the last `forget` on; what was not mixed yet is mixed then."""
 
-    def __init__(self, timeline: Timeline, length: int | None = None, target_lufs: float = TARGET_LUFS) -> None:
+    def __init__(self, timeline: Timeline, length: int | None = None) -> None:
         self._timeline = timeline
         self._length = length  # silence is meant from here on
-        self._base_db = target_lufs - loudness.REFERENCE_LUFS
         self._states = {0: _State()}  # by grid position
         self._nodes: dict[int, Nodes] = {}  # the limiter's, where it was at work
         self._mixed: dict[int, Samples] = {}  # by grid position
@@ -134,6 +133,13 @@ class Mixer:
         cells = [self._mixed[p] for p in range(first, position + frames, GRID)]
         joined = cells[0] if len(cells) == 1 else np.concatenate(cells)
         return joined[position - first : position - first + frames]
+
+    def ready_until(self, position: int) -> int:
+        """How far one can read from `position` on before something is missing. A cell is mixed as a whole."""
+        ready = self._timeline.ready_until(position)
+        if ready == self._length:
+            return ready
+        return max(self._end, (ready - LOOKAHEAD) // GRID * GRID)
 
     def rewind(self, position: int) -> None:
         """The timeline or a fade has changed from `position` on: mix anew from there."""
@@ -178,7 +184,7 @@ class Mixer:
             state = heard.go_on(state, heard_until)
         music, state = self._music(start, heard_until, state)
         state, gain_db = self._serve(start, music[:GRID], state)
-        first, last = (loudness.linear(self._base_db + db) for db in gain_db)
+        first, last = (loudness.linear(TARGET_LUFS - loudness.REFERENCE_LUFS + db) for db in gain_db)
         gain = np.linspace(first, last, GRID, endpoint=False)
         gain = np.concatenate((gain, np.full(LOOKAHEAD, last))) * self._fader(start, GRID + LOOKAHEAD)
         music *= gain[:, None].astype(np.float32)
@@ -271,6 +277,8 @@ class Mixer:
             share = np.clip((self._length - positions) / END_FRAMES, 0.0, 1.0)
             gain = (0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32)
         faded = np.ones(frames)
-        for fade in self._fades:
+        begun = bisect_right(self._fades, start, key=lambda fade: fade.position)
+        until = bisect_right(self._fades, start + frames, key=lambda fade: fade.position)
+        for fade in self._fades[max(0, begun - 1) : until]:
             faded = np.where(positions >= fade.position, fade.gain_at(positions), faded)
         return (gain * faded).astype(np.float32)

@@ -17,6 +17,7 @@ CLIP_FRAMES = 30 * SAMPLE_RATE  # the unit of planning
 
 LEAD_SHARE = 2 / 3  # of what is left of a session is spent leading; the rest is for being there
 HOLD_SHARE = 1 / 6  # at most this share of what is left is spent where the patient is met
+_WITHIN = 0.9999  # of the longest step, so that a path rounded to six places still keeps it
 SLOWEST_STEP_SHARE = 1 / 4  # of the longest step: leading slower than this is not heard as leading
 
 
@@ -93,7 +94,7 @@ def plan(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Ru
 
 def _lead_frames(length: float, left: int | None, step: float) -> int:
     """Frames for a way of `length`: as slow as the session has time for, never faster than the bound."""
-    fastest = math.ceil(length / step * CLIP_FRAMES)
+    fastest = math.ceil(length / (step * _WITHIN) * CLIP_FRAMES)
     slowest = round(fastest / SLOWEST_STEP_SHARE)
     unhurried = 2 * fastest if left is None else round(left * LEAD_SHARE)
     return max(fastest, min(slowest, unhurried))

@@ -163,8 +163,10 @@ class Session:
         if wish.start is not None:
             self._lead_from(wish.start, 0)
 
-    def handle(self, event: Event, heard: int) -> list[Action]:
+    def handle(self, event: Event, heard: int, sounding: Emotion | None = None) -> list[Action]:
         """What to do about `event` while frame `heard` is being heard.
+
+        `sounding` is what the music expresses there; None: what the path asked for.
 
         Raises `IllegalTransition` where the phase does not allow the event; then nothing has changed.
         """
@@ -176,7 +178,7 @@ class Session:
         soon = heard + REACTION_FRAMES
         match event:
             case Report(emotion):
-                return self._report(emotion, heard)
+                return self._report(emotion, heard, sounding or self.target(heard))
             case Goal(emotion):
                 self.goal = emotion
                 return self._lead_elsewhere(heard)
@@ -231,12 +233,12 @@ class Session:
     def _land(self) -> None:
         self._landed, self._return_to = True, LANDING_EMOTION
 
-    def _report(self, emotion: Emotion, heard: int) -> list[Action]:
+    def _report(self, emotion: Emotion, heard: int, sounding: Emotion) -> list[Action]:
         self.estimate = emotion
         if self._landed:
             self._return_to = emotion  # nothing moves until the patient says so; then the music meets this
             return []
-        large = emotion.distance(self.target(heard)) >= LARGE_MOVE
+        large = emotion.distance(sounding) >= LARGE_MOVE
         self._lead_from(emotion, heard)
         return [Recompose(Cue.BEAT if large else Cue.BAR, "report")]
 
@@ -254,7 +256,7 @@ class Session:
             return [Fade(soon, PAUSE_FRAMES, 1.0, "play"), Run()]
         self._landed = False
         self._lead_from(self._return_to, heard)
-        return [Fade(soon, RETURN_FRAMES, 1.0, "play"), Run(), Recompose(Cue.BAR, "play")]
+        return [Fade(soon, RETURN_FRAMES, 1.0, "play"), Recompose(Cue.BEAT, "play"), Run()]
 
     def _lead_from(self, here: Emotion, position: int, hold_frames: int | None = None) -> None:
         rules = self.wish.rules

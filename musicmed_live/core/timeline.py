@@ -23,11 +23,12 @@ class Track:
 
     def __init__(self) -> None:
         self._blocks: list[Block] = []
+        self._silent = 0  # so many of them have been heard, and their sound let go of
 
     @property
     def end(self) -> int:
         """Position after the last frame, 0 if there is none."""
-        return _end(self._blocks[-1]) if self._blocks else 0
+        return self._blocks[-1].end if self._blocks else 0
 
     def add(self, block: Block) -> None:
         """Append a block; raises `ValueError` if it would overlap what is there."""
@@ -39,18 +40,22 @@ class Track:
         """Forget everything from `position` on."""
         while self._blocks and self._blocks[-1].position >= position:
             self._blocks.pop()
+        self._silent = min(self._silent, len(self._blocks))
         if self.end > position:
             last = self._blocks[-1]
             self._blocks[-1] = replace(last, samples=last.samples[: position - last.position])
 
     def forget(self, blocks_before: int, sound_before: int) -> None:
         """Let go of blocks that end by `blocks_before`, and of the sound alone of those that end by `sound_before`."""
-        keep = next((i for i, b in enumerate(self._blocks) if _end(b) > blocks_before), len(self._blocks))
+        keep = next((i for i, b in enumerate(self._blocks) if b.end > blocks_before), len(self._blocks))
         del self._blocks[:keep]
-        for i, block in enumerate(self._blocks):
-            if _end(block) > sound_before:
+        self._silent = max(0, self._silent - keep)
+        for block in self._blocks[self._silent :]:
+            if block.end > sound_before:
                 break
-            self._blocks[i] = replace(block, samples=np.broadcast_to(np.float32(0), block.samples.shape))
+            silence = np.broadcast_to(np.float32(0), block.samples.shape)
+            self._blocks[self._silent] = replace(block, samples=silence)
+            self._silent += 1
 
     def between(self, start: int, end: int) -> list[Block]:
         """The blocks with a frame in [start, end)."""
@@ -59,7 +64,7 @@ class Track:
         for block in self._blocks[first:]:
             if block.position >= end:
                 break
-            if _end(block) > start:
+            if block.end > start:
                 found.append(block)
         return found
 
@@ -67,9 +72,17 @@ class Track:
         """Frames [start, start + frames); zeros where there is nothing. Shape (frames, 2)."""
         out = np.zeros((frames, CHANNELS), np.float32)
         for block in self.between(start, start + frames):
-            a, b = max(start, block.position), min(start + frames, _end(block))
+            a, b = max(start, block.position), min(start + frames, block.end)
             out[a - start : b - start] = block.samples[a - block.position : b - block.position]
         return out
+
+    def next_cue(self, position: int, kind: Cue) -> int | None:
+        """The first cue point of that kind (a bar line is a beat, too) at or after `position`."""
+        for block in self.between(position, self.end):
+            fits = block.cue is Cue.BAR or (kind is Cue.BEAT and block.cue is Cue.BEAT)
+            if fits and block.position >= position:
+                return block.position
+        return None
 
     def filled_until(self, start: int) -> int:
         """The first position at or after `start` that has no sound."""
@@ -77,7 +90,7 @@ class Track:
         for block in self.between(start, self.end):
             if block.position > reached:
                 break
-            reached = _end(block)
+            reached = block.end
         return reached
 
 
@@ -148,6 +161,12 @@ class Timeline:
             last = self.clips[-1]
             self.clips[-1] = replace(last, frames=position - last.position, end_emotion=last.emotion_at(position))
 
+    def extend(self, position: int) -> None:
+        """Let the last clip go on until `position`, if it ends before that."""
+        if self.clips and position > self.end:
+            last = self.clips[-1]
+            self.clips[-1] = replace(last, frames=position - last.position)
+
     def clip_at(self, position: int) -> Clip | None:
         """The clip that is heard (or fading in) at `position`."""
         i = self._index(position)
@@ -161,15 +180,6 @@ class Timeline:
             if a < b:
                 out[a - start : b - start] = self._sound(i, a, b)
         return out
-
-    def next_cue(self, position: int, kind: Cue) -> int | None:
-        """The first cue point of that kind (a bar line is a beat, too) at or after `position`, if composed."""
-        for clip in self.clips[max(0, self._index(position)) :]:
-            for block in clip.track.between(max(position, clip.position), clip.end):
-                fits = block.cue is Cue.BAR or (kind is Cue.BEAT and block.cue is Cue.BEAT)
-                if fits and block.position >= max(position, clip.position):
-                    return block.position
-        return None
 
     def ready_until(self, start: int) -> int:
         """The first position at or after `start` for which there is no sound yet."""
@@ -195,7 +205,7 @@ class Timeline:
             return Description(0, 0.0, "", ())
         beats = sum(block.cue is not Cue.NONE for block in blocks)
         bars = sum(block.cue is Cue.BAR for block in blocks)
-        composed = _end(blocks[-1]) - blocks[0].position
+        composed = blocks[-1].end - blocks[0].position
         tempo_bpm = 60 * SAMPLE_RATE * beats / composed
         if composed < clip.frames:
             bars = round(clip.frames * tempo_bpm / (240 * SAMPLE_RATE))
@@ -236,7 +246,3 @@ def crossfade_gains(share: Floats, rho: float) -> tuple[Floats, Floats]:
     a = np.sin((1 - share) * theta) / math.sin(theta)
     b = np.sin(share * theta) / math.sin(theta)
     return a.astype(np.float32), b.astype(np.float32)
-
-
-def _end(block: Block) -> int:
-    return block.position + len(block.samples)

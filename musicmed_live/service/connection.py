@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 STATE_SECONDS = 0.5
 WAIT_SECONDS = BLOCK_FRAMES / SAMPLE_RATE
 BEHIND_FRAMES = frames_of(0.5)  # a player may be so far behind the clock
-NOTICES = 64  # text waiting for a slow client; more than that and the oldest is dropped
+PACE_SECONDS = 0.01  # between messages of one client,
+BURST = 100  # beyond so many at once
+NOTICES = 256  # text waiting for a slow client; more than that and the oldest is dropped
+LAST_SECONDS = 5.0  # a client that does not read is left so long after the end
 
 
 class Connection:
@@ -45,18 +48,24 @@ class Connection:
         self._greet()
         reader = asyncio.create_task(self._read(), name="read")
         writer = asyncio.create_task(self._write(), name="write")
+        leaver = asyncio.create_task(self._leave_late(), name="leave")
+        tasks = (reader, writer, leaver)
         try:
-            await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._live.on_cut.discard(self._note_cut)
             self._live.on_change.discard(self._note_change)
-            reader.cancel()
-            writer.cancel()
-            faults = await asyncio.gather(reader, writer, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            faults = await asyncio.gather(*tasks, return_exceptions=True)
         for fault in faults:
             # The client may leave at any moment; everything else that went wrong is ours.
             if isinstance(fault, Exception) and not isinstance(fault, WebSocketDisconnect):
                 raise fault
+
+    async def _leave_late(self) -> None:
+        await self._live.over.wait()
+        await asyncio.sleep(LAST_SECONDS)
 
     def _greet(self) -> None:
         pre_skip = self._encoder.pre_skip if self._encoder else 0
@@ -67,7 +76,8 @@ class Connection:
         self._wake.set()
 
     def _note_cut(self, position: int, reason: str) -> None:
-        self._sent = min(self._sent, position)
+        if self._encoder is not None and position < self._sent:
+            self._start_at(position)
         self._tell(messages.cut(position, reason))
 
     def _note_change(self) -> None:
@@ -75,7 +85,12 @@ class Connection:
         self._wake.set()
 
     async def _read(self) -> None:
+        """Take messages in, at a bounded pace: what comes faster waits in the socket, and so slows its sender down."""
+        loop = asyncio.get_running_loop()
+        paid_until = loop.time()
         while True:
+            paid_until = max(paid_until, loop.time() - BURST * PACE_SECONDS) + PACE_SECONDS
+            await asyncio.sleep(max(0.0, paid_until - loop.time()))
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
@@ -99,13 +114,17 @@ class Connection:
         except IllegalTransition as fault:
             raise InvalidInput(str(fault), "type", "session_ended") from None
 
+    def _start_at(self, position: int) -> None:
+        """Send from `position` on, with a fresh encoder that is given what it needs to get going."""
+        self._encoder = encoder_for(self._codec)
+        self._sent = max(0, position - self._encoder.run_in_frames)
+
     def _listen(self, wish: Listen) -> None:
         changed = wish.codec is not self._codec
-        if changed or self._encoder is None:
-            self._encoder = encoder_for(wish.codec)
-            self._codec = wish.codec
-            self._sent = self._live.heard
+        self._codec = wish.codec
         self._lead_frames = wish.lead_frames
+        if changed or self._encoder is None:
+            self._start_at(self._live.heard)
         if changed:
             self._greet()
         self._wake.set()
@@ -122,7 +141,7 @@ class Connection:
             while not self._notices and (block := self._next_block()) is not None:
                 await self._socket.send_bytes(block)
             if over:
-                await self._socket.close(1000, "the session has ended")
+                await self._socket.close(self._live.close_code, "the session has ended")
                 return
             self._wake.clear()
             if not self._notices:

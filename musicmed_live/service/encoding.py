@@ -15,6 +15,7 @@ class Encoder(Protocol):
     """Turns blocks of `BLOCK_FRAMES` frames into payloads."""
 
     pre_skip: int  # frames by which a decoder's output lags
+    run_in_frames: int  # so much sound before the first that counts a decoder needs to be right
 
     def encode(self, samples: Samples) -> bytes:
         """The payload of a block, shape (frames, 2) in [-1, 1]."""
@@ -25,6 +26,7 @@ class PcmEncoder:
     """Interleaved 16-bit little-endian samples."""
 
     pre_skip = 0
+    run_in_frames = 0
 
     def encode(self, samples: Samples) -> bytes:
         """Rounded and clipped to 16 bits."""
@@ -35,6 +37,7 @@ class OpusEncoder:
     """Opus packets of 40 ms through libopus, by way of PyAV."""
 
     pre_skip = 312  # libopus looks 6.5 ms ahead
+    run_in_frames = 2 * BLOCK_FRAMES  # 80 ms, as RFC 7845 (4.6) advises
 
     def __init__(self) -> None:
         self._codec = av.CodecContext.create("libopus", "w")

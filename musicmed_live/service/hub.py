@@ -5,21 +5,24 @@ import hmac
 import logging
 import secrets
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from musicmed_live.core.messages import DRAWN_SEEDS, Role
 from musicmed_live.core.session import Phase, Plan, Stop
-from musicmed_live.errors import InvalidInput
-from musicmed_live.service.live import LiveSession
+from musicmed_live.errors import InvalidInput, shown
+from musicmed_live.service.live import DELETED, LiveSession
 from musicmed_live.service.workers import Workers
 
 log = logging.getLogger(__name__)
 
 MAX_SESSIONS = 64
-ENDED_SECONDS = 600.0  # the last state of an ended session can be asked for so long
-IDLE_SECONDS = 900.0  # a session that nobody is connected to and that does not play is ended after this
+REMEMBERED_SESSIONS = 256  # so many that have ended can still be asked for their last state
+IDLE_SECONDS = 900.0  # a session that nobody is connected to is ended after this, whether it plays or not
+SWEEP_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,9 @@ class Hub:
         self.metrics = Metrics()
         self._group = group
         self._entries: dict[str, Entry] = {}
-        self._ended: dict[str, float] = {}
+        self._last_states: OrderedDict[str, dict[str, Any]] = OrderedDict()  # of sessions that have ended
         self._past_underruns = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = {group.create_task(self._sweep(), name="sweep")}
 
     def draw_seed(self) -> int:
         """A seed for a session that named none."""
@@ -69,8 +72,7 @@ class Hub:
 
     def open(self, wish: Plan) -> Entry:
         """Start a session. Raises `InvalidInput` `too_many_sessions` when the house is full."""
-        self._sweep()
-        if len(self._entries) - len(self._ended) >= MAX_SESSIONS:
+        if len(self._entries) >= MAX_SESSIONS:
             raise InvalidInput(
                 f"{MAX_SESSIONS} sessions are open already; end one, or try again later", code="too_many_sessions"
             )
@@ -84,19 +86,27 @@ class Hub:
         return entry
 
     def find(self, name: str) -> Entry:
-        """The session of that id. Raises `InvalidInput` `unknown_session`."""
+        """The session of that id. Raises `InvalidInput` `unknown_session`, or `session_ended`."""
         entry = self._entries.get(name)
-        if entry is None:
-            raise InvalidInput(f"session: there is none with the id {name[:40]!r}", "id", "unknown_session")
-        return entry
+        if entry is not None:
+            return entry
+        if name in self._last_states:
+            raise InvalidInput("session: it has ended", "id", "session_ended")
+        raise InvalidInput(f"session: there is none with the id {shown(name)}", "id", "unknown_session")
+
+    def state(self, name: str) -> dict[str, Any]:
+        """The state of a session, the last one where it has ended. Raises `InvalidInput` `unknown_session`."""
+        last = self._last_states.get(name)
+        return self.find(name).live.state() if last is None else last
 
     def end(self, name: str) -> None:
         """Fade a session out and forget it. Raises `InvalidInput` `unknown_session`."""
-        live = self.find(name).live
-        del self._entries[name]
-        self._ended.pop(name, None)
-        if live.session.phase is not Phase.ENDED:
-            live.handle(Stop())
+        if self._last_states.pop(name, None) is None:
+            live = self.find(name).live
+            live.close_code = DELETED
+            if live.session.phase is not Phase.ENDED:
+                live.handle(Stop())
+            del self._entries[name]
 
     def close(self) -> None:
         """End every session at once: the server goes away."""
@@ -105,7 +115,7 @@ class Hub:
 
     def measure(self) -> Metrics:
         """The metrics, brought up to date."""
-        lives = [entry.live for name, entry in self._entries.items() if name not in self._ended]
+        lives = [entry.live for entry in self._entries.values()]
         self.metrics.open.set(len(lives))
         self.metrics.playing.set(sum(live.playing for live in lives))
         self.metrics.underruns.set(self._past_underruns + sum(live.mixer.underruns for live in lives))
@@ -122,16 +132,17 @@ class Hub:
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
             log.error("session %s failed", live.name, exc_info=fault)
-        live.over.set()
         self._past_underruns += live.mixer.underruns
-        if live.name in self._entries:
-            self._ended[live.name] = time.monotonic()
+        if self._entries.pop(live.name, None) is not None:
+            self._last_states[live.name] = live.state()
+            while len(self._last_states) > REMEMBERED_SESSIONS:
+                self._last_states.popitem(last=False)
 
-    def _sweep(self) -> None:
-        now = time.monotonic()
-        for name in [name for name, at in self._ended.items() if now - at > ENDED_SECONDS]:
-            del self._ended[name]
-            self._entries.pop(name, None)
-        for name, entry in list(self._entries.items()):
-            if name not in self._ended and entry.live.idle_seconds(now) > IDLE_SECONDS:
+    async def _sweep(self) -> None:
+        """End the sessions that everybody has left."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = time.monotonic()
+            for name in [n for n, entry in self._entries.items() if entry.live.idle_seconds(now) > IDLE_SECONDS]:
+                log.warning("session %s: nobody has listened for %d s; it is ended", name, IDLE_SECONDS)
                 self.end(name)

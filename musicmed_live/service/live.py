@@ -14,7 +14,6 @@ from typing import Any
 
 from musicmed_live.core import messages
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Samples, frames_of
-from musicmed_live.core.limiter import LOOKAHEAD
 from musicmed_live.core.mixer import Mixer
 from musicmed_live.core.session import (
     LANDING_EMOTION,
@@ -29,17 +28,20 @@ from musicmed_live.core.session import (
     Recompose,
     Run,
     Session,
+    Stop,
 )
 from musicmed_live.core.timeline import Clip, Timeline, Track
 from musicmed_live.core.transport import Transport
 from musicmed_live.errors import GeneratorFailed
 from musicmed_live.service import voices
-from musicmed_live.service.workers import Workers
+from musicmed_live.service.remote import RemoteVoice
+from musicmed_live.service.workers import MAX_DEATHS, Workers
 
 log = logging.getLogger(__name__)
 
 HORIZON_FRAMES = frames_of(10.0)  # so much is composed ahead of what is heard
-PREROLL_FRAMES = frames_of(0.8)  # so much is composed before the play-head may go
+RUNWAY_FRAMES = frames_of(0.6)  # less than that is not given up for something new
+PREROLL_FRAMES = frames_of(2.0)  # so much is composed before the play-head may go
 MARGIN_FRAMES = frames_of(0.12)  # composing the first beat after a cut takes about that long
 GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
 URGENT_FRAMES = frames_of(0.1)  # so much is mixed ahead of what is heard, composed or not
@@ -49,7 +51,8 @@ LANDING_CLIP_FRAMES = frames_of(8.0)
 LANDING_OUT_FRAMES = frames_of(2.5)
 KEPT_FRAMES = frames_of(1.0)  # mixed sound is kept so long for players that are behind the clock
 TICK_SECONDS = 0.05
-MAX_FAILURES = 3  # of the worker in a row, without a block in between
+
+ENDED, DELETED, FAILED = 1000, 1008, 1011  # WebSocket close codes (RFC 6455, 7.4.1)
 
 CutListener = Callable[[int, str], None]
 ChangeListener = Callable[[], None]
@@ -64,21 +67,20 @@ class LiveSession:
         self.timeline = Timeline()
         self.mixer = Mixer(self.timeline, wish.frames)
         self.over = asyncio.Event()
+        self.close_code = ENDED  # told to those who are connected when it is over
         self.on_cut: set[CutListener] = set()
         self.on_change: set[ChangeListener] = set()  # of anything that `state` tells, but for the passing of time
         self._transport = Transport(wish.frames)
         self._worker = workers.assign()
+        self._voice = RemoteVoice(name, wish.seed, self._worker)
         self._wish = wish
         self._track = Track()
-        self._music = asyncio.Event()  # there is something to play
         self._wake = asyncio.Event()
-        self._recompose: Recompose | Land | None = None
-        self._clip_done = True
+        self._wanted: Recompose | Land | None = None  # what is to be composed next, before more of the same
+        self._complete = False  # everything up to the end is composed
         self._run_pending = False
         self._landing: list[Block] = []  # calm music, kept ready
         self._ends: int | None = wish.frames
-        self._failures = 0
-        self._voice_open = False
         self._started = False
         self._attending = 0
         self._last_used = time.monotonic()
@@ -97,9 +99,7 @@ class LiveSession:
     def available(self) -> int:
         """Position up to which there is sound to send: composed, or urgently needed."""
         heard = self.heard
-        ready = self.timeline.ready_until(heard)
-        if ready != self._wish.frames:
-            ready -= LOOKAHEAD
+        ready = self.mixer.ready_until(heard)
         return max(ready, heard + URGENT_FRAMES) if self.playing else ready
 
     @property
@@ -128,8 +128,8 @@ class LiveSession:
             self._last_used = time.monotonic()
 
     def idle_seconds(self, now: float) -> float:
-        """For how long nobody has been connected and nothing has played."""
-        return 0.0 if self.playing or self._attending else now - self._last_used
+        """For how long nobody has been connected."""
+        return 0.0 if self._attending else now - self._last_used
 
     def follow(self, position: int) -> None:
         """A sound card says that it plays `position`: its clock rules."""
@@ -138,23 +138,27 @@ class LiveSession:
     def handle(self, event: Event) -> None:
         """Do what `event` asks for. Raises `IllegalTransition` after the end."""
         heard = self.heard
-        for action in self.session.handle(event, heard):
+        clip = self.timeline.clip_at(heard)
+        sounding = None if clip is None else clip.emotion_at(heard)
+        for action in self.session.handle(event, heard, sounding):
             match action:
                 case Run():
                     self._go()
                 case Halt(position):
+                    self._run_pending = False
                     self._transport.halt(position)
                 case Fade(position, frames, gain, reason):
                     self.mixer.fade(position, frames, gain)
                     self._announce_cut(position, reason)
                 case Recompose():
-                    self._recompose = action
+                    self._want(action)
                 case Land(position, fade_frames):
-                    self._land(position, fade_frames)
-                    self._recompose = action
+                    placed = self._land(position, fade_frames)
+                    self._want(action if placed else Recompose(Cue.BEAT, "too_much"))
                 case End(position):
-                    self._ends = position
-                    self._transport.halt(position)
+                    self._run_pending = False
+                    self._ends = position if self.playing else heard
+                    self._transport.halt(self._ends)
         self._wake.set()
         self._announce_change()
 
@@ -182,15 +186,27 @@ class LiveSession:
 
     async def run(self) -> None:
         """Compose and keep time until the session is over."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._compose(), name=f"{self.name} compose"),
-                group.create_task(self._keep_time(), name=f"{self.name} time"),
-            ]
-            await self.over.wait()
-            for task in tasks:
-                task.cancel()
-        await self._worker.call(self._soon(60.0), voices.close_voice, self.name)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._compose(), name=f"{self.name} compose"),
+                    group.create_task(self._keep_time(), name=f"{self.name} time"),
+                ]
+                await self.over.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Stand still, be over, and let go of voice and sound."""
+        if self.session.phase is not Phase.ENDED:
+            self.close_code = FAILED
+            self.session.handle(Stop(), self.heard)
+        self._transport.halt(self.heard)
+        self._voice.close()
+        self.over.set()
+        self._announce_change()
 
     async def _keep_time(self) -> None:
         moved = False
@@ -218,157 +234,143 @@ class LiveSession:
         self._wake.set()
 
     def _go(self) -> None:
-        self._run_pending = not self._music.is_set()
+        """Set the play-head going, as soon as there is music and what was asked for before is composed."""
+        ready = self.timeline.ready_until(self.heard) - self.heard >= PREROLL_FRAMES or self._complete
+        self._run_pending = self._wanted is not None or not ready
         if not self._run_pending:
             self._transport.run(time.monotonic())
             self._started = True
             self._announce_change()
 
+    def _want(self, action: Recompose | Land) -> None:
+        """Note what is to be composed. A later wish replaces an earlier one, but none is made to wait for a bar."""
+        if isinstance(action, Recompose) and isinstance(self._wanted, Recompose) and self._wanted.cue is Cue.BEAT:
+            action = replace(action, cue=Cue.BEAT)
+        self._wanted = action
+
     async def _compose(self) -> None:
+        failures = 0
         while True:
             try:
                 await self._compose_next()
+                failures = 0
             except GeneratorFailed as fault:
-                self._failures += 1
-                if self._failures > MAX_FAILURES:
+                failures += 1
+                if failures == MAX_DEATHS:
                     raise
                 log.warning("%s: %s", self.name, fault)
-                self._voice_open = False
+            if self._run_pending:
+                self._go()
 
     async def _compose_next(self) -> None:
-        if not self._voice_open:
-            await self._open_voice()
-        match self._recompose:
-            case Recompose() as wanted:
-                self._recompose = None
-                await self._cut(wanted.cue, wanted.reason)
+        wish = self._wanted
+        match wish:
             case Land():
-                self._recompose = None
-                await self._follow_landing()
-            case _ if self._track.end - self.heard < HORIZON_FRAMES and await self._extend():
+                await self._take_up(wish, Cue.BEAT, "too_much", self.timeline.end - LANDING_OUT_FRAMES)
+            case Recompose(cue, reason) if self._has_runway():
+                await self._take_up(wish, cue, reason)
+            case _ if self.timeline.clips and self._voice.begins is None:
+                await self._take_up(None, Cue.BEAT, "late", self.timeline.ready_until(self.heard) - SPLICE_FRAMES)
+            case _ if self._voice.end - self.heard < HORIZON_FRAMES and await self._extend():
                 pass
-            case _ if not self._landing and self._music.is_set():
+            case _ if not self._landing and self._started:
                 await self._prepare_landing()
             case _:
                 self._wake.clear()
                 await self._wake.wait()
 
-    async def _open_voice(self) -> None:
-        """Open the voice; after a worker died, let a new one go on from what was composed, faded in over it."""
-        anew = self._track.end > 0
-        position = max(self._track.end - SPLICE_FRAMES, self.heard + MARGIN_FRAMES) if anew else 0
-        await self._worker.call(self._soon(0.5), voices.open_voice, self.name, self._wish.seed, position)
-        self._voice_open = True
-        request = self.session.next_clip(position)
-        if not anew or request is None:
-            return
-        block = await self._worker.call(self._soon(0.0), voices.begin_clip, self.name, request, False)
-        self._clip_done = False
-        self._track = Track()
-        self._splice(position, request, block, SPLICE_FRAMES, "late")
-
     async def _extend(self) -> bool:
         """Compose one more block; False where the music ends."""
-        deadline = self._soon((self._track.end - self.heard) / SAMPLE_RATE)
-        if not self._clip_done:
-            block = await self._worker.call(deadline, voices.next_block, self.name)
-            if block is not None:
-                self._add(block)
-                return True
-            self._clip_done = True
-        request = self.session.next_clip(self.timeline.end)
-        if request is None:
-            return False
-        block = await self._worker.call(deadline, voices.begin_clip, self.name, request, False)
-        if self.timeline.end == request.position:  # else a landing took its place meanwhile
-            self.timeline.append(Clip(request.position, request.frames, request.start, request.end, self._track))
-        self._clip_done = False
-        self._add(block)
+        deadline = self._soon((self._voice.end - self.heard) / SAMPLE_RATE)
+        block = await self._voice.next_block(deadline)
+        if block is None:
+            request = self.session.next_clip(self.timeline.end)
+            if request is None:
+                self._complete = True
+                return False
+            block = await self._voice.begin(request, deadline)
+            if self.timeline.end == request.position:  # else a landing took its place meanwhile
+                self.timeline.append(Clip(request.position, request.frames, request.start, request.end, self._track))
+        self._track.add(block)
         return True
 
-    def _add(self, block: Block) -> None:
-        self._track.add(block)
-        self._failures = 0
-        if self._track.end - self.heard >= PREROLL_FRAMES:
-            self._music.set()
-        if self._run_pending:
-            self._go()
+    async def _take_up(self, wish: Recompose | Land | None, kind: Cue, reason: str, enters: int = 0) -> None:
+        """Go on along the path from the first cue that can be reached, heard from `enters` on.
 
-    async def _cut(self, kind: Cue, reason: str) -> None:
-        """Rewind the voice to the first cue that can be reached and let it go on along the path."""
-        if not self._track.end:
-            return  # nothing is composed yet: the first clip will follow the path
-        earliest = min(self.heard + (MARGIN_FRAMES if self.playing else 0), self._track.end)
-        cue = self.timeline.next_cue(earliest, kind) or self.timeline.next_cue(earliest, Cue.BEAT) or earliest
-        request = self.session.next_clip(cue)
-        if request is None:
-            return
-        block = await self._worker.call(self._soon(0.0), voices.begin_clip, self.name, request, True)
-        self._clip_done = False
-        if isinstance(self._recompose, Land):
-            return  # came meanwhile, and goes before
-        below = self.timeline.clip_at(block.position) or self.timeline.clip_at(block.position - 1)
-        in_time = not self.playing or block.position >= self.heard + GUARD_FRAMES
-        goes_on = below is not None and below.track is self._track and below.position < block.position
-        if in_time and goes_on:
-            self._track.cut(block.position)
-            self._splice(block.position, request, block, 0, reason)
-        else:
-            self._track = Track()
-            self._splice(block.position, request, block, SPLICE_FRAMES, reason)
+        Where the thread that is heard breaks, the new one fades in over it.
+        """
+        at = self._reachable(kind)
+        if self._voice.begins is None:
+            at = max(at, enters)
+        goes_on = not enters and self._voice.remembers(at)
+        request = self.session.next_clip(at)
+        if request is not None:
+            block = await self._voice.begin(request, self._soon(0.0))
+            if isinstance(self._wanted, Land) and self._wanted is not wish:
+                return  # came meanwhile, and goes before
+            goes_on = goes_on and self._continues(block.position)
+            if goes_on:
+                self._track.cut(block.position)
+            else:
+                self._track = Track()
+            self._complete = False
+            fade_frames = 0 if goes_on else LANDING_OUT_FRAMES if isinstance(wish, Land) else SPLICE_FRAMES
+            self._splice(max(block.position, enters), request, block, fade_frames, reason)
+        if self._wanted is wish:
+            self._wanted = None
+
+    def _has_runway(self) -> bool:
+        """Whether there is music to cut, and enough of it that a burst of wishes does not eat it up."""
+        left = self.timeline.ready_until(self.heard) - self.heard
+        return left > 0 and (not self.playing or left >= RUNWAY_FRAMES or self._complete)
+
+    def _reachable(self, kind: Cue) -> int:
+        """The first cue of that kind, or else the first beat, for which a block can still be made in time."""
+        earliest = self.heard + (MARGIN_FRAMES if self.playing else 0)
+        if not self._voice.remembers(min(earliest, self._voice.end)):
+            return earliest
+        for cue in (self._track.next_cue(earliest, kind), self._track.next_cue(earliest, Cue.BEAT)):
+            if cue is not None and cue <= self._voice.end:
+                return cue
+        return min(earliest, self._voice.end)
+
+    def _continues(self, position: int) -> bool:
+        """Whether the voice goes on at `position` from the very music that is heard up to there."""
+        below = self.timeline.clip_at(position - 1)
+        in_time = not self.playing or position >= self.heard + GUARD_FRAMES
+        return in_time and below is not None and below.track is self._track and self._track.end >= position
 
     def _splice(self, position: int, request: ClipRequest, block: Block, fade_frames: int, reason: str) -> None:
         """Let the timeline go on at `position`, or as soon as it can, with the clip that begins with `block`."""
         if self.playing:
             position = max(position, self.heard + GUARD_FRAMES)
-        position = min(position, self.timeline.end)
-        fade_frames = self._fade_at(position, fade_frames)
-        frames = max(block.position + len(block.samples), request.position + request.frames) - position
-        self.timeline.cut(position)
-        self.timeline.append(Clip(position, frames, request.start, request.end, self._track, fade_frames))
-        self._add(block)
-        self.mixer.rewind(position)
+        self._track.add(block)
+        end = max(block.end, request.position + request.frames, position + 1)
+        self._put(Clip(position, end - position, request.start, request.end, self._track, fade_frames))
         self._announce_cut(position, reason)
 
-    def _land(self, position: int, fade_frames: int) -> None:
-        """Put the landing music that is kept ready over everything, now."""
-        if not self._landing:
-            return
+    def _land(self, position: int, fade_frames: int) -> bool:
+        """Put the landing music that is kept ready over everything, now; False where there is none yet."""
         landing = Track()
         for block in self._landing:
             landing.add(replace(block, position=block.position + position))
-        position = min(position, self.timeline.end)
-        fade_frames = self._fade_at(position, fade_frames)
-        self.timeline.cut(position)
-        self.timeline.append(
-            Clip(position, LANDING_CLIP_FRAMES, LANDING_EMOTION, LANDING_EMOTION, landing, fade_frames)
-        )
-        self.mixer.rewind(position)
+        if self._landing:
+            self._put(Clip(position, LANDING_CLIP_FRAMES, LANDING_EMOTION, LANDING_EMOTION, landing, fade_frames))
+        return bool(self._landing)
 
-    def _fade_at(self, position: int, frames: int) -> int:
-        """At most `frames`: no longer than there is sound to fade out. Where there is none, the mixer fills."""
-        return min(frames, self.timeline.ready_until(position) - position)
-
-    async def _follow_landing(self) -> None:
-        """Compose calm music under the landing clip, and let it take over before that ends."""
-        if not self._landing:
-            await self._cut(Cue.BEAT, "too_much")
-            return
-        earliest = min(self.heard + MARGIN_FRAMES, self._track.end)
-        request = self.session.next_clip(earliest)
-        if request is None:
-            return
-        block = await self._worker.call(self._soon(0.0), voices.begin_clip, self.name, request, True)
-        self._clip_done = False
-        self._track = Track()
-        takes_over = self.timeline.end - LANDING_OUT_FRAMES
-        self._splice(max(takes_over, block.position), request, block, LANDING_OUT_FRAMES, "too_much")
+    def _put(self, clip: Clip) -> None:
+        """Cut the timeline where `clip` begins, and append it."""
+        self.timeline.extend(clip.position)
+        fade_frames = min(clip.fade_frames, self.timeline.ready_until(clip.position) - clip.position)
+        self.timeline.cut(clip.position)
+        self.timeline.append(replace(clip, fade_frames=fade_frames))
+        self.mixer.rewind(clip.position)
 
     async def _prepare_landing(self) -> None:
         request = ClipRequest(
             0, LANDING_CLIP_FRAMES, LANDING_EMOTION, LANDING_EMOTION, self._wish.instruments, self._wish.style
         )
-        self._landing = await self._worker.call(self._soon(4.0), voices.compose_alone, self._wish.seed, request)
+        self._landing = await self._worker.call(self._soon(1.0), voices.compose_alone, self._wish.seed, request)
 
     def _announce_cut(self, position: int, reason: str) -> None:
         for listener in list(self.on_cut):

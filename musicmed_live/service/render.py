@@ -33,6 +33,8 @@ def render(wish: Plan, generator: Generator, out: Path, report: Path | None, pro
         raise InvalidInput("minutes: an open-ended session cannot be written to a file", "minutes")
     if out.suffix.lower() not in SUBTYPES:
         raise InvalidInput(f"output: {out.name!r} ends in none of {', '.join(SUBTYPES)}", "output")
+    if report is not None and report.resolve() == out.resolve():
+        raise InvalidInput(f"--report: {report} is the output itself", "report")
     try:
         with soundfile.SoundFile(out, "w", SAMPLE_RATE, CHANNELS, subtype=SUBTYPES[out.suffix.lower()]) as sink:
             if report is not None:

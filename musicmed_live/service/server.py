@@ -1,16 +1,19 @@
 """The web server of this process: one port on loopback."""
 
 import asyncio
+import logging
 import socket
 
 import uvicorn
 
-from musicmed_live.errors import CannotServe, GeneratorFailed
+from musicmed_live.errors import CannotServe
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.web import build_app
 from musicmed_live.service.workers import Workers
 
 HOST = "127.0.0.1"
+# uvicorn says so of every handshake that is refused, which is an answer like any other.
+REFUSED = "ASGI callable returned without completing handshake."
 FRAME_LIMIT = 1 << 20  # bytes of a client's WebSocket frame; a larger one closes the socket with 1009
 
 
@@ -20,10 +23,11 @@ class Server(uvicorn.Server):
     def __init__(self, port: int, generator: str) -> None:
         self._socket = _bind(port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}/"
-        self.fault: GeneratorFailed | None = None
+        self.fault: BaseException | None = None
         self.hub: Hub | None = None
         self.started_up = asyncio.Event()
         app = build_app(lambda: Workers(generator), self._started_with, self._fail)
+        logging.getLogger("uvicorn.error").addFilter(lambda record: record.getMessage() != REFUSED)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -38,7 +42,7 @@ class Server(uvicorn.Server):
         )
 
     async def serve_here(self) -> None:
-        """Serve on the port that was bound. Raises `GeneratorFailed` if the generator cannot work."""
+        """Serve on the port that was bound. Raises what keeps it from serving, `GeneratorFailed` above all."""
         await self.serve(sockets=[self._socket])
         if self.fault is not None:
             raise self.fault
@@ -47,7 +51,7 @@ class Server(uvicorn.Server):
         self.hub = hub
         self.started_up.set()
 
-    def _fail(self, fault: GeneratorFailed) -> None:
+    def _fail(self, fault: BaseException) -> None:
         self.fault = fault
         self.should_exit = True
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Samples, frames_of
+from musicmed_live.core.messages import Role
 from musicmed_live.core.session import Plan, Play
 from musicmed_live.errors import CannotServe
-from musicmed_live.service.hub import Hub
 from musicmed_live.service.live import LiveSession
 from musicmed_live.service.server import Server
 
@@ -75,19 +75,20 @@ async def feed(live: LiveSession, ring: Ring, latency_frames: int) -> None:
 
     live.on_cut.add(overwrite)
     followed = 0.0
-    while not live.over.is_set():
-        heard = live.heard
-        if live.playing and ring.head is None:
-            ring.head = sent = heard
-        if live.sends_until is not None and heard >= live.sends_until:
-            ring.head = None
-        if ring.head is not None:
-            if live.playing and time.monotonic() - followed > FOLLOW_SECONDS:
-                followed = time.monotonic()
-                live.follow(ring.head - latency_frames)
-            sent = _top_up(live, ring, max(sent, ring.head))
-        await asyncio.sleep(FEED_SECONDS)
-    live.on_cut.discard(overwrite)
+    try:
+        while not live.over.is_set():
+            if live.playing and ring.head is None:
+                ring.head = sent = live.heard
+            if not live.playing:
+                ring.head = None
+            if ring.head is not None:
+                if time.monotonic() - followed > FOLLOW_SECONDS:
+                    followed = time.monotonic()
+                    live.follow(ring.head - latency_frames)
+                sent = _top_up(live, ring, max(sent, ring.head))
+            await asyncio.sleep(FEED_SECONDS)
+    finally:
+        live.on_cut.discard(overwrite)
 
 
 def _top_up(live: LiveSession, ring: Ring, sent: int) -> int:
@@ -103,21 +104,25 @@ async def play_on_speaker(wish: Plan, port: int, generator: str, say: Callable[[
     ring = Ring()
     stream = open_stream(ring)
     server = Server(port, generator)
+    serving = asyncio.create_task(server.serve_here(), name="server")
+    playing = asyncio.create_task(_play_on(wish, server, ring, int(stream.latency * SAMPLE_RATE), say), name="speaker")
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(server.serve_here(), name="server")
-            await server.started_up.wait()
-            assert server.hub is not None
-            await _play_on(wish, server.hub, ring, int(stream.latency * SAMPLE_RATE), server.url, say)
-            server.should_exit = True
+        await asyncio.wait({serving, playing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        server.should_exit = True
+        playing.cancel()
         stream.close()
+    await serving
 
 
-async def _play_on(wish: Plan, hub: Hub, ring: Ring, latency_frames: int, url: str, say: Callable[[str], None]) -> None:
-    entry = hub.open(wish)
-    token = next(token for role, token in entry.tokens.items() if role == "patient")
-    say(f"Playing on the speaker. Steer it at {url}#session={entry.live.name}&token={token} - Ctrl-C ends it.")
+async def _play_on(wish: Plan, server: Server, ring: Ring, latency_frames: int, say: Callable[[str], None]) -> None:
+    await server.started_up.wait()
+    assert server.hub is not None
+    entry = server.hub.open(wish)
+    say(
+        f"Playing on the speaker. Steer it at {server.url}#session={entry.live.name}"
+        f"&token={entry.tokens[Role.PATIENT]} - Ctrl-C ends it."
+    )
     entry.live.handle(Play())
     with entry.live.attended():
         await feed(entry.live, ring, latency_frames)

@@ -1,41 +1,45 @@
 """What runs in a worker process: one generator and the voices of the sessions that live there.
 
-The functions are called one at a time, by name, through a `ProcessPoolExecutor` of one process; arguments and
-results are pickled between processes of one program, never taken from outside.
+The functions are called one at a time, through a pipe; what goes through it is pickled between processes of one
+program, and never comes from outside.
 """
 
 import functools
-import multiprocessing
-import os
 import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import Any
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import Block, ClipRequest, Generator, Voice, frames_of
-from musicmed_live.errors import GeneratorFailed
+from musicmed_live.errors import GeneratorFailed, MusicmedError
 from musicmed_live.service.generators import load_generator
+
+Answer = tuple[Any, MusicmedError | None]  # a result, or what was raised instead
 
 _generator_name = ""
 _voices: dict[str, Voice] = {}
 _clips: dict[str, Iterator[Block]] = {}
 
 
-def set_up(generator: str) -> None:
-    """Called once in each new worker. The generator is loaded by the first call, which can say what it lacks."""
+def serve(pipe: "Connection[Answer, tuple[Callable[..., Any], tuple[Any, ...]]]", generator: str) -> None:
+    """Answer calls until the other end of `pipe` is gone. The generator is loaded by the first that needs it."""
     global _generator_name
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _generator_name = generator
-    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
+    with suppress(EOFError, ConnectionError):
+        while True:
+            function, args = pipe.recv()
+            pipe.send(_answer(function, args))
 
 
-def _end_with_parent() -> None:
-    """A server that is killed cannot tell its workers to go."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(0)
+def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
+    try:
+        return function(*args), None
+    except MusicmedError as fault:
+        return None, fault
 
 
 @functools.cache
@@ -61,12 +65,15 @@ def begin_clip(name: str, request: ClipRequest, rewind: bool) -> Block:
     The clip then begins at that cue point and ends where `request` ends, or lasts at least a second.
     """
     voice = _voice(name)
-    if rewind:
-        cue = voice.rewind(request.position)
-        end = max(request.position + request.frames, cue + frames_of(1.0))
-        request = replace(request, position=cue, frames=end - cue)
-    _clips[name] = voice.compose(request)
-    return next(_clips[name])
+    try:
+        if rewind:
+            cue = voice.rewind(request.position)
+            end = max(request.position + request.frames, cue + frames_of(1.0))
+            request = replace(request, position=cue, frames=end - cue)
+        _clips[name] = voice.compose(request)
+        return next(_clips[name])
+    except ValueError as fault:
+        raise GeneratorFailed(f"the voice cannot go on: {fault}") from None
 
 
 def next_block(name: str) -> Block | None:

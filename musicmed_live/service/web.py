@@ -4,13 +4,12 @@ import asyncio
 import importlib.resources
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -21,17 +20,20 @@ from musicmed_live import __version__
 from musicmed_live.composer.preferences import check_preferences
 from musicmed_live.core import messages
 from musicmed_live.core.emotion import WORDS
-from musicmed_live.errors import GeneratorFailed, InvalidInput
+from musicmed_live.errors import GeneratorFailed, InvalidInput, shown
 from musicmed_live.service.connection import Connection
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.workers import Workers
 
-OnFault = Callable[[GeneratorFailed], None]
+OnFault = Callable[[BaseException], None]
 
 BODY_LIMIT = 16 * 1024
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 STATUS = {
     "bad_token": 401,
     "bad_origin": 403,
+    "bad_host": 403,
+    "session_ended": 410,
     "unknown_session": 404,
     "not_found": 404,
     "too_long": 413,
@@ -52,13 +54,21 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] in ("http", "websocket"):
-            connection = HTTPConnection(scope)
-            origin = connection.headers.get("origin")
-            if origin is not None and urlsplit(origin).netloc != connection.headers.get("host"):
-                fault = InvalidInput(f"origin: {origin[:80]!r} is not this server's", "origin", "bad_origin")
+            fault = _foreign(HTTPConnection(scope))
+            if fault is not None:
                 await _refuse(scope, receive, send, fault)
                 return
         await self._app(scope, receive, send)
+
+
+def _foreign(connection: HTTPConnection) -> InvalidInput | None:
+    """What is wrong with a call that a page of somebody else's may have made; a name may lead here, too."""
+    host, origin = connection.headers.get("host", ""), connection.headers.get("origin")
+    if host.rsplit(":", 1)[0] not in LOOPBACK_NAMES:
+        return InvalidInput(f"host: {shown(host)} is not a name of this machine's loopback", "host", "bad_host")
+    if origin is not None and origin != f"http://{host}":
+        return InvalidInput(f"origin: {shown(origin)} is not this server's", "origin", "bad_origin")
+    return None
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, fault: InvalidInput) -> None:
@@ -93,10 +103,13 @@ def _hub(connection: HTTPConnection) -> Hub:
 
 async def _body(request: Request) -> bytes:
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_LIMIT:
-            raise InvalidInput(f"a body of more than {BODY_LIMIT} bytes", code="too_long")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > BODY_LIMIT:
+                raise InvalidInput(f"a body of more than {BODY_LIMIT} bytes", code="too_long")
+    except ClientDisconnect:
+        raise InvalidInput("the body is cut short", code="not_json") from None
     return body
 
 
@@ -110,8 +123,8 @@ async def _open(request: Request) -> Response:
 
 
 async def _show(request: Request) -> Response:
-    live = _hub(request).find(request.path_params["id"]).live
-    return JSONResponse({"id": live.name, **live.state()})
+    name = request.path_params["id"]
+    return JSONResponse({"id": name, **_hub(request).state(name)})
 
 
 async def _end(request: Request) -> Response:
@@ -183,6 +196,8 @@ def build_app(workers_of: Callable[[], Workers], on_start: Callable[[Hub], None]
             app.state.hub = Hub(workers, group)
             app.state.ready = asyncio.Event()
             warming = group.create_task(_warm(workers, app.state.ready, on_fault), name="warm up")
+            for task in (warming, *workers.tasks):
+                task.add_done_callback(lambda task: _report_fault(task, on_fault))
             on_start(app.state.hub)
             yield
             warming.cancel()
@@ -206,6 +221,12 @@ def build_app(workers_of: Callable[[], Workers], on_start: Callable[[Hub], None]
         exception_handlers={InvalidInput: _on_invalid, HTTPException: _on_http},
         lifespan=lifespan,
     )
+
+
+def _report_fault(task: asyncio.Task[None], on_fault: OnFault) -> None:
+    fault = None if task.cancelled() else task.exception()
+    if fault is not None:
+        on_fault(fault)
 
 
 async def _warm(workers: Workers, ready: asyncio.Event, on_fault: OnFault) -> None:

@@ -23,7 +23,7 @@ from musicmed_live.core.messages import SUBPROTOCOL
         ({"goal": "calm", "minutes": "15"}, "invalid", "minutes", "15"),
         ({"goal": "calm", "minutes": 1e9}, "invalid", "minutes", "1000000000"),
         ({"goal": "calm", "seed": -1}, "invalid", "seed", "-1"),
-        ({"goal": "calm", "seed": True}, "invalid", "seed", "True"),
+        ({"goal": "calm", "seed": True}, "invalid", "seed", "true"),
         ({"goal": "calm", "instruments": {"forbid": ["kazoo"]}}, "invalid", "instruments", "kazoo"),
         ({"goal": "calm", "style": {"prefer": ["polka"]}}, "invalid", "style", "polka"),
         ({"goal": "calm", "minuts": 3}, "invalid", "minuts", "minuts"),

@@ -1,0 +1,55 @@
+"""A session's voice, which lives in a worker process and may be lost with it."""
+
+from musicmed_live.core.generator import Block, ClipRequest
+from musicmed_live.service import voices
+from musicmed_live.service.workers import Worker
+
+
+class RemoteVoice:
+    """Knows how far its voice has come and how far back it goes, and opens it anew where there is none.
+
+    Every call raises `GeneratorFailed` if the worker dies or the voice cannot do what it was asked; it is lost then.
+    """
+
+    def __init__(self, name: str, seed: int, worker: Worker) -> None:
+        self._name, self._seed, self._worker = name, seed, worker
+        self.begins: int | None = None  # where it was opened; None where there is none
+        self.end = 0  # position after its last block
+        self._in_clip = False
+
+    def remembers(self, position: int) -> bool:
+        """Whether a clip may begin at `position` without a new voice."""
+        return self.begins is not None and self.begins <= position <= self.end
+
+    async def begin(self, request: ClipRequest, deadline: float) -> Block:
+        """Begin a clip and return its first block. `deadline` is in seconds of the loop's clock.
+
+        A voice that has sounded `request.position` is rewound to the first cue point at or after it, and the clip
+        begins there. Otherwise a new voice begins at `request.position`.
+        """
+        known = self.remembers(request.position)
+        begins = self.begins if known else request.position
+        self.begins, self._in_clip = None, False  # until it is known to have gone well
+        if not known:
+            await self._worker.call(deadline, voices.open_voice, self._name, self._seed, request.position)
+        rewinds = known and request.position < self.end
+        block = await self._worker.call(deadline, voices.begin_clip, self._name, request, rewinds)
+        self.begins, self._in_clip = begins, True
+        self.end = block.end
+        return block
+
+    async def next_block(self, deadline: float) -> Block | None:
+        """The next block of the clip that was begun last; None after its last one."""
+        if not self._in_clip:
+            return None
+        begins, self.begins = self.begins, None
+        block = await self._worker.call(deadline, voices.next_block, self._name)
+        self.begins, self._in_clip = begins, block is not None
+        if block is not None:
+            self.end = block.end
+        return block
+
+    def close(self) -> None:
+        """Let the worker forget it."""
+        self.begins = None
+        self._worker.post(voices.close_voice, self._name)
