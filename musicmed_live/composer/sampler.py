@@ -12,6 +12,7 @@ from musicmed_live.composer.zones import Sample, Zone
 from musicmed_live.errors import GeneratorFailed
 
 PACKAGED_FONT = Path(__file__).parent / "font" / "musescore-general-subset.sf3"
+CACHE_BYTES = 256 * 2**20
 LAYERS = 4
 
 _DECODED_AT_ONCE = 2**17  # samples: the long recordings of a piano are rarely needed to their end
@@ -27,7 +28,7 @@ def layer_of(velocity: float) -> int:
 class Sampler:
     """Makes tones of a font. Voices of one process share it: they play the same few hundred notes."""
 
-    def __init__(self, font: Path = PACKAGED_FONT, cache_bytes: int = 256 * 2**20) -> None:
+    def __init__(self, font: Path = PACKAGED_FONT, cache_bytes: int = CACHE_BYTES) -> None:
         """`cache_bytes` bounds recordings and tones together. Raises `GeneratorFailed` for a bad font."""
         self._font = SoundFont(font)
         self._kept = _Kept(cache_bytes)

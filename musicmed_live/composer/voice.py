@@ -8,7 +8,7 @@ from pathlib import Path
 
 from musicmed_live.composer.preferences import Ensemble, choose_ensemble
 from musicmed_live.composer.renderer import Renderer
-from musicmed_live.composer.sampler import Sampler
+from musicmed_live.composer.sampler import CACHE_BYTES, PACKAGED_FONT, Sampler
 from musicmed_live.composer.score import Bar
 from musicmed_live.composer.tempo import TempoPlan, plan_tempo
 from musicmed_live.composer.writer import Ending, Thread, write_bar
@@ -35,8 +35,8 @@ class ComposerGenerator:
     Raises `GeneratorFailed` where the font is missing or is no sound font.
     """
 
-    def __init__(self, font: Path | None = None) -> None:
-        self._sampler = Sampler() if font is None else Sampler(font)
+    def __init__(self, font: Path = PACKAGED_FONT, cache_bytes: int = CACHE_BYTES) -> None:
+        self._sampler = Sampler(font, cache_bytes)
 
     @property
     def cached_bytes(self) -> int:

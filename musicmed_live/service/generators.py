@@ -4,14 +4,19 @@ from musicmed_live.core.generator import Generator
 from musicmed_live.errors import GeneratorFailed, InvalidInput
 
 GENERATORS = ("composer",)
+LEAST_CACHE_BYTES = 96 * 2**20  # less than the notes of two moods, and they would be made over and over
 
 
-def load_generator(name: str) -> Generator:
-    """The generator called `name`. Raises `InvalidInput`, or `GeneratorFailed` if it cannot work here."""
+def load_generator(name: str, processes: int = 1) -> Generator:
+    """The generator called `name`, one of `processes` that share this machine's memory.
+
+    Raises `InvalidInput`, or `GeneratorFailed` if it cannot work here.
+    """
     if name == "composer":
+        from musicmed_live.composer.sampler import CACHE_BYTES
         from musicmed_live.composer.voice import ComposerGenerator
 
-        return ComposerGenerator()
+        return ComposerGenerator(cache_bytes=max(LEAST_CACHE_BYTES, CACHE_BYTES // processes))
     raise InvalidInput(f"generator: {name!r} is none of {', '.join(GENERATORS)}", "generator")
 
 

@@ -39,13 +39,13 @@ from musicmed_live.service.workers import MAX_DEATHS, Workers
 
 log = logging.getLogger(__name__)
 
-HORIZON_FRAMES = frames_of(10.0)  # so much is composed ahead of what is heard
+HORIZON_FRAMES = frames_of(9.0)  # so much is composed ahead of what is heard
 RUNWAY_FRAMES = frames_of(0.6)  # less than that is not given up for something new
 PREROLL_FRAMES = frames_of(2.0)  # so much is composed before the play-head may go
 MARGIN_FRAMES = frames_of(0.12)  # composing the first beat after a cut takes about that long
 GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
 URGENT_FRAMES = frames_of(0.1)  # so much is mixed ahead of what is heard, composed or not
-MEMORY_FRAMES = frames_of(6.0)  # sound that was heard is kept for the bars that may have to be repeated
+MEMORY_FRAMES = frames_of(5.0)  # sound that was heard is kept for the bars that may have to be repeated
 SPLICE_FRAMES = frames_of(1.0)  # fade between two threads of music
 LANDING_CLIP_FRAMES = frames_of(8.0)
 LANDING_OUT_FRAMES = frames_of(2.5)

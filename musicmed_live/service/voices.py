@@ -19,16 +19,18 @@ from musicmed_live.service.generators import load_generator
 
 Answer = tuple[Any, MusicmedError | None]  # a result, or what was raised instead
 
-_generator_name = ""
+_generator_name, _processes = "", 1
 _voices: dict[str, Voice] = {}
 _clips: dict[str, Iterator[Block]] = {}
 
 
-def serve(pipe: "Connection[Answer, tuple[Callable[..., Any], tuple[Any, ...]]]", generator: str) -> None:
+def serve(
+    pipe: "Connection[Answer, tuple[Callable[..., Any], tuple[Any, ...]]]", generator: str, processes: int
+) -> None:
     """Answer calls until the other end of `pipe` is gone. The generator is loaded by the first that needs it."""
-    global _generator_name
+    global _generator_name, _processes
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    _generator_name = generator
+    _generator_name, _processes = generator, processes
     with suppress(EOFError, ConnectionError):
         while True:
             function, args = pipe.recv()
@@ -44,7 +46,7 @@ def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
 
 @functools.cache
 def _generator() -> Generator:
-    return load_generator(_generator_name)
+    return load_generator(_generator_name, _processes)
 
 
 def warm_up() -> None:

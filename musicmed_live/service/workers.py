@@ -26,10 +26,10 @@ _Job = tuple[float, int, Callable[..., Any], tuple[Any, ...], "asyncio.Future[An
 class _Process:
     """A process that answers one call at a time over a pipe of its own, so that its death ends the pipe."""
 
-    def __init__(self, generator: str) -> None:
+    def __init__(self, generator: str, count: int) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=voices.serve, args=(theirs, generator), daemon=True)
+        self._process = context.Process(target=voices.serve, args=(theirs, generator, count), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -47,9 +47,10 @@ class _Process:
 class Worker:
     """One process. `call` runs a function of `voices` in it, earliest deadline first."""
 
-    def __init__(self, generator: str) -> None:
-        self._generator = generator
-        self._process = _Process(generator)
+    def __init__(self, generator: str, count: int) -> None:
+        """One of `count`."""
+        self._generator, self._count = generator, count
+        self._process = _Process(generator, count)
         self._thread = ThreadPoolExecutor(1, "worker")
         # Unbounded here, bounded by its users: a session waits for its one call before it makes the next.
         self._jobs: asyncio.PriorityQueue[_Job] = asyncio.PriorityQueue()
@@ -113,14 +114,15 @@ class Worker:
         self.restarts += 1
         log.warning("a worker process died and is replaced (restart %d)", self.restarts)
         self._process.kill()
-        self._process = _Process(self._generator)
+        self._process = _Process(self._generator, self._count)
 
 
 class Workers:
     """One worker for each core; sessions are shared out evenly."""
 
     def __init__(self, generator: str, count: int | None = None) -> None:
-        self._workers = [Worker(generator) for _ in range(count or os.cpu_count() or 1)]
+        count = count or os.cpu_count() or 1
+        self._workers = [Worker(generator, count) for _ in range(count)]
         self._next = itertools.cycle(self._workers)
         self.tasks: list[asyncio.Task[None]] = []
 
