@@ -3,9 +3,9 @@
 For each seed a voice composes two sessions of 30-s clips: one that leads from anxious to calm and one that stays happy.
 At every join of two clips is measured
 
-- the step from the last sample to the first, over the 99.9th percentile of the steps in the half second on either
-  side: steps are of another size in a soft and in a loud passage. The same is measured where a voice is rewound in
-  mid-clip and goes on with another emotion. `step_ratio` is the largest;
+- the step from the last sample to the first, over the 99.9th percentile of the steps inside both clips. `step_ratio`
+  is the largest. The same is measured where a voice is rewound in mid-clip and goes on with another emotion, over the
+  steps in the half second on either side, since the two emotions may differ much in level: `rewind_step_ratio`;
 - the spectral flux on the join among that on the bar lines inside both clips. `flux_percentile` is the median of the
   percentiles: 50 where a join is a downbeat like any other;
 - the jump in level from the 2 s before to the 2 s after. `level_jump_ratio` is the 95th percentile of the jumps at
@@ -50,7 +50,7 @@ FloatArray = NDArray[np.float64]
 
 JOURNEYS = (("anxious", "calm"), ("happy", "happy"))
 AROUND = frames_of(2.0)  # on either side of a bar line, for levels
-STEPS_AROUND = frames_of(0.5)  # on either side of a join, for steps
+STEPS_AROUND = frames_of(0.5)  # on either side of a rewind, for steps
 ONSET_FRAMES = 3  # of the spectrogram before and after a bar line: 70 ms, within which its notes begin
 REWINDS = 10
 SILENT_DBFS = -60.0
@@ -138,7 +138,8 @@ def report(
     print_figures(
         "joins",
         {
-            "step_ratio": max(every.step_ratios + rewind_steps),
+            "step_ratio": max(every.step_ratios),
+            "rewind_step_ratio": max(rewind_steps),
             "flux_percentile": float(np.median(every.flux_percentiles)),
             "level_jump_ratio": every.level_jump_ratio,
             "loudness_step_lu": max(rendering.loudness_step_lu for rendering in rendered),
@@ -192,9 +193,8 @@ def sound(voice: Voice, request: ClipRequest) -> Clip:
 
 
 def step_ratio(before: Samples, after: Samples) -> float:
-    """The step from the last frame of `before` to the first of `after` over the p99.9 of the steps near it."""
-    near = (before[-STEPS_AROUND:], after[:STEPS_AROUND])
-    inside = np.concatenate([np.abs(np.diff(samples, axis=0)).ravel() for samples in near])
+    """The step from the last frame of `before` to the first of `after` over the p99.9 of the steps inside both."""
+    inside = np.concatenate([np.abs(np.diff(samples, axis=0)).ravel() for samples in (before, after)])
     return float(np.abs(after[0] - before[-1]).max() / np.percentile(inside, 99.9))
 
 
@@ -225,7 +225,7 @@ def rewind_ratios(seed: int) -> list[float]:
         cut = voice.rewind(start + frames - frames_of(dice.uniform(0.5, 10.0)))
         there = _any_emotion(dice)
         after = sound(voice, ClipRequest(cut, frames, there, there)).samples
-        ratios.append(step_ratio(before[: cut - start], after))
+        ratios.append(step_ratio(before[: cut - start][-STEPS_AROUND:], after[:STEPS_AROUND]))
         before, start = after, cut
     return ratios
 
