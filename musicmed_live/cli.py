@@ -40,7 +40,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse."""
-        raise InvalidInput(f"{message}; see {self.prog} --help (a mood below zero needs a sign: --start=-0.6,0.6)")
+        moods = any(option in message for option in ("--start", "--goal"))
+        hint = " (a mood that begins with a minus sign takes an equals sign: --start=-0.6,0.6)" if moods else ""
+        raise InvalidInput(f"{message}; see {self.prog} --help{hint}")
 
 
 def _parser() -> argparse.ArgumentParser:

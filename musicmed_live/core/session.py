@@ -194,7 +194,9 @@ class Session:
             case TooMuch():
                 self._land()
                 return [Land(soon, LANDING_FRAMES), Fade(soon, LANDING_FRAMES, LANDING_GAIN, "too_much")]
-            case Stop() if before in (Phase.READY, Phase.PAUSED):
+            case Stop() if before is Phase.PAUSED:
+                return [End(soon + PAUSE_FRAMES)]  # the pause may be fading out yet
+            case Stop() if before is Phase.READY:
                 return [End(heard)]
             case Stop():
                 return [Fade(soon, STOP_FRAMES, 0.0, "stop"), End(soon + STOP_FRAMES)]

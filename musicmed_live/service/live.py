@@ -157,7 +157,7 @@ class LiveSession:
                     self._want(action if placed else Recompose(Cue.BEAT, "too_much"))
                 case End(position):
                     self._run_pending = False
-                    self._ends = position if self.playing else heard
+                    self._ends = min(position, self._wish.frames or position) if self.playing else heard
                     self._transport.halt(self._ends)
         self._wake.set()
         self._announce_change()
@@ -269,30 +269,35 @@ class LiveSession:
                 await self._take_up(wish, Cue.BEAT, "too_much", self.timeline.end - LANDING_OUT_FRAMES)
             case Recompose(cue, reason) if self._has_runway():
                 await self._take_up(wish, cue, reason)
-            case _ if self.timeline.clips and self._voice.begins is None:
+            case _ if self._thread_is_lost():
                 await self._take_up(None, Cue.BEAT, "late", self.timeline.ready_until(self.heard) - SPLICE_FRAMES)
-            case _ if self._voice.end - self.heard < HORIZON_FRAMES and await self._extend():
-                pass
+            case _ if self._voice.end - self.heard < HORIZON_FRAMES and not self._complete:
+                await self._extend()
             case _ if not self._landing and self._started:
                 await self._prepare_landing()
             case _:
                 self._wake.clear()
                 await self._wake.wait()
 
-    async def _extend(self) -> bool:
-        """Compose one more block; False where the music ends."""
+    def _thread_is_lost(self) -> bool:
+        """Whether what was planned last is not what the voice composes."""
+        if self._complete or not self.timeline.clips:
+            return False
+        return self._voice.begins is None or self.timeline.clips[-1].track is not self._track
+
+    async def _extend(self) -> None:
+        """Compose one more block, or note that the music ends."""
         deadline = self._soon((self._voice.end - self.heard) / SAMPLE_RATE)
         block = await self._voice.next_block(deadline)
         if block is None:
             request = self.session.next_clip(self.timeline.end)
             if request is None:
                 self._complete = True
-                return False
+                return
             block = await self._voice.begin(request, deadline)
             if self.timeline.end == request.position:  # else a landing took its place meanwhile
                 self.timeline.append(Clip(request.position, request.frames, request.start, request.end, self._track))
         self._track.add(block)
-        return True
 
     async def _take_up(self, wish: Recompose | Land | None, kind: Cue, reason: str, enters: int = 0) -> None:
         """Go on along the path from the first cue that can be reached, heard from `enters` on.
@@ -304,7 +309,9 @@ class LiveSession:
             at = max(at, enters)
         goes_on = not enters and self._voice.remembers(at)
         request = self.session.next_clip(at)
-        if request is not None:
+        if request is None:
+            self._complete = True
+        else:
             block = await self._voice.begin(request, self._soon(0.0))
             if isinstance(self._wanted, Land) and self._wanted is not wish:
                 return  # came meanwhile, and goes before
@@ -337,13 +344,20 @@ class LiveSession:
     def _continues(self, position: int) -> bool:
         """Whether the voice goes on at `position` from the very music that is heard up to there."""
         below = self.timeline.clip_at(position - 1)
-        in_time = not self.playing or position >= self.heard + GUARD_FRAMES
-        return in_time and below is not None and below.track is self._track and self._track.end >= position
+        return (
+            position >= self._soonest()
+            and below is not None
+            and below.track is self._track
+            and self._track.end >= position
+        )
+
+    def _soonest(self) -> int:
+        """The first position from which on the music may still be changed."""
+        return self.heard + (GUARD_FRAMES if self.playing else 0)
 
     def _splice(self, position: int, request: ClipRequest, block: Block, fade_frames: int, reason: str) -> None:
         """Let the timeline go on at `position`, or as soon as it can, with the clip that begins with `block`."""
-        if self.playing:
-            position = max(position, self.heard + GUARD_FRAMES)
+        position = max(position, self._soonest())
         self._track.add(block)
         end = max(block.end, request.position + request.frames, position + 1)
         self._put(Clip(position, end - position, request.start, request.end, self._track, fade_frames))

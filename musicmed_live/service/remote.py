@@ -42,7 +42,7 @@ class RemoteVoice:
         """The next block of the clip that was begun last; None after its last one."""
         if not self._in_clip:
             return None
-        begins, self.begins = self.begins, None
+        begins, self.begins, self._in_clip = self.begins, None, False
         block = await self._worker.call(deadline, voices.next_block, self._name)
         self.begins, self._in_clip = begins, block is not None
         if block is not None:

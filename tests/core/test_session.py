@@ -108,7 +108,7 @@ SOON = HEARD + REACTION_FRAMES
         ((Play(),), Finished(), [End(HEARD)]),
         ((Play(), Pause()), Play(), [Fade(SOON, PAUSE_FRAMES, 1.0, "play"), Run()]),
         ((Play(), Pause()), Pause(), []),
-        ((Play(), Pause()), Stop(), [End(HEARD)]),
+        ((Play(), Pause()), Stop(), [End(SOON + PAUSE_FRAMES)]),
         ((Play(), Pause()), Finished(), [End(HEARD)]),
         ((Play(), TooMuch()), TooMuch(), []),
         (
