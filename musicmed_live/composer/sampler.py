@@ -111,6 +111,7 @@ class _Kept:
         return self._items[name]
 
     def put(self, name: Hashable, item: Tone | Recording) -> None:
+        """Keep `item`, unless it is larger than the whole bound."""
         if name in self._items:
             self.nbytes -= self._items.pop(name).nbytes
         if item.nbytes > self._limit_bytes:

@@ -190,6 +190,7 @@ def build_app(workers_of: Callable[[], Workers], on_start: Callable[[Hub], None]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        """Workers and hub, for as long as the server runs."""
         async with asyncio.TaskGroup() as group:
             workers = workers_of()
             workers.start(group)
