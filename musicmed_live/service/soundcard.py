@@ -15,7 +15,7 @@ from musicmed_live.service.live import LiveSession
 from musicmed_live.service.server import Server
 
 RING_FRAMES = 1 << 16  # 1.4 s
-LEAD_FRAMES = frames_of(0.3)
+LEAD_FRAMES = frames_of(1.0)  # some cards take much at once; a cut overwrites what they have not taken
 FEED_SECONDS = 0.02
 FOLLOW_SECONDS = 1.0  # how often the card's clock is taken over
 

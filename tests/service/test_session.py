@@ -85,6 +85,7 @@ async def test_live_audio_is_what_the_same_seed_renders(playing: Playing, tmp_pa
 
 async def test_a_large_move_is_met_at_the_next_beat(playing: Playing) -> None:
     async with playing() as listener:
+        await holds(listener, 4 * SAMPLE_RATE)
         heard = listener.mark()
         await listener.send("report", valence=0.7, arousal=0.7)
         position = await changed(listener)
@@ -112,6 +113,7 @@ async def test_a_cut_leaves_no_step(playing: Playing) -> None:
 
 async def test_a_small_move_is_met_at_the_next_bar(playing: Playing) -> None:
     async with playing(start="calm") as listener:
+        await holds(listener, 5 * SAMPLE_RATE)  # so that a bar line lies in what is held
         heard = listener.mark()
         await listener.send("report", valence=0.4, arousal=-0.2)
         position = await changed(listener)
@@ -185,6 +187,7 @@ async def test_pause_fades_out_and_play_goes_on_where_it_was(playing: Playing) -
 
 async def test_stop_fades_at_once_and_ends(playing: Playing) -> None:
     async with playing() as listener:
+        await holds(listener, 3 * SAMPLE_RATE)
         heard = listener.mark()
         await listener.send("stop")
         assert 0 < await changed(listener) - heard < 0.5 * SAMPLE_RATE
