@@ -121,9 +121,8 @@ def _play(options: argparse.Namespace) -> None:
 
         _run(play_on_speaker(wish, _port(options.port), options.generator, _say))
         return
-    query = {"goal": options.goal, "minutes": options.minutes, "seed": str(wish.seed)}
-    if options.start is not None:
-        query["start"] = options.start
+    given = {"start": options.start, "goal": options.goal, "minutes": options.minutes, "seed": options.seed}
+    query = {key: text for key, text in given.items() if text is not None}
     _run_server(options, f"?{urlencode(query)}", "Open {} and press Start. Ctrl-C ends it.")
 
 
