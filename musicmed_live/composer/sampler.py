@@ -13,7 +13,6 @@ from musicmed_live.errors import GeneratorFailed
 
 PACKAGED_FONT = Path(__file__).parent / "font" / "musescore-general-subset.sf3"
 CACHE_BYTES = 256 * 2**20
-LAYERS = 4
 
 _DECODED_AT_ONCE = 2**17  # samples: the long recordings of a piano are rarely needed to their end
 _LAYER_BEGINS = (42, 62, 84)  # velocities at which the second, third and fourth layer begin

@@ -87,7 +87,7 @@ class Connection:
     async def _read(self) -> None:
         """Take messages in, at a bounded pace: what comes faster waits in the socket, and so slows its sender down."""
         loop = asyncio.get_running_loop()
-        paid_until = loop.time()
+        paid_until = loop.time() - BURST * PACE_SECONDS
         while True:
             paid_until = max(paid_until, loop.time() - BURST * PACE_SECONDS) + PACE_SECONDS
             await asyncio.sleep(max(0.0, paid_until - loop.time()))

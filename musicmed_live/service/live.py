@@ -199,7 +199,7 @@ class LiveSession:
             self._finish()
 
     def _finish(self) -> None:
-        """Stand still, be over, and let go of voice and sound."""
+        """Stand still, be over, and let go of the voice."""
         if self.session.phase is not Phase.ENDED:
             self.close_code = FAILED
             self.session.handle(Stop(), self.heard)

@@ -18,6 +18,7 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
+HANG_SECONDS = 60.0  # a process that does not answer for so long is as good as dead
 MAX_DEATHS = 3  # over the same work, before that is given up
 
 _Job = tuple[float, int, Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any] | None"]
@@ -96,8 +97,9 @@ class Worker:
         loop = asyncio.get_running_loop()
         fault: MusicmedError | None
         try:
-            result, fault = await loop.run_in_executor(self._thread, self._process.ask, function, args)
-        except (EOFError, OSError):
+            async with asyncio.timeout(HANG_SECONDS):
+                result, fault = await loop.run_in_executor(self._thread, self._process.ask, function, args)
+        except (EOFError, OSError):  # a TimeoutError is one of the latter
             self._replace()
             result, fault = None, WorkerDied("the worker process died; another one takes its place")
         if done is None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from musicmed_live.composer.instruments import DRUM_BANK, INSTRUMENTS
-from musicmed_live.composer.sampler import LAYERS, Sampler, layer_of
+from musicmed_live.composer.sampler import Sampler, layer_of
 from musicmed_live.composer.tone import RELEASE_DB, Tone, low_pass, resample
 from musicmed_live.composer.zones import Gen
 from musicmed_live.core.generator import SAMPLE_RATE
@@ -151,7 +151,7 @@ def test_an_instrument_that_the_font_lacks_is_named(tmp_path: Path) -> None:
 def test_layers_follow_velocity() -> None:
     layers = [layer_of(velocity) for velocity in range(1, 128)]
     assert layers == sorted(layers)
-    assert set(layers) == set(range(LAYERS))
+    assert set(layers) == set(range(4))
 
 
 @pytest.mark.parametrize("name", ["piano", "strings", "flute", "horn", "bass"])
@@ -159,7 +159,7 @@ def test_louder_layers_are_brighter(sampler: Sampler, name: str) -> None:
     instrument = INSTRUMENTS[name]
     overtones = round(3.5 * 440 * 2 ** ((instrument.middle - 69) / 12))  # from the fourth partial on
     shares_db = []
-    for layer in range(LAYERS):
+    for layer in range(4):
         wave = sound(sampler.tone(instrument, instrument.middle, layer, SECOND))[:, :SECOND]
         power = (np.abs(np.fft.rfft(wave)) ** 2).sum(axis=0)
         shares_db.append(10 * np.log10(power[overtones:].sum() / power.sum()))

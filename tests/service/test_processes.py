@@ -1,14 +1,20 @@
 """What becomes of processes: a server that goes takes its workers along, however it goes."""
 
+import asyncio
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import httpx
 import psutil
 import pytest
 
 from benchmarks.listener import serving
+from musicmed_live.errors import WorkerDied
+from musicmed_live.service import workers
+from musicmed_live.service.workers import Worker
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
@@ -19,6 +25,18 @@ def test_no_worker_outlives_its_server(by: signal.Signals) -> None:
         psutil.Process(pid).send_signal(by)
         _gone, alive = psutil.wait_procs(family, timeout=20)
         assert not alive
+
+
+async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker("composer", 1)
+    running = asyncio.create_task(worker.run())
+    monkeypatch.setattr(workers, "HANG_SECONDS", 0.2)
+    with pytest.raises(WorkerDied):
+        await worker.call(0.0, time.sleep, 3600.0)
+    monkeypatch.undo()
+    assert await worker.call(0.0, os.getpid) != os.getpid()
+    assert worker.restarts == 1
+    running.cancel()
 
 
 def test_a_port_in_use_is_named_in_one_line() -> None:
