@@ -1,0 +1,66 @@
+"""What runs a decoder in real time: slots with a key-value cache each, stepped together.
+
+A *step* takes one column of the delay pattern (a token for each codebook) and gives the next one: codebook k of the
+column that step s gives belongs to frame s - k. A slot is one thread of music, both rows of classifier-free guidance
+included.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from musicmed_live.musicgen.decoder import DecoderConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a token is drawn. The values are those that MusicGen was published with."""
+
+    guidance: float = 3.0  # of classifier-free guidance: unconditional + guidance * (conditional - unconditional)
+    top_k: int = 250  # 1: the likeliest token
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditioning:
+    """What a slot is told to play, as the decoder's cross-attention sees it."""
+
+    hidden: torch.Tensor  # (tokens, text_width) float32: the text encoder's last hidden state, tokens <= PROMPT_TOKENS
+    log_weight: torch.Tensor  # (tokens,) float32, added to the attention scores: 0, or less where prompts are blended
+    adapters: tuple[float, ...] = ()  # a weight for each adapter that the engine was made with
+
+
+class Engine(Protocol):
+    """Runs one decoder. Slots are numbered from 0; a new engine's are empty and unconditioned."""
+
+    config: DecoderConfig
+    slots: int
+    window: int  # the most steps that a slot holds
+
+    def condition(self, slot: int, conditioning: Conditioning) -> None:
+        """Replace what the slot follows, from its next step on: a copy into the slot, its past stays as it was."""
+        ...
+
+    def length(self, slot: int) -> int:
+        """Steps that the slot holds."""
+        ...
+
+    def rewind(self, slot: int, steps: int) -> None:
+        """Forget all but the first `steps` steps: a length reset. Raises `ValueError` beyond the slot's length."""
+        ...
+
+    def advance(
+        self, slots: Sequence[int], first: torch.Tensor, known: torch.Tensor, keys: torch.Tensor
+    ) -> torch.Tensor:
+        """Run T steps in each of `slots` at once; returns the columns they give, shape (slots, T, codebooks) int64.
+
+        `first` (slots, codebooks) is the column that goes into the first step. `known` (slots, T, codebooks) are the
+        columns that are to come out: where it is >= 0 that token is taken, where it is -1 one is drawn. Each column
+        that comes out goes into the next step. `keys` (slots, T) int64 seed the draws: the same key and the same
+        logits give the same tokens, on any machine. Leading columns that are known in all slots are run in one go,
+        without drawing. All tensors are on the CPU; there is no device synchronisation within a call but at its end.
+        Raises `ValueError` where a slot's window would overflow.
+        """
+        ...
