@@ -51,6 +51,10 @@ class Engine(Protocol):
         """Forget all but the first `steps` steps: a length reset. Raises `ValueError` beyond the slot's length."""
         ...
 
+    def copy(self, source: int, target: int) -> None:
+        """Let the slot `target` become what `source` is: its steps, and what it follows."""
+        ...
+
     def advance(
         self, slots: Sequence[int], first: torch.Tensor, known: torch.Tensor, keys: torch.Tensor
     ) -> torch.Tensor:

@@ -1,0 +1,182 @@
+"""Threads of tokens: what a voice has played and what it plays next, and the windows through which the decoder sees it.
+
+The decoder sees 30 s at a time. So a thread has two windows onto its tokens, each a slot of the engine: one in which it
+grows, and one that is filled with the last 10 s on the side, a little after each stretch, and takes over when the first
+is full. Nothing has to stop for it, and until the full one is needed anew, the thread can go back into it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+
+from musicmed_live.musicgen.engine import Engine
+
+PROMPT_FRAMES = 500  # 10 s: a window begins with so much of what was played before
+REMEMBERED_FRAMES = 700  # 14 s: how far back a thread can go
+FILL_COLUMNS = 32  # the other window is filled in stretches of so many: fewer cost more each
+
+UNKNOWN = -1
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+@dataclass(slots=True)
+class _Window:
+    """A stretch of at most `engine.window` columns, a slot for each lane. Its first column is that of frame `start`."""
+
+    slots: tuple[int, ...]
+    start: int
+
+
+class Thread:
+    """Lanes of tokens that grow in step, each drawn with a seed of its own; a voice has one, a choice of clips several.
+
+    Column c of the delay pattern holds the token of frame c - k for codebook k.
+    """
+
+    def __init__(self, engine: Engine, slots: tuple[int, int], seed: int) -> None:
+        """One lane without a past, in two slots of `engine`, which are emptied."""
+        self._engine = engine
+        for slot in slots:
+            engine.rewind(slot, 0)
+        self._now = _Window(slots[:1], 0)
+        self._other = _Window(slots[1:], self._after(0))
+        self._seeds: tuple[int, ...] = (seed,)
+        self._tokens = torch.full((1, 0, engine.config.codebooks), UNKNOWN)  # of frames from `_first` on
+        self._first = 0
+        self._column = 0  # the first that is not drawn yet
+
+    @property
+    def lanes(self) -> int:
+        """How many there are."""
+        return len(self._seeds)
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """All slots that it holds."""
+        return self._now.slots + self._other.slots
+
+    @property
+    def frames(self) -> int:
+        """Frames all of whose tokens are known."""
+        return max(0, self._column - self._engine.config.codebooks + 1)
+
+    def grow(self, frames: int) -> None:
+        """Draw tokens until the first `frames` frames are known."""
+        until = frames + self._engine.config.codebooks - 1
+        while self._column < until:
+            full = self._now.start + self._engine.window
+            self._run(self._now, min(until, full))
+            self._column = max(self._column, min(until, full))
+            self._fill(at_once=self._column == full)
+            if self._column == full:
+                self._now, self._other = self._other, self._now
+        self._forget(self._column - self._engine.window - REMEMBERED_FRAMES)
+
+    def codes(self, lane: int, start: int, end: int) -> torch.Tensor:
+        """The tokens of frames [start, end) of a lane, shape (codebooks, end - start)."""
+        return self._tokens[lane, start - self._first : end - self._first].T
+
+    def rewind(self, frame: int) -> None:
+        """Forget the tokens of all frames from `frame` on. Raises `ValueError` where that is too long ago."""
+        oldest = max(0, self._column - REMEMBERED_FRAMES)
+        if not oldest <= frame <= self._column:
+            raise ValueError(f"frame {frame} is not among the {oldest} to {self._column} that are remembered")
+        if self._other.start < self._now.start and frame < self._other.start + self._engine.window:
+            self._now, self._other = self._other, self._now
+        self._tokens[:, max(0, frame - self._first) :] = UNKNOWN
+        self._column = frame
+        for window in (self._now, self._other):
+            self._shorten(window, frame)
+
+    def fork(self, slots: Sequence[tuple[int, int]], seeds: Sequence[int]) -> "Thread":
+        """A thread of several lanes that all begin as copies of this one's first, in those slots."""
+        twin = Thread.__new__(Thread)
+        twin._engine, twin._column, twin._first = self._engine, self._column, self._first
+        twin._seeds = tuple(seeds)
+        twin._now = _Window(tuple(now for now, _ in slots), self._now.start)
+        twin._other = _Window(tuple(other for _, other in slots), self._other.start)
+        twin._tokens = self._tokens[:1].repeat(len(slots), 1, 1)
+        for now, other in slots:
+            self._engine.copy(self._now.slots[0], now)
+            self._engine.copy(self._other.slots[0], other)
+        return twin
+
+    def keep(self, lane: int) -> None:
+        """Let go of all lanes but one."""
+        self._seeds = self._seeds[lane : lane + 1]
+        self._tokens = self._tokens[lane : lane + 1].clone()
+        for window in (self._now, self._other):
+            window.slots = window.slots[lane : lane + 1]
+
+    def _after(self, start: int) -> int:
+        """Where the window that follows the one from `start` begins, so that it holds the prompt when that is full."""
+        return start + self._engine.window - (self._engine.config.codebooks - 1) - PROMPT_FRAMES
+
+    def _shorten(self, window: _Window, column: int) -> None:
+        for slot in window.slots:
+            self._engine.rewind(slot, min(self._engine.length(slot), max(0, column - window.start)))
+
+    def _fill(self, at_once: bool) -> None:
+        """Bring the other window nearer to where the thread has come."""
+        if self._other.start < self._now.start:
+            following = self._after(self._now.start)
+            if self._column <= following:
+                return  # it can be gone back into as long as it is not needed
+            self._other.start = following
+            self._shorten(self._other, following)
+        held = self._other.start + self._engine.length(self._other.slots[0])
+        if self._column - held >= FILL_COLUMNS or at_once:
+            self._run(self._other, self._column)
+
+    def _run(self, window: _Window, until: int) -> None:
+        """Let the decoder go through the columns of `window` up to `until`, and take over what it draws."""
+        begin = window.start + self._engine.length(window.slots[0])
+        if begin == until:
+            return
+        first, known = self._columns(window, begin - 1, begin), self._columns(window, begin, until)
+        drawn = self._engine.advance(window.slots, first[:, 0], known, self._keys(begin, until))
+        frames, books = self._places(begin, until)
+        inside = frames >= window.start
+        missing = until - self._first - self._tokens.shape[1]
+        if missing > 0:
+            self._tokens = torch.nn.functional.pad(self._tokens, (0, 0, 0, missing), value=UNKNOWN)
+        self._tokens[:, frames[inside] - self._first, books[inside]] = drawn[:, inside]
+
+    def _columns(self, window: _Window, begin: int, end: int) -> torch.Tensor:
+        """Columns [begin, end) as `window` has them, shape (lanes, end - begin, codebooks): padded before its start."""
+        columns = torch.full((self.lanes, end - begin, self._engine.config.codebooks), self._engine.config.vocab)
+        frames, books = self._places(begin, end)
+        inside = frames >= window.start
+        known = inside & (frames < self._first + self._tokens.shape[1])
+        columns[:, inside] = UNKNOWN
+        columns[:, known] = self._tokens[:, frames[known] - self._first, books[known]]
+        return columns
+
+    def _places(self, begin: int, end: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frame and codebook of every token of columns [begin, end), each of shape (end - begin, codebooks)."""
+        books = torch.arange(self._engine.config.codebooks).expand(end - begin, -1)
+        return torch.arange(begin, end)[:, None] - books, books
+
+    def _keys(self, begin: int, end: int) -> torch.Tensor:
+        """What seeds the draws of each column: the lane's seed and the column. Shape (lanes, end - begin)."""
+        columns = np.arange(begin, end, dtype=np.uint64)
+        return torch.stack([torch.from_numpy(_mix(columns, seed).view(np.int64)) for seed in self._seeds])
+
+    def _forget(self, frame: int) -> None:
+        """Let go of tokens before `frame`, now and then."""
+        if frame - self._first > self._engine.window:
+            self._tokens = self._tokens[:, frame - self._first :].clone()
+            self._first = frame
+
+
+def _mix(
+    numbers: "np.ndarray[tuple[int], np.dtype[np.uint64]]", seed: int
+) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
+    """A well-mixed 64-bit number for each of `numbers` (the finalizer of SplitMix64: Steele et al. 2014)."""
+    mixed = (numbers + np.uint64(1)) * np.uint64(_GOLDEN) + np.uint64(seed * _GOLDEN % 2**64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return cast("np.ndarray[tuple[int], np.dtype[np.uint64]]", mixed ^ (mixed >> np.uint64(31)))
