@@ -21,8 +21,8 @@ export function phaseText({ phase, estimate }, goal) {
 /** Key, tempo and instruments of what plays, as far as they are known. */
 export function playingText({ clip }) {
   if (clip === null) return "";
-  const tempo = clip.tempo_bpm > 0 ? `${Math.round(clip.tempo_bpm)} beats a minute` : "";
-  const parts = [clip.key, tempo, clip.instruments.join(", ")];
+  const tempo = clip.tempo_bpm === null ? "" : `${Math.round(clip.tempo_bpm)} beats a minute`;
+  const parts = [clip.key ?? "", tempo, clip.instruments.join(", ")];
   return parts.filter((part) => part !== "").join(" · ");
 }
 

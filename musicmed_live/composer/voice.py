@@ -1,5 +1,6 @@
 """The composer as a generator: voices that write a bar when its first beat is asked for, and sound it beat by beat."""
 
+import time
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from musicmed_live.composer.score import Bar
 from musicmed_live.composer.tempo import TempoPlan, plan_tempo
 from musicmed_live.composer.writer import Ending, Thread, write_bar
 from musicmed_live.core.emotion import Emotion
-from musicmed_live.core.generator import Block, ClipRequest, Cue, frames_of
+from musicmed_live.core.generator import Block, ClipRequest, Cue, Pace, frames_of
 
 REMEMBERED_FRAMES = frames_of(14.0)  # how far back a voice can be rewound
 JUMP = 0.5  # of emotion from clip to clip: the tempo may leap, too
+MOODS = (Emotion(0.0, 0.0), Emotion(-0.6, -0.4), Emotion(0.6, -0.4), Emotion(-0.5, 0.6), Emotion(0.6, 0.6))
+WARM_UP_SECONDS = 6.0  # of music in each of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,30 @@ class ComposerGenerator:
         """Memory of the notes that the voices share."""
         return self._sampler.cached_bytes
 
+    @property
+    def voices(self) -> int | None:
+        """None: it is so fast that there is time for any number."""
+        return None
+
+    def warm_up(self) -> Pace:
+        """Make the notes of a few bars of every mood; the pace is that of the slowest mood."""
+        paces = [self._measure(mood) for mood in MOODS]
+        return Pace(min(pace.realtime_x for pace in paces), max(pace.first_block_seconds for pace in paces))
+
     def open_voice(self, seed: int, position: int = 0) -> "ComposerVoice":
         """A new voice whose first clip begins at `position`."""
         return ComposerVoice(seed, self._sampler, position)
+
+    def _measure(self, mood: Emotion) -> Pace:
+        """How fast a mood is whose notes have been made before."""
+        request = ClipRequest(0, frames_of(WARM_UP_SECONDS), mood, mood)
+        list(self.open_voice(0).compose(request))
+        begun = time.perf_counter()
+        blocks = self.open_voice(0).compose(request)
+        next(blocks)
+        first_block_seconds = time.perf_counter() - begun
+        list(blocks)
+        return Pace(WARM_UP_SECONDS / (time.perf_counter() - begun), first_block_seconds)
 
 
 class ComposerVoice:
@@ -91,6 +115,10 @@ class ComposerVoice:
             self._marks.pop()
         self._renderer.rewind(self.position)
         return self.position
+
+    def close(self) -> None:
+        """It holds nothing that others could use."""
+        self._forget_clip()
 
     def _forget_clip(self) -> None:
         if self._clip is not None:

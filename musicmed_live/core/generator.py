@@ -46,8 +46,14 @@ class Cue(StrEnum):
     """What the first frame of a block is, musically: a place where the music may be cut, or not."""
 
     NONE = "none"
+    FREE = "free"  # the music may be cut here, though nobody knows of a beat
     BEAT = "beat"
-    BAR = "bar"  # a bar line, which is a beat, too
+    BAR = "bar"
+
+    def serves_as(self, kind: "Cue") -> bool:
+        """Whether it is what is asked for, or more: a bar line is a beat, a beat is a place to cut."""
+        order = list(Cue)
+        return order.index(self) >= order.index(kind)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +63,7 @@ class Block:
     position: int  # of its first frame
     samples: Samples
     cue: Cue
-    tempo_bpm: float
+    tempo_bpm: float  # 0 where unknown
     key: str  # such as "D dorian"; "" where unknown
     instruments: tuple[str, ...]  # sorted names of what plays in it
 
@@ -77,16 +83,43 @@ class Voice(Protocol):
     def rewind(self, position: int) -> int:
         """Forget everything from the first cue point at or after `position` on, and return that cue point.
 
-        The next `compose` begins there and continues what sounded before it, without a seam.
-        Iterators of earlier `compose` calls are dead from then on.
+        A voice whose music may be cut anywhere returns `position` itself. The next `compose` begins there and continues
+        what sounded before it, without a seam. Iterators of earlier `compose` calls are dead from then on.
         Raises `ValueError` where `position` lies before what the voice still remembers (at least 10 s).
         """
         ...
+
+    def close(self) -> None:
+        """Give back what the voice holds of its generator. It is not used any more; closing twice is no error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a generator is on this machine, measured on one voice that has it to itself."""
+
+    realtime_x: float  # seconds of music that it makes in a second
+    first_block_seconds: float  # what the first block of a clip takes, after a rewind and with another emotion
 
 
 class Generator(Protocol):
     """A maker of voices. The same seed and the same calls give the same samples."""
 
+    @property
+    def voices(self) -> int | None:
+        """How many voices it keeps going at once in real time; None: as many as there is time for.
+
+        Known after `warm_up`.
+        """
+        ...
+
+    def warm_up(self) -> Pace:
+        """Do what the first voice would otherwise wait for, and measure.
+
+        Raises `GeneratorFailed` or `InvalidInput` where it cannot work at all.
+        """
+        ...
+
     def open_voice(self, seed: int, position: int = 0) -> Voice:
-        """A new voice whose first clip begins at `position`."""
+        """A new voice whose first clip begins at `position`. Raises `GeneratorFailed` where there is no room for it."""
         ...

@@ -77,10 +77,9 @@ class Track:
         return out
 
     def next_cue(self, position: int, kind: Cue) -> int | None:
-        """The first cue point of that kind (a bar line is a beat, too) at or after `position`."""
+        """The first cue point of that kind, or of more, at or after `position`."""
         for block in self.between(position, self.end):
-            fits = block.cue is Cue.BAR or (kind is Cue.BEAT and block.cue is Cue.BEAT)
-            if fits and block.position >= position:
+            if block.position >= position and block.cue.serves_as(kind):
                 return block.position
         return None
 
@@ -124,11 +123,11 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A clip in a musician's words."""
+    """A clip in a musician's words, as far as they are known: None where nobody counted."""
 
-    bars: int
-    tempo_bpm: float
-    key: str
+    bars: int | None
+    tempo_bpm: float | None
+    key: str | None
     instruments: tuple[str, ...]
 
 
@@ -202,15 +201,17 @@ class Timeline:
         """What is known of `clip`; its bars are reckoned from the tempo as long as it is not composed to its end."""
         blocks = [b for b in clip.track.between(clip.position, clip.end) if b.position >= clip.position]
         if not blocks:
-            return Description(0, 0.0, "", ())
-        beats = sum(block.cue is not Cue.NONE for block in blocks)
+            return Description(None, None, None, ())
+        names = tuple(sorted({name for block in blocks for name in block.instruments}))
+        beats = sum(block.cue.serves_as(Cue.BEAT) for block in blocks)
+        if not beats:
+            return Description(None, None, blocks[0].key or None, names)
         bars = sum(block.cue is Cue.BAR for block in blocks)
         composed = blocks[-1].end - blocks[0].position
         tempo_bpm = 60 * SAMPLE_RATE * beats / composed
         if composed < clip.frames:
             bars = round(clip.frames * tempo_bpm / (240 * SAMPLE_RATE))
-        names = sorted({name for block in blocks for name in block.instruments})
-        return Description(bars, round(tempo_bpm, 2), blocks[0].key, tuple(names))
+        return Description(bars, round(tempo_bpm, 2), blocks[0].key or None, names)
 
     def _sound(self, i: int, start: int, end: int) -> Samples:
         """Clip `i` in [start, end), and under its fade what went on sounding of the clips before it."""

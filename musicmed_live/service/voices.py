@@ -7,13 +7,12 @@ program, and never comes from outside.
 import functools
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from musicmed_live.core.emotion import Emotion
-from musicmed_live.core.generator import Block, ClipRequest, Generator, Voice, frames_of
+from musicmed_live.core.generator import Block, ClipRequest, Generator, Pace, Voice, frames_of
 from musicmed_live.errors import GeneratorFailed, MusicmedError
 from musicmed_live.service.generators import load_generator
 
@@ -49,15 +48,15 @@ def _generator() -> Generator:
     return load_generator(_generator_name, _processes)
 
 
-def warm_up() -> None:
-    """Load what the first sessions would otherwise wait for: a few bars of every mood."""
-    for valence, arousal in ((0.0, 0.0), (-0.6, -0.4), (0.6, -0.4), (-0.5, 0.6), (0.6, 0.6)):
-        mood = Emotion(valence, arousal)
-        list(_generator().open_voice(0).compose(ClipRequest(0, frames_of(6.0), mood, mood)))
+def warm_up() -> tuple[Pace, int | None]:
+    """Load what the first sessions would otherwise wait for; the generator's pace, and how many voices it keeps."""
+    generator = _generator()
+    return generator.warm_up(), generator.voices
 
 
 def open_voice(name: str, seed: int, position: int) -> None:
-    """A new voice under that name, whose first clip begins at `position`."""
+    """A new voice under that name, whose first clip begins at `position`; it takes the place of an older one."""
+    close_voice(name)
     _voices[name] = _generator().open_voice(seed, position)
 
 
@@ -93,10 +92,13 @@ def _voice(name: str) -> Voice:
 
 def compose_alone(seed: int, request: ClipRequest) -> list[Block]:
     """A clip by a voice that is used for nothing else."""
-    return list(_generator().open_voice(seed, request.position).compose(request))
+    with closing(_generator().open_voice(seed, request.position)) as voice:
+        return list(voice.compose(request))
 
 
 def close_voice(name: str) -> None:
-    """Forget a voice."""
+    """Forget a voice, if there is one of that name."""
     _clips.pop(name, None)
-    _voices.pop(name, None)
+    voice = _voices.pop(name, None)
+    if voice is not None:
+        voice.close()

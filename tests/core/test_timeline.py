@@ -270,6 +270,14 @@ def test_what_is_neither_bar_nor_beat_is_no_cue() -> None:
     assert track.next_cue(0, Cue.BAR) is None
 
 
+def test_where_no_beat_is_known_music_is_cut_between_blocks_and_a_beat_is_such_a_place_too() -> None:
+    track = Track()
+    for number, cue in enumerate((Cue.FREE, Cue.NONE, Cue.FREE, Cue.BEAT)):
+        track.add(block(50 * number, 50, cue))
+    assert [track.next_cue(position, Cue.FREE) for position in (0, 1, 101, 151)] == [0, 100, 150, None]
+    assert track.next_cue(0, Cue.BEAT) == 150
+
+
 def test_cues_that_were_cut_off_a_track_do_not_count() -> None:
     track = track_of(tone(0, 2 * BAR))
     track.cut(2 * BEAT)
@@ -329,10 +337,19 @@ def test_a_clip_that_is_still_being_composed_is_described_by_what_its_tempo_prom
     assert timeline.describe(timeline.clips[0]).bars == 15
 
 
+def test_bars_and_tempo_of_music_without_known_beats_are_not_made_up() -> None:
+    track = Track()
+    for number in range(10):
+        track.add(Block(number * BEAT, tone(0, BEAT), Cue.FREE, 0.0, "", ("piano",)))
+    timeline = Timeline()
+    timeline.append(clip(0, 30 * SAMPLE_RATE, track))
+    assert timeline.describe(timeline.clips[0]) == Description(None, None, None, ("piano",))
+
+
 def test_nothing_is_known_of_a_clip_of_which_nothing_is_composed() -> None:
     timeline = Timeline()
     timeline.append(clip(0, BAR, Track()))
-    assert timeline.describe(timeline.clips[0]) == Description(0, 0.0, "", ())
+    assert timeline.describe(timeline.clips[0]) == Description(None, None, None, ())
 
 
 def test_forgetting_lets_go_of_the_sound_but_not_of_what_goes_on() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from musicmed_live.core.emotion import Emotion
-from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, frames_of
+from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Pace, frames_of
 from musicmed_live.core.session import Event, Plan
 from musicmed_live.errors import WorkerDied
 from musicmed_live.service import live as service
@@ -49,6 +49,9 @@ class ToneVoice:
             self._beats.pop()
         return self._beats[-1]
 
+    def close(self) -> None:
+        self._clip += 1
+
     def _blocks(self, request: ClipRequest, clip: int) -> Iterator[Block]:
         end = request.position + request.frames
         for number, start in enumerate(range(request.position, end, BEAT)):
@@ -63,6 +66,11 @@ class ToneVoice:
 
 class ToneGenerator:
     """Opens such voices."""
+
+    voices = None
+
+    def warm_up(self) -> Pace:
+        return Pace(100.0, 0.01)
 
     def open_voice(self, seed: int, position: int = 0) -> ToneVoice:
         return ToneVoice(seed, position)
