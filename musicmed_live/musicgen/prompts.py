@@ -44,10 +44,10 @@ class Anchor:
     instruments: tuple[str, ...]
 
 
-# The points are the means of the moods' word norms (Warriner, Kuperman & Brysbaert 2013; 1..9 brought to -1..1), moved by
-# up to 0.3 so that neighbours lie evenly. But norms tell how people rate a word, not music that carries it as a tag:
-# nearly all of these have a valence of 0 to 0.8 and an arousal of -0.5 to 0.3. Where music is so plainly elsewhere that a
-# point was moved further, a comment gives the norm and the reason.
+# The points are the means of the moods' word norms (Warriner, Kuperman & Brysbaert 2013; 1..9 brought to -1..1), moved
+# by up to 0.3 so that neighbours lie evenly. But norms tell how people rate a word, not music that carries it as a tag:
+# nearly all of these have a valence of 0 to 0.8 and an arousal of -0.5 to 0.3. Where music is so plainly elsewhere that
+# a point was moved further, a comment gives the norm and the reason.
 ANCHORS = (
     # Norm (0.36, 0.30). To read "party" excites nobody; the music is made to dance to.
     Anchor(
@@ -113,7 +113,7 @@ ANCHORS = (
         ("classical", "soundtrack"),
         ("piano", "violin", "strings", "acoustic guitar"),
     ),
-    # Norm (0.13, -0.02). Film is rated as an evening out (0.33, -0.23); with dark and dramatic it is music for suspense.
+    # Norm (0.13, -0.02). Film is rated as an evening out (0.33, -0.23); with dark and dramatic it is for suspense.
     Anchor(
         Emotion(-0.5, 0.3),
         ("dark", "dramatic", "film"),
