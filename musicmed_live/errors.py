@@ -22,6 +22,13 @@ class InvalidInput(MusicmedError):
         self.code = code
 
 
+class BadWeights(InvalidInput):
+    """A checkpoint cannot be used: it is not one, is not complete, or is of another model."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "model", "bad_weights")
+
+
 class IllegalTransition(MusicmedError):
     """The session was asked for something that its phase does not allow."""
 
