@@ -5,14 +5,13 @@ grows, and one that is filled with the last 10 s on the side, a little after eac
 is full. Nothing has to stop for it, and until the full one is needed anew, the thread can go back into it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import torch
 
-from musicmed_live.musicgen.engine import Engine
+from musicmed_live.musicgen.engine import Conditioning, Engine
 
 PROMPT_FRAMES = 500  # 10 s: a window begins with so much of what was played before
 REMEMBERED_FRAMES = 700  # 14 s: how far back a thread can go
@@ -48,20 +47,10 @@ class Thread:
         self._first = 0
         self._column = 0  # the first that is not drawn yet
 
-    @property
-    def lanes(self) -> int:
-        """How many there are."""
-        return len(self._seeds)
-
-    @property
-    def slots(self) -> tuple[int, ...]:
-        """All slots that it holds."""
-        return self._now.slots + self._other.slots
-
-    @property
-    def frames(self) -> int:
-        """Frames all of whose tokens are known."""
-        return max(0, self._column - self._engine.config.codebooks + 1)
+    def follow(self, conditioning: Conditioning) -> None:
+        """Let what is drawn from now on follow `conditioning`."""
+        for slot in self._now.slots + self._other.slots:
+            self._engine.condition(slot, conditioning)
 
     def grow(self, frames: int) -> None:
         """Draw tokens until the first `frames` frames are known."""
@@ -69,7 +58,7 @@ class Thread:
         while self._column < until:
             full = self._now.start + self._engine.window
             self._run(self._now, min(until, full))
-            self._column = max(self._column, min(until, full))
+            self._column = min(until, full)
             self._fill(at_once=self._column == full)
             if self._column == full:
                 self._now, self._other = self._other, self._now
@@ -91,21 +80,16 @@ class Thread:
         for window in (self._now, self._other):
             self._shorten(window, frame)
 
-    def fork(self, slots: Sequence[tuple[int, int]], seeds: Sequence[int]) -> "Thread":
-        """A thread of several lanes that all begin as copies of this one's first, in those slots."""
-        twin = Thread.__new__(Thread)
-        twin._engine, twin._column, twin._first = self._engine, self._column, self._first
-        twin._seeds = tuple(seeds)
-        twin._now = _Window(tuple(now for now, _ in slots), self._now.start)
-        twin._other = _Window(tuple(other for _, other in slots), self._other.start)
-        twin._tokens = self._tokens[:1].repeat(len(slots), 1, 1)
-        for now, other in slots:
-            self._engine.copy(self._now.slots[0], now)
-            self._engine.copy(self._other.slots[0], other)
-        return twin
+    def fork(self, slots: tuple[int, int], seed: int) -> None:
+        """Add a lane in those slots that begins as a copy of the first one and draws with a seed of its own."""
+        for window, slot in zip((self._now, self._other), slots, strict=True):
+            self._engine.copy(window.slots[0], slot)
+            window.slots += (slot,)
+        self._tokens = torch.cat((self._tokens, self._tokens[:1]))
+        self._seeds += (seed,)
 
     def keep(self, lane: int) -> None:
-        """Let go of all lanes but one."""
+        """Let go of all lanes but one, and of their slots."""
         self._seeds = self._seeds[lane : lane + 1]
         self._tokens = self._tokens[lane : lane + 1].clone()
         for window in (self._now, self._other):
@@ -147,7 +131,7 @@ class Thread:
 
     def _columns(self, window: _Window, begin: int, end: int) -> torch.Tensor:
         """Columns [begin, end) as `window` has them, shape (lanes, end - begin, codebooks): padded before its start."""
-        columns = torch.full((self.lanes, end - begin, self._engine.config.codebooks), self._engine.config.vocab)
+        columns = torch.full((len(self._seeds), end - begin, self._engine.config.codebooks), self._engine.config.vocab)
         frames, books = self._places(begin, end)
         inside = frames >= window.start
         known = inside & (frames < self._first + self._tokens.shape[1])
