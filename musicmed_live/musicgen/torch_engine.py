@@ -1,0 +1,220 @@
+"""The engine in torch: for a GPU, where a step is one CUDA graph, and for a CPU without a compiled kernel.
+
+A step runs over a range of slots at once, each at its own length. On a CPU that range reaches from the first to the
+last slot asked for. On a GPU it is all of them: a graph has one shape, and there is one for each span of the cache that
+may be looked at. A slot in the range that was not asked for is run for nothing: its new keys and values go to a spare
+place behind the window, and its length stays.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from musicmed_live.errors import GeneratorFailed
+from musicmed_live.musicgen.adapters import Adapter
+from musicmed_live.musicgen.decoder import PROMPT_TOKENS, WINDOW_STEPS, DecoderConfig
+from musicmed_live.musicgen.engine import Conditioning, Sampling
+from musicmed_live.musicgen.projection import Blend, Loader
+from musicmed_live.musicgen.sampling import guide, sample
+from musicmed_live.musicgen.stack import Memory, Stack
+
+_SPAN = 128  # how finely it is decided how many places of the cache are looked at
+_PLACES = (WINDOW_STEPS // _SPAN + 1) * _SPAN  # the window, and at least one to spare
+_PREFILL = 256  # steps that are run in one go, which bounds the memory that they need
+
+
+class TorchEngine:
+    """An `Engine` in torch. `dtype` is that of the matrices: float32, bfloat16, or int8 (on a CPU, in bfloat16).
+
+    Raises `GeneratorFailed` where the device has too little memory or fails, from whichever method meets it; the
+    slots' lengths are then as they were.
+    """
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        weights: Mapping[str, torch.Tensor],
+        adapters: Sequence[Adapter] = (),
+        slots: int = 2,
+        sampling: Sampling | None = None,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.bfloat16,
+    ) -> None:
+        self.config, self.slots, self.window = config, slots, WINDOW_STEPS
+        self._sampling = sampling or Sampling()
+        self._device = device
+        self._lengths = [0] * slots
+        activations = torch.bfloat16 if dtype is torch.int8 else dtype
+        with _running():
+            self._blend = Blend(slots, len(adapters), activations, device)
+            self._stack = Stack(config, Loader(weights, adapters, self._blend, dtype, device), _PLACES)
+            self._memory = Memory(config, slots, _PLACES, activations, device)
+            self._turn = _Turn(config, slots, device)
+            self._graphs = self._captured() if device == "cuda" else {}
+
+    def condition(self, slot: int, conditioning: Conditioning) -> None:
+        """See `Engine`. Raises `ValueError` for a prompt that is too long, or not one weight for each adapter."""
+        tokens, adapters = len(conditioning.hidden), self._blend.weights.shape[1]
+        if tokens > PROMPT_TOKENS:
+            raise ValueError(f"a prompt of {tokens} tokens is too long; at most {PROMPT_TOKENS} fit")
+        if len(conditioning.adapters) not in (0, adapters):
+            raise ValueError(f"{len(conditioning.adapters)} adapter weights were given; the engine has {adapters}")
+        with _running():
+            weights = torch.tensor(conditioning.adapters or (0.0,) * adapters)
+            self._blend.weights[slot] = weights.to(self._blend.weights)
+            self._blend.over(slice(slot, slot + 1))
+            self._memory.read(slot, self._stack.texts(conditioning.hidden[None], conditioning.log_weight[None]))
+
+    def length(self, slot: int) -> int:
+        """See `Engine`."""
+        return self._lengths[slot]
+
+    def rewind(self, slot: int, steps: int) -> None:
+        """See `Engine`."""
+        if not 0 <= steps <= self._lengths[slot]:
+            raise ValueError(f"slot {slot} holds {self._lengths[slot]} steps and cannot be rewound to {steps}")
+        self._lengths[slot] = steps
+
+    def copy(self, source: int, target: int) -> None:
+        """Make the slot `target` what `source` is: its past, and what it follows."""
+        with _running():
+            self._memory.copy(source, target, self._lengths[source])
+            self._blend.weights[target] = self._blend.weights[source]
+        self._lengths[target] = self._lengths[source]
+
+    def advance(
+        self, slots: Sequence[int], first: torch.Tensor, known: torch.Tensor, keys: torch.Tensor
+    ) -> torch.Tensor:
+        """See `Engine`."""
+        steps = known.shape[1]
+        lengths = [self._lengths[slot] for slot in slots]
+        for slot, length in zip(slots, lengths, strict=True):
+            if length + steps > self.window:
+                raise ValueError(
+                    f"slot {slot} holds {length} steps; with {steps} more than {self.window} would be held"
+                )
+        given = int((known >= 0).all(-1).all(0).cumprod(0).sum())
+        inputs = torch.cat([first[:, None], known], dim=1)
+        with _running():
+            for slot, columns in zip(slots, inputs, strict=True):
+                self._prefill(slot, columns[:given])
+            self._turn.begin(slots, [length + given for length in lengths], inputs[:, given], known, keys, given)
+            for step in range(given, steps):
+                self._run(range(min(slots), max(slots) + 1), max(lengths) + step + 1)
+            made = self._turn.made[list(slots), :steps].cpu()
+        made[:, :given] = known[:, :given]
+        for slot in slots:
+            self._lengths[slot] += steps
+        return made
+
+    def _prefill(self, slot: int, columns: torch.Tensor) -> None:
+        """Run known columns (T, codebooks) without asking what comes out."""
+        part = slice(slot, slot + 1)
+        self._blend.over(part)
+        columns = columns.to(self._device)[None]
+        places = self._lengths[slot] + torch.arange(columns.shape[1], device=self._device)[None]
+        for begin in range(0, columns.shape[1], _PREFILL):
+            some = slice(begin, begin + _PREFILL)
+            span = _span(self._lengths[slot] + min(begin + _PREFILL, columns.shape[1]))
+            pasts, texts = self._memory.pasts(part, places[:, some], span), self._memory.texts(part)
+            self._stack.run(columns[:, some], places[:, some], pasts, texts)
+
+    def _run(self, slots: range, length: int) -> None:
+        """One step; `length` is the greatest that a slot has after it."""
+        span = _span(length)
+        if span in self._graphs:
+            self._graphs[span].replay()
+        else:
+            self._step(slice(slots.start, slots.stop), span)
+
+    def _step(self, part: slice, span: int) -> None:
+        """One step of the slots in `part`. Works on tensors that stay in place, and waits for nothing."""
+        turn = self._turn
+        self._blend.over(part)
+        places = torch.where(turn.active[part], turn.places[part], _PLACES - 1)[:, None]
+        pasts, texts = self._memory.pasts(part, places, span), self._memory.texts(part)
+        logits = self._stack.logits(self._stack.run(turn.column[part][:, None], places, pasts, texts))[:, :, 0]
+        conditional, unconditional = logits.unbind(1)
+        guided = guide(conditional, unconditional, self._sampling.guidance)
+        turn.end(part, sample(guided, turn.key(part), self._sampling))
+
+    def _captured(self) -> dict[int, torch.cuda.CUDAGraph]:
+        """The step of all slots as a graph, for each span. Nobody's turn it is yet, so that nothing is changed."""
+        graphs = {}
+        pool = torch.cuda.graph_pool_handle()
+        for span in range(_PLACES, 0, -_SPAN):  # the greatest first: the others fit into its memory
+            with torch.cuda.stream(torch.cuda.Stream()):  # type: ignore[no-untyped-call]  # torch's
+                self._step(slice(0, self.slots), span)  # what torch sets up on the first use is not to be recorded
+            torch.cuda.synchronize()
+            graphs[span] = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graphs[span], pool=pool):
+                self._step(slice(0, self.slots), span)
+        return graphs
+
+
+class _Turn:
+    """What goes into the steps of one `advance` and what comes out, in tensors that stay in place."""
+
+    def __init__(self, config: DecoderConfig, slots: int, device: str) -> None:
+        many = (slots, WINDOW_STEPS)
+        self.known = torch.zeros(*many, config.codebooks, dtype=torch.int64, device=device)
+        self.keys = torch.zeros(many, dtype=torch.int64, device=device)
+        self.made = torch.zeros_like(self.known)
+        self.column = torch.zeros(slots, config.codebooks, dtype=torch.int64, device=device)
+        self.places = torch.zeros(slots, dtype=torch.int64, device=device)
+        self.active = torch.zeros(slots, dtype=torch.bool, device=device)
+        self.step = torch.zeros(1, dtype=torch.int64, device=device)
+
+    def begin(
+        self,
+        slots: Sequence[int],
+        places: Sequence[int],
+        column: torch.Tensor,
+        known: torch.Tensor,
+        keys: torch.Tensor,
+        step: int,
+    ) -> None:
+        """Make it the turn of `slots`, which are about to run `column` as the given step."""
+        rows, steps = list(slots), known.shape[1]
+        device = self.step.device
+        self.active.zero_()
+        self.active[rows] = True
+        self.places[rows] = torch.tensor(places, device=device)
+        self.column[rows] = column.to(device)
+        self.known[rows, :steps] = known.to(device)
+        self.keys[rows, :steps] = keys.to(device)
+        self.step.fill_(step)
+
+    def key(self, part: slice) -> torch.Tensor:
+        """The keys (n,) that this step's tokens are drawn with."""
+        return self.keys[part].index_select(1, self.step)[:, 0]
+
+    def end(self, part: slice, drawn: torch.Tensor) -> None:
+        """Take the tokens that were drawn (n, codebooks), but for those that were known, and go on to the next step."""
+        known = self.known[part].index_select(1, self.step)[:, 0]
+        column = torch.where(known >= 0, known, drawn)
+        self.column[part] = column
+        self.made[part].index_copy_(1, self.step, column[:, None])
+        self.places += 1
+        self.step += 1
+
+
+def _span(length: int) -> int:
+    """Places to look at for that many steps."""
+    return -(-length // _SPAN) * _SPAN
+
+
+@contextmanager
+def _running() -> Iterator[None]:
+    """Torch without gradients, its device's failures said in a sentence."""
+    try:
+        with torch.no_grad():
+            yield
+    except torch.OutOfMemoryError as error:
+        raise GeneratorFailed(
+            "the GPU has too little free memory for the model; free some, take fewer slots or a smaller model"
+        ) from error
+    except torch.AcceleratorError as error:
+        reason = str(error).partition("\n")[0]
+        raise GeneratorFailed(f"the GPU failed ({reason}); start again, or use the CPU") from error
