@@ -6,7 +6,7 @@ Any split of the tokens into blocks gives the sound that decoding them as a whol
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
+import soxr  # type: ignore[import-untyped]  # soxr has no annotations
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -123,5 +123,5 @@ def _check(config: EncodecConfig) -> None:
     for name, allowed in expected.items():
         if (found := getattr(config, name)) not in allowed:
             raise GeneratorFailed(
-                f"This codec's {name} is {found!r}, not {' or '.join(map(str, allowed))}: use MusicGen's own EnCodec."
+                f"This codec's {name} is {found!r}, not {' or '.join(map(repr, allowed))}: use MusicGen's own EnCodec."
             )
