@@ -1,0 +1,221 @@
+"""A voice: one session's thread of tokens, and the sound that it becomes.
+
+The codec looks a little ahead: what is heard at a position depends on tokens that lie `latency_frames` behind it. So a
+voice that is rewound keeps those, and draws anew from there on: what follows joins what was heard sample for sample.
+"""
+
+import math
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+import numpy as np
+
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.generator import CHANNELS, Block, ClipRequest, Cue, Preference, Samples, frames_of
+from musicmed_live.errors import GeneratorFailed
+from musicmed_live.musicgen.adapters import adapter_weights
+from musicmed_live.musicgen.codec import CodecState, StreamingCodec
+from musicmed_live.musicgen.conditioning import Conditioner
+from musicmed_live.musicgen.engine import Conditioning, Engine
+from musicmed_live.musicgen.level import LEVEL_FRAMES, Level
+from musicmed_live.musicgen.prompts import blend, texts
+from musicmed_live.musicgen.thread import Thread
+
+BLOCK_FRAMES = frames_of(0.2)
+REMEMBERED_BLOCKS = 65  # 13 s: how far back a voice can be rewound
+EMOTION_STEP = 0.05  # the decoder is told of an emotion that has moved so far
+REST_FRAMES = frames_of(8.0)  # a piece that ends dies away for so long
+
+
+class Slots:
+    """The slots of an engine in pairs, one for each lane of a thread."""
+
+    def __init__(self, count: int) -> None:
+        """Of an engine with `count` slots."""
+        self._pairs = count // 2
+        self._free = [(2 * pair, 2 * pair + 1) for pair in range(self._pairs)]
+
+    def take(self) -> tuple[int, int]:
+        """A pair that nobody else has. Raises `GeneratorFailed` where all are taken."""
+        if not self._free:
+            raise GeneratorFailed(f"MusicGen has room for {self._pairs} threads of music here, and all are in use")
+        return self._free.pop()
+
+    def give(self, pair: tuple[int, int]) -> None:
+        """Let others have it."""
+        self._free.append(pair)
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """What the voices of one generator share."""
+
+    engine: Engine
+    slots: Slots
+    codec: StreamingCodec
+    conditioner: Conditioner
+    places: tuple[
+        Emotion | None, ...
+    ] = ()  # where in the plane each of the engine's adapters belongs; None: everywhere
+
+    def conditioning(self, emotion: Emotion, instruments: Preference, style: Preference) -> Conditioning:
+        """What the decoder is told. All texts of these preferences are read at once: the emotion will move."""
+        self.conditioner.warm(texts(instruments, style))
+        prompts = blend(emotion, instruments, style)
+        return self.conditioner.blend(prompts, adapter_weights(emotion, self.places))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sound:
+    """How far a lane has sounded, and all that goes on sounding: a value, so that one can go back to it."""
+
+    position: int
+    codec: CodecState
+    level: Level
+    consumed: int = 0  # frames of tokens that the codec has taken
+    rest: Samples = field(default_factory=lambda: np.zeros((0, CHANNELS), np.float32))  # decoded, and not heard yet
+
+
+class MusicgenVoice:
+    """One session's music. The same seed and the same calls give the same samples on the same machine."""
+
+    def __init__(self, studio: Studio, seed: int, position: int) -> None:
+        """Raises `GeneratorFailed` where there is no room for it. `close` it when it is done with."""
+        self._studio, self._origin = studio, position
+        self._pairs = [studio.slots.take()]  # of each lane
+        self._thread = Thread(studio.engine, self._pairs[0], seed)
+        self._seed = seed
+        self._sounds = [deque([_Sound(position, studio.codec.begin(), Level())])]  # of each lane, the last one now
+        self._told: tuple[Emotion, Preference, Preference] | None = None
+        self._clip: Generator[list[Block], None, None] | None = None
+
+    @property
+    def position(self) -> int:
+        """The frame up to which the music has sounded."""
+        return self._sounds[0][-1].position
+
+    def compose(self, request: ClipRequest) -> Iterator[Block]:
+        """The clip in blocks of 0.2 s, made as they are asked for; each may be cut at its beginning.
+
+        Raises `ValueError` if the clip does not begin where the music stands or is empty.
+        """
+        self._begin(request)
+        self._clip = self._blocks(request)
+        return map(itemgetter(0), self._clip)
+
+    def rewind(self, position: int) -> int:
+        """Forget everything from `position` on, and return it: the music can be cut anywhere.
+
+        What is composed next joins on without a seam; it is told of a new emotion `latency_frames` of the codec behind
+        `position`. Raises `ValueError` where that lies ahead of the music or before what is remembered (13 s).
+        """
+        self._check_chosen()
+        sounds = self._sounds[0]
+        if not sounds[0].position <= position <= self.position:
+            raise ValueError(
+                f"cannot rewind to frame {position}: remembered are {sounds[0].position} to {self.position}"
+            )
+        self._stop()
+        while sounds[-1].position > position:
+            sounds.pop()
+        if sounds[-1].position < position:
+            self._play(0, position - sounds[-1].position)
+        if sounds[-1].consumed:
+            self._thread.rewind(self._needed(position))
+        return position
+
+    def variants(self, request: ClipRequest, count: int) -> list[list[Block]]:
+        """The clip `count` times, made at once, each drawn otherwise; `choose` one before anything else is asked for.
+
+        Raises `ValueError` as `compose` does, `GeneratorFailed` where there is no room for so many.
+        """
+        self._begin(request)
+        while len(self._pairs) < count:
+            self._add_lane()
+        return [list(blocks) for blocks in zip(*self._blocks(request), strict=True)]
+
+    def choose(self, lane: int) -> None:
+        """Go on from this one of the variants."""
+        self._thread.keep(lane)
+        self._sounds = [self._sounds[lane]]
+        kept = self._pairs.pop(lane)
+        self._give_back()
+        self._pairs = [kept]
+
+    def close(self) -> None:
+        """Make room for others."""
+        self._stop()
+        self._give_back()
+
+    def _add_lane(self) -> None:
+        pair = self._studio.slots.take()
+        self._thread.fork(pair, self._seed + len(self._pairs))
+        self._pairs.append(pair)
+        self._sounds.append(self._sounds[0].copy())
+
+    def _give_back(self) -> None:
+        while self._pairs:
+            self._studio.slots.give(self._pairs.pop())
+
+    def _begin(self, request: ClipRequest) -> None:
+        if request.position != self.position:
+            raise ValueError(f"a clip at frame {request.position} does not continue the music at {self.position}")
+        if request.frames <= 0:
+            raise ValueError(f"a clip of {request.frames} frames is empty")
+        self._check_chosen()
+        self._stop()
+
+    def _check_chosen(self) -> None:
+        if len(self._pairs) > 1:
+            raise ValueError(f"one of {len(self._pairs)} variants has to be chosen first")
+
+    def _stop(self) -> None:
+        if self._clip is not None:
+            self._clip.close()
+            self._clip = None
+
+    def _blocks(self, request: ClipRequest) -> Generator[list[Block], None, None]:
+        """The next block of every lane, again and again."""
+        end = request.position + request.frames
+        while (position := self.position) < end:
+            frames = min(BLOCK_FRAMES, end - position)
+            self._follow(request, position + frames // 2)
+            gain = _dying_away(position, frames, end) if request.final else np.ones((1, 1), np.float32)
+            sounds = [self._play(lane, frames) * gain for lane in range(len(self._pairs))]
+            yield [Block(position, samples, Cue.FREE, 0.0, "", ()) for samples in sounds]
+
+    def _follow(self, request: ClipRequest, position: int) -> None:
+        """Tell the decoder what to play at `position`, where that has changed."""
+        emotion = request.start.blend(request.end, (position - request.position) / request.frames)
+        told = self._told
+        if told is None or told[1:] != (request.instruments, request.style) or told[0].distance(emotion) > EMOTION_STEP:
+            self._thread.follow(self._studio.conditioning(emotion, request.instruments, request.style))
+            self._told = (emotion, request.instruments, request.style)
+
+    def _needed(self, position: int) -> int:
+        """Frames of tokens without which the sound up to `position` is not known."""
+        return math.ceil((position - self._origin) / LEVEL_FRAMES) + self._studio.codec.latency_frames
+
+    def _play(self, lane: int, frames: int) -> Samples:
+        """The lane's next samples, shape (frames, 2)."""
+        sounds = self._sounds[lane]
+        sound = sounds[-1]
+        consumed = self._needed(sound.position + frames)
+        rest, codec, level = sound.rest, sound.codec, sound.level
+        if consumed > sound.consumed:
+            self._thread.grow(consumed)
+            decoded, codec = self._studio.codec.decode(self._thread.codes(lane, sound.consumed, consumed), codec)
+            levelled, level = (level if self._told is None else level.towards(self._told[0])).apply(decoded)
+            rest = np.concatenate((rest, levelled))
+        sounds.append(_Sound(sound.position + frames, codec, level, max(consumed, sound.consumed), rest[frames:]))
+        if len(sounds) > REMEMBERED_BLOCKS:
+            sounds.popleft()
+        return rest[:frames]
+
+
+def _dying_away(position: int, frames: int, end: int) -> Samples:
+    """Gain of the last seconds of a piece, half a cosine; shape (frames, 1)."""
+    left = np.clip((end - np.arange(position, position + frames)) / REST_FRAMES, 0.0, 1.0)
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * left), np.float32)[:, None]

@@ -1,0 +1,205 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from numpy.typing import NDArray
+
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Block, ClipRequest, Cue, Preference, Samples, frames_of
+from musicmed_live.errors import GeneratorFailed
+from musicmed_live.musicgen.codec import StreamingCodec
+from musicmed_live.musicgen.conditioning import Conditioner
+from musicmed_live.musicgen.voice import BLOCK_FRAMES, MusicgenVoice, Slots, Studio
+from musicmed_live.musicgen.weights import open_checkpoint
+from tests.musicgen.script_engine import ScriptEngine
+
+CALM, TENSE = Emotion(0.6, -0.6), Emotion(-0.6, 0.6)
+FRAME = SAMPLE_RATE // 50
+SECOND = SAMPLE_RATE
+ROUNDING = 1e-6
+
+OpenVoice = Callable[..., MusicgenVoice]
+
+
+@pytest.fixture(scope="module")
+def parts(tiny_model: Path) -> tuple[StreamingCodec, Conditioner]:
+    checkpoint = open_checkpoint(tiny_model)
+    return StreamingCodec(checkpoint.codec()), Conditioner(checkpoint.text_encoder)
+
+
+@pytest.fixture
+def open_voice(parts: tuple[StreamingCodec, Conditioner]) -> OpenVoice:
+    def opened(seed: int = 1, position: int = 0, slots: int = 2) -> MusicgenVoice:
+        engine = ScriptEngine(slots)
+        return MusicgenVoice(Studio(engine, Slots(slots), *parts), seed, position)
+
+    return opened
+
+
+def request(
+    position: int, frames: int, start: Emotion = CALM, end: Emotion | None = None, final: bool = False
+) -> ClipRequest:
+    return ClipRequest(position, frames, start, end or start, final=final)
+
+
+def sound(blocks: list[Block]) -> Samples:
+    joined: NDArray[np.float32] = np.concatenate([block.samples for block in blocks])
+    return joined
+
+
+def play(voice: MusicgenVoice, frames: int, start: Emotion = CALM, end: Emotion | None = None) -> Samples:
+    return sound(list(voice.compose(request(voice.position, frames, start, end))))
+
+
+def test_a_clip_is_exactly_as_long_as_asked_for_in_blocks_that_follow_each_other(open_voice: OpenVoice) -> None:
+    frames = 2 * SECOND + 1234
+    blocks = list(open_voice(position=5000).compose(request(5000, frames)))
+    ends = [5000, *(block.end for block in blocks)]
+    assert [block.position for block in blocks] == ends[:-1]
+    assert ends[-1] == 5000 + frames
+    assert {len(block.samples) for block in blocks[:-1]} == {BLOCK_FRAMES}
+    assert all(block.cue is Cue.FREE and block.samples.shape[1] == CHANNELS for block in blocks)
+    assert all(block.samples.dtype == np.float32 and np.isfinite(block.samples).all() for block in blocks)
+
+
+def test_what_nobody_knows_is_not_claimed(open_voice: OpenVoice) -> None:
+    block = next(open_voice().compose(request(0, SECOND)))
+    assert (block.tempo_bpm, block.key, block.instruments) == (0.0, "", ())
+
+
+def test_there_is_sound_from_the_first_block_on(open_voice: OpenVoice) -> None:
+    assert np.abs(next(open_voice().compose(request(0, SECOND))).samples).max() > 1e-3
+
+
+def test_clips_of_any_length_join_to_the_same_sound(open_voice: OpenVoice) -> None:
+    whole = play(open_voice(), 4 * SECOND)
+    voice = open_voice()
+    parts = [play(voice, frames) for frames in (10_001, 959, 961, 40_000, 4 * SECOND - 51_921)]
+    assert_allclose(np.concatenate(parts), whole, atol=ROUNDING)
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_does_not(open_voice: OpenVoice) -> None:
+    one, again, other = (play(open_voice(seed), SECOND) for seed in (1, 1, 2))
+    assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("position", [0, 1, 959, 960, BLOCK_FRAMES, 50_001, 3 * SECOND - 1, 3 * SECOND])
+def test_a_voice_is_rewound_to_any_frame_and_goes_on_as_if_it_had_never_been_further(
+    open_voice: OpenVoice, position: int
+) -> None:
+    whole = play(open_voice(), 5 * SECOND)
+    voice = open_voice()
+    play(voice, 3 * SECOND)
+    assert voice.rewind(position) == position == voice.position
+    assert_allclose(play(voice, 5 * SECOND - position), whole[position:], atol=ROUNDING)
+
+
+def test_another_emotion_joins_on_without_a_seam_and_is_heard_soon(open_voice: OpenVoice) -> None:
+    voice = open_voice()
+    before = play(voice, 3 * SECOND)
+    cut = voice.rewind(2 * SECOND + 321)
+    after = play(voice, SECOND - 321, TENSE)
+    differs = np.flatnonzero((np.abs(after - before[cut:]) > ROUNDING).any(axis=1))
+    latency = voice._studio.codec.latency_frames * FRAME
+    assert differs[0] <= latency
+    assert_allclose(after[: FRAME // 2], before[cut : cut + FRAME // 2], atol=ROUNDING)
+
+
+def test_a_rewind_that_cannot_be_done_names_what_is_remembered(open_voice: OpenVoice) -> None:
+    voice = open_voice(position=100)
+    play(voice, SECOND)
+    for position in (99, 101 + SECOND):
+        with pytest.raises(ValueError, match=f"frame {position}: remembered are 100 to {100 + SECOND}"):
+            voice.rewind(position)
+
+
+def test_at_least_ten_seconds_are_remembered(open_voice: OpenVoice) -> None:
+    voice = open_voice()
+    play(voice, 45 * SECOND)
+    assert voice.rewind(45 * SECOND - frames_of(10.0)) == 35 * SECOND
+    assert len(play(voice, SECOND)) == SECOND
+
+
+def test_a_clip_that_was_given_up_is_dead(open_voice: OpenVoice) -> None:
+    voice = open_voice()
+    clip = voice.compose(request(0, 4 * SECOND))
+    next(clip)
+    voice.rewind(0)
+    assert next(clip, None) is None
+    again = voice.compose(request(0, SECOND))
+    assert next(again).position == 0
+
+
+@pytest.mark.parametrize(("position", "frames"), [(1, SECOND), (0, 0), (0, -5)])
+def test_a_clip_that_does_not_fit_is_refused(open_voice: OpenVoice, position: int, frames: int) -> None:
+    with pytest.raises(ValueError, match="clip"):
+        open_voice().compose(request(position, frames))
+
+
+def test_a_moving_emotion_is_followed_and_a_resting_one_told_once(open_voice: OpenVoice) -> None:
+    told: list[object] = []
+
+    class Listening(ScriptEngine):
+        def condition(self, slot: int, conditioning: object) -> None:
+            told.append(conditioning)
+
+    voice = open_voice()
+    voice._thread._engine = Listening(2)
+    play(voice, 2 * SECOND)
+    assert len(told) == 2, "both windows, once"
+    play(voice, 4 * SECOND, CALM, TENSE)
+    assert len(told) > 20
+
+
+def test_other_preferences_are_told(open_voice: OpenVoice) -> None:
+    plain, harp = open_voice(), open_voice()
+    wished = ClipRequest(0, SECOND, CALM, CALM, instruments=Preference(prefer=("harp",)))
+    assert not np.array_equal(play(plain, SECOND), sound(list(harp.compose(wished))))
+
+
+def test_the_last_clip_dies_away(open_voice: OpenVoice) -> None:
+    last = sound(list(open_voice().compose(request(0, 12 * SECOND, final=True))))
+    assert np.abs(last[-100:]).max() < 1e-3
+    assert np.abs(last[:SECOND]).max() > 100 * np.abs(last[-100:]).max()
+
+
+def test_variants_differ_and_the_chosen_one_goes_on(open_voice: OpenVoice) -> None:
+    voice = open_voice(slots=6)
+    play(voice, SECOND)
+    clips = [sound(clip) for clip in voice.variants(request(SECOND, 2 * SECOND), 3)]
+    assert all(len(clip) == 2 * SECOND for clip in clips)
+    assert not np.array_equal(clips[0], clips[1]) and not np.array_equal(clips[1], clips[2])
+    with pytest.raises(ValueError, match="variants"):
+        voice.compose(request(voice.position, SECOND))
+    voice.choose(1)
+    end = 3 * SECOND
+    assert voice.position == end
+    voice.rewind(end - 1000)
+    assert_allclose(play(voice, 1000), clips[1][-1000:], atol=ROUNDING)
+
+
+def test_the_first_variant_is_what_would_have_been_played(open_voice: OpenVoice) -> None:
+    voice = open_voice(slots=4)
+    assert_array_equal(sound(voice.variants(request(0, SECOND), 2)[0]), play(open_voice(), SECOND))
+
+
+def test_there_are_no_more_voices_than_the_engine_has_room_for(parts: tuple[StreamingCodec, Conditioner]) -> None:
+    studio = Studio(ScriptEngine(4), Slots(4), *parts)
+    first, second = MusicgenVoice(studio, 1, 0), MusicgenVoice(studio, 2, 0)
+    with pytest.raises(GeneratorFailed, match="room for 2"):
+        MusicgenVoice(studio, 3, 0)
+    first.close()
+    first.close()
+    third = MusicgenVoice(studio, 3, 0)
+    with pytest.raises(GeneratorFailed):
+        MusicgenVoice(studio, 4, 0)
+    second.close()
+    third.close()
+
+
+def test_variants_for_which_there_is_no_room_are_refused(open_voice: OpenVoice) -> None:
+    with pytest.raises(GeneratorFailed, match="room"):
+        open_voice(slots=2).variants(request(0, SECOND), 2)
