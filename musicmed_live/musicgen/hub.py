@@ -118,9 +118,10 @@ def _download(name: str, files: tuple[str, ...], offline: bool) -> Path:
     try:
         folder = Path(snapshot_download(name, allow_patterns=list(files), local_files_only=offline))
     except LocalEntryNotFoundError as fault:
+        unreachable = "" if offline else ", and the hub cannot be reached"
         raise BadWeights(
-            f"{name} is not in the local cache, and the hub cannot be reached: on a machine with a network run "
-            f"`musicmed-live models pull {name}`, copy the folder that it prints to here, and give that folder"
+            f"{name} is not in the local cache{unreachable}: run `musicmed-live models pull {name}`, here or where "
+            "there is a network, from where the folder that it prints can be copied (cp -rL) and given instead"
         ) from fault
     except RepositoryNotFoundError as fault:
         raise BadWeights(f"{name} is neither a directory nor a model on the hub that anybody may read") from fault

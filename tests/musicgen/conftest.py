@@ -3,8 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.musicgen import tiny
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Tiny matrices are quickest on one thread, also while other programs run."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
