@@ -1,0 +1,364 @@
+/* What the library offers: an engine's memory, its weights, its slots, and its passes. Callers check all arguments. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum { WEIGHTS, WORK, CACHES, HUGE_PAGE = 2 << 20 };
+
+/* ---- instruction sets ---- */
+
+enum { AVX512, AVX2, NEON, PLAIN };
+
+EXPORT int engine_supports(int set)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (set == AVX512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+               && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+               && __builtin_cpu_supports("avx512vnni");
+    if (set == AVX2)
+        return __builtin_cpu_supports("avx2") != 0;
+#elif defined(__aarch64__)
+    if (set == NEON)
+        return 1;
+#endif
+    return set == PLAIN;
+}
+
+static Instructions instructions_of(int set)
+{
+#if defined(__x86_64__)
+    if (set == AVX512)
+        return avx512_instructions;
+    if (set == AVX2)
+        return avx2_instructions;
+#elif defined(__aarch64__)
+    if (set == NEON)
+        return neon_instructions;
+#endif
+    (void)set;
+    return plain_instructions;
+}
+
+/* ---- memory: each layout runs twice, first to count the bytes, then to hand them out ---- */
+
+typedef struct {
+    uint8_t *base; /* NULL: count only */
+    size_t used;
+} Arena;
+
+static void *take(Arena *arena, size_t bytes)
+{
+    size_t at = arena->used;
+    arena->used += (bytes + 63) / 64 * 64;
+    return arena->base ? arena->base + at : NULL;
+}
+
+static void lay_out_matrix(Arena *arena, Matrix *matrix, int outputs, int inputs)
+{
+    matrix->outputs = outputs;
+    matrix->inputs = inputs;
+    matrix->columns = (inputs + TILE - 1) / TILE * TILE;
+    matrix->group = matrix->columns % 128 ? 64 : 128;
+    matrix->tile_bytes = (size_t)matrix->columns / matrix->group * TILE * (2 + matrix->group);
+    matrix->tiles = take(arena, matrix->tile_bytes * (outputs / TILE));
+}
+
+static void lay_out_layer(Arena *arena, Engine *engine, int layer)
+{
+    int width = engine->shape.width, ffn = engine->shape.ffn;
+    for (int kind = QUERY; kind < FC1; kind++)
+        lay_out_matrix(arena, layer_matrix(engine, layer, kind), width, width);
+    lay_out_matrix(arena, layer_matrix(engine, layer, FC1), ffn, width);
+    lay_out_matrix(arena, layer_matrix(engine, layer, FC2), width, ffn);
+}
+
+static void lay_out_weights(Arena *arena, Engine *engine)
+{
+    const Shape *shape = &engine->shape;
+    size_t width = shape->width;
+    for (int layer = 0; layer < shape->layers; layer++)
+        lay_out_layer(arena, engine, layer);
+    for (int book = 0; book < shape->codebooks; book++) {
+        lay_out_matrix(arena, lm_head(engine, book), shape->vocab, shape->width);
+        *embedding_matrix(engine, book) = (Matrix){.outputs = shape->width, .columns = shape->vocab + 1};
+    }
+    lay_out_matrix(arena, text_projection(engine), shape->width, shape->text_width);
+    for (int norm = 0; norm <= shape->layers * LAYER_NORMS; norm++)
+        engine->norms[norm] = (Norm){take(arena, sizeof(float) * width), take(arena, sizeof(float) * width)};
+    engine->embedding = take(arena, sizeof(float) * width * shape->codebooks * (shape->vocab + 1));
+    engine->positions = take(arena, sizeof(float) * width * shape->window);
+    engine->text_bias = take(arena, sizeof(float) * width);
+}
+
+static int widest(const Engine *engine)
+{
+    int widest = text_projection(engine)->columns;
+    widest = engine->shape.width > widest ? engine->shape.width : widest;
+    return engine->shape.ffn > widest ? engine->shape.ffn : widest;
+}
+
+static void lay_out_work(Arena *arena, Engine *engine)
+{
+    Workspace *work = &engine->work;
+    float **buffers[] = {&work->x, &work->normed, &work->query, &work->key, &work->value, &work->attended};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        *buffers[i] = take(arena, sizeof(float) * ROWS * engine->shape.width);
+    work->inner = take(arena, sizeof(float) * ROWS * engine->shape.ffn);
+    work->low = take(arena, sizeof(float) * ROWS * LOW_MATRICES * engine->low_rank);
+    for (int row = 0; row < ROWS; row++) {
+        work->rows[row].steps = take(arena, 2 * widest(engine));
+        work->rows[row].sums = take(arena, sizeof(int32_t) * widest(engine) / SPAN);
+    }
+    for (int slot = 0; slot < engine->shape.slots; slot++)
+        engine->slots[slot].adapters = take(arena, sizeof(float) * (engine->adapters + 1));
+}
+
+static void lay_out_cache(Arena *arena, const Engine *engine, Cache *cache, int window)
+{
+    cache->window = (window + TILE - 1) / TILE * TILE;
+    cache->head_bytes = (size_t)cache->window * 2 * (engine->head_width + sizeof(float));
+    cache->base = take(arena, cache->head_bytes * engine->shape.heads * engine->shape.layers);
+}
+
+static void lay_out_caches(Arena *arena, Engine *engine)
+{
+    for (int i = 0; i < engine->shape.slots; i++) {
+        Slot *slot = &engine->slots[i];
+        lay_out_cache(arena, engine, &slot->self[0], engine->shape.window);
+        lay_out_cache(arena, engine, &slot->self[1], engine->shape.window);
+        lay_out_cache(arena, engine, &slot->cross, PROMPT);
+    }
+}
+
+/* Zeroed memory in huge pages where the system has them: their table entries stay in the processor. */
+static void *map(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+#if defined(MADV_HUGEPAGE)
+    madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
+
+static bool reserve(Engine *engine, int part, void (*lay_out)(Arena *, Engine *))
+{
+    Arena counted = {NULL, 0};
+    lay_out(&counted, engine);
+    size_t bytes = (counted.used + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE + HUGE_PAGE;
+    engine->memory[part] = map(bytes);
+    if (!engine->memory[part])
+        return false;
+    engine->memory_bytes[part] = bytes;
+    uintptr_t start = ((uintptr_t)engine->memory[part] + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    Arena arena = {(uint8_t *)start, 0};
+    lay_out(&arena, engine);
+    return true;
+}
+
+/* ---- life ---- */
+
+EXPORT void engine_close(Engine *engine)
+{
+    if (engine->threads)
+        pool_close(engine);
+    int matrices = engine->shape.layers * LAYER_MATRICES + 2 * engine->shape.codebooks + 1;
+    for (int i = 0; engine->matrices && i < matrices; i++) {
+        free(engine->matrices[i].low.adapter);
+        free(engine->matrices[i].low.down);
+        free(engine->matrices[i].low.up);
+    }
+    for (int part = WEIGHTS; part <= CACHES; part++)
+        if (engine->memory[part])
+            munmap(engine->memory[part], engine->memory_bytes[part]);
+    free(engine->matrices);
+    free(engine->norms);
+    free(engine->slots);
+    free(engine);
+}
+
+/* An engine without weights, which engine_matrix() and the like fill in; NULL where memory does not suffice. */
+EXPORT Engine *engine_open(const Shape *shape, int adapters, int low_rank, int threads, int set)
+{
+    Engine *engine = aligned_alloc(64, (sizeof *engine + 63) / 64 * 64);
+    if (!engine)
+        return NULL;
+    memset(engine, 0, sizeof *engine);
+    engine->shape = *shape;
+    engine->head_width = shape->width / shape->heads;
+    engine->adapters = adapters;
+    engine->low_rank = low_rank;
+    engine->instructions = instructions_of(set);
+    engine->matrices = calloc(shape->layers * LAYER_MATRICES + 2 * shape->codebooks + 1, sizeof *engine->matrices);
+    engine->norms = calloc(shape->layers * LAYER_NORMS + 1, sizeof *engine->norms);
+    engine->slots = calloc(shape->slots, sizeof *engine->slots);
+    if (!engine->matrices || !engine->norms || !engine->slots || !reserve(engine, WEIGHTS, lay_out_weights)
+        || !reserve(engine, WORK, lay_out_work) || !reserve(engine, CACHES, lay_out_caches)) {
+        engine_close(engine);
+        return NULL;
+    }
+    pool_open(engine, threads);
+    return engine;
+}
+
+/* ---- weights: matrices and norms are numbered as they lie in `matrices` and `norms` ---- */
+
+EXPORT void engine_matrix(Engine *engine, int number, const float *weights)
+{
+    engine->instructions.quantise(&engine->matrices[number], weights);
+}
+
+EXPORT void engine_norm(Engine *engine, int number, const float *gain, const float *bias)
+{
+    memcpy(engine->norms[number].gain, gain, sizeof *gain * engine->shape.width);
+    memcpy(engine->norms[number].bias, bias, sizeof *bias * engine->shape.width);
+}
+
+EXPORT void engine_embedding(Engine *engine, int book, const float *weights)
+{
+    size_t numbers = (size_t)(engine->shape.vocab + 1) * engine->shape.width;
+    memcpy(engine->embedding + book * numbers, weights, sizeof *weights * numbers);
+}
+
+EXPORT void engine_vectors(Engine *engine, const float *positions, const float *text_bias)
+{
+    memcpy(engine->positions, positions, sizeof *positions * engine->shape.window * engine->shape.width);
+    memcpy(engine->text_bias, text_bias, sizeof *text_bias * engine->shape.width);
+}
+
+static void *copied(const void *from, size_t bytes)
+{
+    void *to = malloc(bytes);
+    return to ? memcpy(to, from, bytes) : NULL;
+}
+
+/* What all adapters add to one matrix: `adapter` (rank), `down` (rank, columns) and `up` (rank, outputs) in bfloat16. */
+EXPORT bool engine_low_rank(
+    Engine *engine, int number, int rank, const int32_t *adapter, const uint16_t *down, const uint16_t *up)
+{
+    Matrix *matrix = &engine->matrices[number];
+    matrix->low = (LowRank){
+        rank,
+        copied(adapter, sizeof *adapter * rank),
+        copied(down, sizeof *down * rank * matrix->columns),
+        copied(up, sizeof *up * rank * matrix->outputs),
+    };
+    return matrix->low.adapter && matrix->low.down && matrix->low.up;
+}
+
+/* ---- passes ---- */
+
+/* The slot follows a text from now on: `hidden` (tokens, text width rounded up to 64), a weight for each adapter. */
+EXPORT void engine_condition(
+    Engine *engine, int number, int tokens, const float *hidden, const float *log_weight, const float *adapters)
+{
+    Slot *slot = &engine->slots[number];
+    Pass *pass = &engine->pass;
+    memcpy(slot->adapters, adapters, sizeof *adapters * engine->adapters);
+    memcpy(slot->log_weight, log_weight, sizeof *log_weight * tokens);
+    slot->tokens = tokens;
+    memset(pass, 0, sizeof *pass);
+    pass->conditions = true;
+    pass->hidden = hidden;
+    pass->rows = tokens;
+    for (int row = 0; row < tokens; row++) {
+        pass->every[row] = row;
+        pass->slot[row] = slot;
+    }
+    pool_run(engine);
+}
+
+static void add_row(Pass *pass, Slot *slot, int guided, int position, const int32_t *tokens, float *logits)
+{
+    int row = pass->rows++;
+    pass->every[row] = row;
+    pass->slot[row] = slot;
+    pass->position[row] = position;
+    pass->tokens[row] = tokens;
+    if (guided && slot->tokens)
+        pass->cross[pass->cross_count++] = row;
+    if (logits) {
+        pass->logits[pass->drawn_count] = logits;
+        pass->drawn[pass->drawn_count++] = row;
+    }
+}
+
+/* Columns that are run in slots at once: which slots, at which positions, what goes in, what is to come out. */
+typedef struct {
+    int count, columns;
+    const int32_t *slots, *positions; /* (count) */
+    const int32_t *tokens;            /* (count, columns, codebooks) */
+    bool every_column;                /* logits of all columns, else of the last */
+    float *logits;                    /* (count, columns or 1, 2, codebooks, vocab), the conditional ones first */
+} Columns;
+
+static float *logits_of(const Engine *engine, const Columns *columns, int i, int column, int guided)
+{
+    size_t wanted = columns->every_column ? columns->columns : 1;
+    if (!columns->logits || (!columns->every_column && column + 1 < columns->columns))
+        return NULL;
+    size_t place = (i * wanted + (columns->every_column ? column : 0)) * 2 + (guided ? 0 : 1);
+    return columns->logits + place * engine->shape.codebooks * engine->shape.vocab;
+}
+
+static void add_stream(Engine *engine, const Columns *columns, int i, int guided, int first, int count)
+{
+    Pass *pass = &engine->pass;
+    Slot *slot = &engine->slots[columns->slots[i]];
+    int position = columns->positions[i] + first;
+    pass->streams[pass->stream_count++] = (Stream){slot, guided, pass->rows, count, position};
+    for (int column = first; column < first + count; column++) {
+        const int32_t *tokens = columns->tokens + ((size_t)i * columns->columns + column) * engine->shape.codebooks;
+        add_row(pass, slot, guided, columns->positions[i] + column, tokens, logits_of(engine, columns, i, column, guided));
+    }
+}
+
+/* Runs the columns, as many in a pass as fit. */
+EXPORT void engine_run(Engine *engine, const Columns *columns)
+{
+    int most = ROWS / (2 * columns->count);
+    for (int first = 0; first < columns->columns; first += most) {
+        int count = columns->columns - first < most ? columns->columns - first : most;
+        memset(&engine->pass, 0, sizeof engine->pass);
+        for (int i = 0; i < columns->count; i++)
+            for (int guided = 1; guided >= 0; guided--)
+                add_stream(engine, columns, i, guided, first, count);
+        pool_run(engine);
+    }
+}
+
+static void copy_cache(const Engine *engine, const Cache *from, const Cache *to, int positions)
+{
+    size_t width = engine->head_width, window = from->window;
+    size_t bytes = (size_t)(positions + TILE - 1) / TILE * TILE * width, scales = sizeof(float) * positions;
+    for (int head = 0; head < engine->shape.layers * engine->shape.heads; head++) {
+        const uint8_t *source = from->base + head * from->head_bytes;
+        uint8_t *target = to->base + head * to->head_bytes;
+        memcpy(target, source, bytes);
+        memcpy(target + window * width, source + window * width, bytes);
+        memcpy(target + 2 * window * width, source + 2 * window * width, scales);
+        size_t values = 2 * window * width + sizeof(float) * window;
+        memcpy(target + values, source + values, scales);
+    }
+}
+
+/* The target slot becomes what the source is, `length` positions long. */
+EXPORT void engine_copy(Engine *engine, int source, int target, int length)
+{
+    const Slot *from = &engine->slots[source];
+    Slot *to = &engine->slots[target];
+    copy_cache(engine, &from->self[0], &to->self[0], length);
+    copy_cache(engine, &from->self[1], &to->self[1], length);
+    copy_cache(engine, &from->cross, &to->cross, from->tokens);
+    memcpy(to->log_weight, from->log_weight, sizeof to->log_weight);
+    memcpy(to->adapters, from->adapters, sizeof(float) * engine->adapters);
+    to->tokens = from->tokens;
+}

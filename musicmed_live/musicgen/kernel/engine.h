@@ -1,0 +1,163 @@
+/* MusicGen's decoder on a CPU: 8-bit weights, 16-bit activations, an 8-bit key-value cache.
+ *
+ * Everything heavy is one operation: a *tile* of unsigned bytes times a row of 16-bit integers, in exact 32-bit sums.
+ *
+ *   tile    64 outputs (or a head's width of them) by any number of *steps*; a step is 4 columns, its bytes lie together
+ *           as [output][column], so that one dot-product instruction takes 16 outputs of a step at once, and a tile is
+ *           read as one stream. A byte is the quantised number + 128; sums are corrected by 128 times that of the row.
+ *   matrix  outputs / 64 tiles one after the other; in each, groups of 128 (or 64) columns: 64 bfloat16 scales, then the
+ *           group's steps. 128 columns times 127 times 32639 stay below 2^31, so a group's sum is exact.
+ *   row     the integers of an activation, |value| <= 32639 = 127 * 256 + 127, as 8 bytes for each step in the order that
+ *           the instruction set wants, their sums over 64 columns each, and one scale.
+ *   cache   of a head: keys in tiles of 64 positions by its width, values in one tile of its width by all positions, and
+ *           a scale for each position. So attention is the same operation twice: keys times query, values times weights.
+ *
+ * A *pass* takes up to ROWS rows (columns of the delay pattern, for both rows of guidance) through the decoder, as a list
+ * of phases, each made of independent blocks. Threads draw blocks from one counter; who finishes a phase's last block
+ * opens the next phase. A thread that the system has put aside between two blocks is waited for by nobody. */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TILE = 64, STEP = 4, SPAN = 64, ROWS = 64, PROMPT = 64, MAX_WINDOW = 4096, MAX_THREADS = 64, MAX_SLOTS = 16 };
+enum { LOW_MATRICES = 8 }; /* the most matrices that one row is prepared for: query, key, value, or the heads */
+
+enum { QUERY, KEY, VALUE, OUT, CROSS_QUERY, CROSS_KEY, CROSS_VALUE, CROSS_OUT, FC1, FC2, LAYER_MATRICES };
+enum { SELF_NORM, CROSS_NORM, FFN_NORM, LAYER_NORMS };
+
+typedef struct {
+    int32_t layers, width, heads, ffn, text_width, codebooks, vocab;
+    int32_t slots, window;
+} Shape;
+
+/* What adapters add to a matrix: up (hidden * weight), hidden = down x. All adapters' ranks lie one after the other. */
+typedef struct {
+    int rank;
+    int32_t *adapter; /* (rank): the adapter that each hidden number belongs to */
+    uint16_t *down;   /* bfloat16 (rank, columns) */
+    uint16_t *up;     /* bfloat16 (rank, outputs) */
+} LowRank;
+
+typedef struct {
+    int outputs, inputs, columns, group; /* columns: inputs rounded up to 64, zero beyond */
+    size_t tile_bytes;
+    uint8_t *tiles;
+    LowRank low;
+} Matrix;
+
+typedef struct {
+    float *gain, *bias;
+} Norm;
+
+typedef struct {
+    uint8_t *steps;
+    int32_t *sums; /* over SPAN columns each */
+    float scale;
+} Row;
+
+/* The keys and values of all heads of one thread of attention, `window` positions each. */
+typedef struct {
+    uint8_t *base;
+    size_t head_bytes;
+    int window;
+} Cache;
+
+typedef struct {
+    Cache self[2]; /* conditional, unconditional */
+    Cache cross;
+    float log_weight[PROMPT];
+    int tokens; /* 0: unconditioned, cross-attention is 0 */
+    float *adapters;
+} Slot;
+
+/* Rows of a pass that follow each other in one slot and one row of guidance. */
+typedef struct {
+    Slot *slot;
+    int guided; /* 1: the conditional row */
+    int first, count, position;
+} Stream;
+
+typedef struct {
+    const int32_t *tokens[ROWS]; /* (codebooks) */
+    int position[ROWS];
+    Slot *slot[ROWS];
+    Stream streams[2 * MAX_SLOTS];
+    int rows, stream_count;
+    int every[ROWS], cross[ROWS], drawn[ROWS]; /* row numbers: all, those with a text, those whose logits are wanted */
+    int cross_count, drawn_count;
+    float *logits[ROWS]; /* of each drawn row: (codebooks, vocab) */
+    bool conditions; /* this pass makes the cross cache of a slot out of `hidden` */
+    const float *hidden;
+} Pass;
+
+typedef struct {
+    float *x, *normed, *query, *key, *value, *attended, *inner, *low;
+    uint8_t *steps;
+    int32_t *sums;
+    Row rows[ROWS];
+} Workspace;
+
+typedef struct Engine Engine;
+typedef struct Instructions {
+    int (*blocks)(const Engine *, int phase);
+    void (*run)(Engine *, int phase, int block);
+    void (*quantise)(Matrix *, const float *weights);
+} Instructions;
+
+struct Engine {
+    Shape shape;
+    int head_width, adapters, low_rank; /* low_rank: the largest rank of any matrix */
+    Matrix *matrices; /* of layer 0, ..., of the heads, of the text's projection, of the embeddings (adapters only) */
+    Norm *norms;
+    float *embedding, *positions, *text_bias;
+    Slot *slots;
+    Workspace work;
+    Pass pass;
+    Instructions instructions;
+    void *memory[3];
+    size_t memory_bytes[3];
+
+    int threads; /* the caller's among them */
+    pthread_t thread[MAX_THREADS];
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    atomic_int asleep;
+    atomic_bool closing;
+    _Alignas(64) atomic_ullong ticket; /* see pool.c */
+    _Alignas(64) atomic_int done;      /* blocks of the open phase */
+};
+
+static inline Matrix *layer_matrix(const Engine *engine, int layer, int kind)
+{
+    return &engine->matrices[layer * LAYER_MATRICES + kind];
+}
+
+static inline Matrix *lm_head(const Engine *engine, int codebook)
+{
+    return &engine->matrices[engine->shape.layers * LAYER_MATRICES + codebook];
+}
+
+static inline Matrix *text_projection(const Engine *engine)
+{
+    return lm_head(engine, engine->shape.codebooks);
+}
+
+static inline Matrix *embedding_matrix(const Engine *engine, int codebook)
+{
+    return text_projection(engine) + 1 + codebook;
+}
+
+/* Starts the threads beside the caller's; returns how many there are in all, at least 1. */
+int pool_open(Engine *engine, int threads);
+void pool_close(Engine *engine);
+/* Takes `engine->pass` through all its phases; returns when the last block is done. */
+void pool_run(Engine *engine);
+
+extern const Instructions avx512_instructions, avx2_instructions, neon_instructions, plain_instructions;
+
+#endif
