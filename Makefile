@@ -2,6 +2,7 @@
 
 PORT ?= 8765
 VENV := .venv
+KERNEL := $(wildcard musicmed_live/musicgen/kernel/*)
 INSTALL := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 # Chromium shows the page in the end-to-end tests; PulseAudio is the sound card that they listen to, by way of ALSA for PortAudio.
@@ -22,11 +23,15 @@ test: $(VENV)/installed-for-tests
 clean:
 	rm -rf $(VENV) build *.egg-info
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/made: constraints.txt
 	scripts/make-venv $(VENV)
+	touch $@
+
+$(VENV)/installed: $(VENV)/made pyproject.toml setup.py $(KERNEL)
 	$(INSTALL) --editable .
 	touch $@
 
-$(VENV)/installed-for-tests: $(VENV)/installed
+$(VENV)/installed-for-tests: $(VENV)/installed requirements-audiocraft.txt
 	$(INSTALL) --editable '.[test,benchmark]'
+	$(INSTALL) --no-deps --requirement requirements-audiocraft.txt
 	touch $@

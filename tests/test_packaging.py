@@ -17,9 +17,13 @@ PIN = re.compile(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)")
 
 
 def requirements(*extras: str) -> list[Requirement]:
-    """Of the base, and of the extras named."""
-    wanted = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in extras)]
-    return [Requirement(text) for group in wanted for text in group]
+    """Of the base, and of the extras named; an extra may name others of this project."""
+    found = [Requirement(text) for text in PROJECT["dependencies"]]
+    for extra in extras:
+        for requirement in map(Requirement, PROJECT["optional-dependencies"][extra]):
+            own = requirement.name == PROJECT["name"]
+            found += requirements(*requirement.extras) if own else [requirement]
+    return list(dict.fromkeys(found))
 
 
 def pins() -> dict[str, str]:
@@ -38,9 +42,24 @@ def test_what_play_and_test_install_is_pinned_to_a_version_that_will_do(requirem
     assert pins()[canonicalize_name(requirement.name)] in requirement.specifier
 
 
-def test_torch_is_pinned_and_not_installed_by_play_or_test() -> None:
-    assert pins()["torch"] == "2.13.0"
-    assert "torch" not in {requirement.name for requirement in requirements("test", "benchmark")}
+def test_the_tests_install_torch_and_play_does_not() -> None:
+    assert "torch" in {requirement.name for requirement in requirements("test")}
+    assert not {"torch", "transformers", "peft"} & {requirement.name for requirement in requirements()}
+
+
+def test_what_is_compared_with_is_pinned_and_asks_for_nothing_further() -> None:
+    lines = [line for line in (ROOT / "requirements-audiocraft.txt").read_text().splitlines() if line[0] != "#"]
+
+    assert all(PIN.fullmatch(line) for line in lines)
+    assert "--no-deps --requirement requirements-audiocraft.txt" in (ROOT / "Makefile").read_text()
+    for line in lines:
+        assert re.search(rf"\b{line.partition('==')[0]}\b", (ROOT / "THIRD_PARTY.md").read_text())
+
+
+def test_building_asks_for_no_torch() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
+
+    assert [Requirement(text).name for text in build["requires"]] == ["setuptools"]
 
 
 @pytest.mark.parametrize("requirement", requirements(*PROJECT["optional-dependencies"]), ids=str)
