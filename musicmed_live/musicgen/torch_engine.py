@@ -19,8 +19,9 @@ from musicmed_live.musicgen.projection import Blend, Loader
 from musicmed_live.musicgen.sampling import guide, sample
 from musicmed_live.musicgen.stack import Memory, Stack
 
-_SPAN = 128  # how finely it is decided how many places of the cache are looked at
-_PLACES = (WINDOW_STEPS // _SPAN + 1) * _SPAN  # the window, and at least one to spare
+_PLACES = 1536  # of the cache: the window, and at least one to spare
+# How finely it is decided how many of them are looked at. A CPU looks at all: oneDNN copies a part before it reads it.
+_SPAN = {"cuda": 128, "cpu": _PLACES}
 _PREFILL = 256  # steps that are run in one go, which bounds the memory that they need
 
 
@@ -44,6 +45,7 @@ class TorchEngine:
         self.config, self.slots, self.window = config, slots, WINDOW_STEPS
         self._sampling = sampling or Sampling()
         self._device = device
+        self._span = _SPAN[device]
         self._lengths = [0] * slots
         activations = torch.bfloat16 if dtype is torch.int8 else dtype
         with _running():
@@ -116,13 +118,13 @@ class TorchEngine:
         places = self._lengths[slot] + torch.arange(columns.shape[1], device=self._device)[None]
         for begin in range(0, columns.shape[1], _PREFILL):
             some = slice(begin, begin + _PREFILL)
-            span = _span(self._lengths[slot] + min(begin + _PREFILL, columns.shape[1]))
+            span = self._places_for(self._lengths[slot] + min(begin + _PREFILL, columns.shape[1]))
             pasts, texts = self._memory.pasts(part, places[:, some], span), self._memory.texts(part)
             self._stack.run(columns[:, some], places[:, some], pasts, texts)
 
     def _run(self, slots: range, length: int) -> None:
         """One step; `length` is the greatest that a slot has after it."""
-        span = _span(length)
+        span = self._places_for(length)
         if span in self._graphs:
             self._graphs[span].replay()
         else:
@@ -139,11 +141,15 @@ class TorchEngine:
         guided = guide(conditional, unconditional, self._sampling.guidance)
         turn.end(part, sample(guided, turn.key(part), self._sampling))
 
+    def _places_for(self, length: int) -> int:
+        """Places to look at for that many steps."""
+        return -(-length // self._span) * self._span
+
     def _captured(self) -> dict[int, torch.cuda.CUDAGraph]:
         """The step of all slots as a graph, for each span. Nobody's turn it is yet, so that nothing is changed."""
         graphs = {}
         pool = torch.cuda.graph_pool_handle()
-        for span in range(_PLACES, 0, -_SPAN):  # the greatest first: the others fit into its memory
+        for span in range(_PLACES, 0, -self._span):  # the greatest first: the others fit into its memory
             with torch.cuda.stream(torch.cuda.Stream()):  # type: ignore[no-untyped-call]  # torch's
                 self._step(slice(0, self.slots), span)  # what torch sets up on the first use is not to be recorded
             torch.cuda.synchronize()
@@ -198,11 +204,6 @@ class _Turn:
         self.made[part].index_copy_(1, self.step, column[:, None])
         self.places += 1
         self.step += 1
-
-
-def _span(length: int) -> int:
-    """Places to look at for that many steps."""
-    return -(-length // _SPAN) * _SPAN
 
 
 @contextmanager
