@@ -1,5 +1,6 @@
 """Decoding tokens block by block, in any blocks, is decoding them as a whole."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import accumulate
@@ -71,9 +72,8 @@ def whole(codes: torch.Tensor, shape: str = "musicgen") -> NDArray[np.float32]:
     return resampled
 
 
-def decoded(codes: torch.Tensor, blocks: Sequence[int], shape: str = "musicgen") -> Samples:
+def decoded(codes: torch.Tensor, blocks: Sequence[int], codec: StreamingCodec) -> Samples:
     """The tokens' sound, decoded in blocks of so many frames."""
-    codec = streaming(shape)
     state, sound = codec.begin(), []
     for start, frames in zip(accumulate(blocks, initial=0), blocks, strict=False):
         samples, state = codec.decode(codes[:, start : start + frames], state)
@@ -99,19 +99,19 @@ def parts_of(state: CodecState) -> list[NDArray[Any]]:
 )
 def test_any_blocks_sound_as_transformers_decodes_the_whole(blocks: list[int], shape: str, seed: int) -> None:
     codes = tokens(sum(blocks), seed)
-    assert_same_sound(decoded(codes, blocks, shape), whole(codes, shape))
+    assert_same_sound(decoded(codes, blocks, streaming(shape)), whole(codes, shape))
 
 
 @pytest.mark.parametrize("frames", range(1, 8))
 def test_a_sound_shorter_than_the_reach_of_the_first_convolution_is_padded_as_transformers_does(frames: int) -> None:
     codes = tokens(frames)
-    assert_same_sound(decoded(codes, [1] * frames), whole(codes))
+    assert_same_sound(decoded(codes, [1] * frames, streaming()), whole(codes))
 
 
 def test_a_long_sound_is_exact_too() -> None:
     codes = tokens(300)
     assert np.std(whole(codes)) > 0.01  # or an error could not be seen
-    assert_same_sound(decoded(codes, [25] * 12), whole(codes))
+    assert_same_sound(decoded(codes, [25] * 12, streaming()), whole(codes))
 
 
 @given(st.lists(st.integers(0, 9), max_size=8))
@@ -163,7 +163,20 @@ def test_a_state_holds_no_more_memory_than_it_shows() -> None:
 
 
 def test_the_same_blocks_give_the_same_samples() -> None:
-    np.testing.assert_array_equal(decoded(tokens(12), [5, 7]), decoded(tokens(12), [5, 7]))
+    codes, codec = tokens(12), streaming()
+    np.testing.assert_array_equal(decoded(codes, [5, 7], codec), decoded(codes, [5, 7], codec))
+
+
+def test_a_torch_without_onednn_decodes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    codes = tokens(30)
+    assert_same_sound(decoded(codes, [10] * 3, StreamingCodec(model())), whole(codes))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_codec_on_a_gpu_decodes_the_same() -> None:
+    codes, codec = tokens(30), StreamingCodec(copy.deepcopy(model()).cuda())
+    np.testing.assert_allclose(decoded(codes, [10] * 3, codec).mean(1), whole(codes), atol=1e-4)
 
 
 def test_no_frames_are_no_sound() -> None:
