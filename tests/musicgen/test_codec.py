@@ -175,7 +175,8 @@ def test_a_torch_without_onednn_decodes_the_same(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_codec_on_a_gpu_decodes_the_same() -> None:
-    codes, codec = tokens(30), StreamingCodec(copy.deepcopy(model()).cuda())
+    on_gpu: Any = copy.deepcopy(model())  # whose own `cuda` is not annotated
+    codes, codec = tokens(30), StreamingCodec(on_gpu.cuda())
     np.testing.assert_allclose(decoded(codes, [10] * 3, codec).mean(1), whole(codes), atol=1e-4)
 
 
