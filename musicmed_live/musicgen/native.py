@@ -107,9 +107,9 @@ def instruction_sets() -> tuple[str, ...]:
 class NativeEngine:
     """An `Engine` on the CPU. The weights are read one at a time, and only their 8-bit form is kept.
 
-    `threads` is the number of cores to work on, all that this process may use unless given; `instructions` is one of
-    `instruction_sets()`, the fastest unless given. Raises `GeneratorFailed` where there is no kernel, for a shape that it
-    does not know, and where memory does not suffice.
+    `threads` is how many may work, one for each core that this process may use unless given; `instructions` is one of
+    `instruction_sets()`, the fastest unless given. Raises `GeneratorFailed` where there is no kernel, for a shape that
+    it does not know, and where memory does not suffice.
     """
 
     def __init__(

@@ -102,6 +102,14 @@ typedef struct {
     Row rows[ROWS];
 } Workspace;
 
+/* How many threads are best, found by trying one more and one less. Times are those of passes of the same kind. */
+typedef struct {
+    int rows;    /* of the passes that are compared */
+    int settled; /* threads that are best so far */
+    int direction, interval, passes;
+    double settled_ns, calm_ns, tried_ns;
+} Trial;
+
 typedef struct Engine Engine;
 typedef struct Instructions {
     int (*blocks)(const Engine *, int phase);
@@ -122,12 +130,15 @@ struct Engine {
     void *memory[3];
     size_t memory_bytes[3];
 
-    int threads; /* the caller's among them */
+    int threads; /* the caller's among them, which has the index 0 */
     pthread_t thread[MAX_THREADS];
+    atomic_int started;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    atomic_int asleep;
+    atomic_ullong asleep; /* a bit for each thread */
     atomic_bool closing;
+    Trial trial;
+    atomic_int crew; /* threads that work: those with a lower index */
     _Alignas(64) atomic_ullong ticket; /* see pool.c */
     _Alignas(64) atomic_int done;      /* blocks of the open phase */
 };
@@ -152,8 +163,8 @@ static inline Matrix *embedding_matrix(const Engine *engine, int codebook)
     return text_projection(engine) + 1 + codebook;
 }
 
-/* Starts the threads beside the caller's; returns how many there are in all, at least 1. */
-int pool_open(Engine *engine, int threads);
+/* Starts the threads beside the caller's, as many as the system allows. */
+void pool_open(Engine *engine, int threads);
 void pool_close(Engine *engine);
 /* Takes `engine->pass` through all its phases; returns when the last block is done. */
 void pool_run(Engine *engine);

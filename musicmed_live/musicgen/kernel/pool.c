@@ -1,7 +1,10 @@
 /* Threads that draw blocks.
  *
  * The ticket holds the open phase, how many blocks it has, and the next one. Adding 1 draws a block; where that is past
- * the last, there is none to draw. Whoever finishes the last block opens the next phase that has any. */
+ * the last, there is none to draw. Whoever finishes the last block opens the next phase that has any.
+ *
+ * Where other programs keep cores busy, a thread that was put aside within a block holds up all others for a time slice,
+ * and fewer threads can be faster; where memory is the limit, too. So how many work is found by trying, all the time. */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdlib.h>
@@ -13,6 +16,8 @@ typedef unsigned long long Ticket;
 
 enum { NEXT_BITS = 24, BLOCK_BITS = 24 };
 enum { SPINS = 1000, PATIENCE_NS = 1000 * 1000 };
+enum { TRIED_PASSES = 4, FIRST_INTERVAL = 16, LAST_INTERVAL = 512 };
+static const double CLEARLY_FASTER = 0.95, CLEARLY_SLOWER = 1.3, SMOOTHING = 0.1;
 static const Ticket CLOSED = ~0ull << (NEXT_BITS + BLOCK_BITS); /* no pass is under way */
 
 static Ticket next_of(Ticket ticket)
@@ -42,12 +47,6 @@ static void pause_briefly(void)
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
-}
-
-/* A core that is left for a moment takes over a thread that waits for another: see docs/architecture.md. */
-static void give_way(void)
-{
-    nanosleep(&(struct timespec){0, 1}, NULL);
 }
 
 static long long now_ns(void)
@@ -82,7 +81,7 @@ static void draw_blocks(Engine *engine)
             if (++idle < SPINS)
                 pause_briefly();
             else
-                give_way();
+                sched_yield();
             continue;
         }
         idle = 0;
@@ -92,61 +91,124 @@ static void draw_blocks(Engine *engine)
     }
 }
 
-static bool idle(Engine *engine)
+static bool idle(Engine *engine, int index)
 {
-    return closed(atomic_load(&engine->ticket)) && !atomic_load(&engine->closing);
+    if (atomic_load(&engine->closing))
+        return false;
+    return closed(atomic_load(&engine->ticket)) || index >= atomic_load(&engine->crew);
 }
 
 /* Steps follow each other closely: stay awake for a moment before going to sleep. */
-static void await_pass(Engine *engine)
+static void await_pass(Engine *engine, int index)
 {
-    for (long long until = now_ns() + PATIENCE_NS; idle(engine) && now_ns() < until;)
+    for (long long until = now_ns() + PATIENCE_NS; idle(engine, index) && now_ns() < until;)
         for (int i = 0; i < 32; i++)
             pause_briefly();
-    if (!idle(engine))
+    if (!idle(engine, index))
         return;
     pthread_mutex_lock(&engine->mutex);
-    atomic_fetch_add(&engine->asleep, 1);
-    while (idle(engine))
+    atomic_fetch_or(&engine->asleep, 1ull << index);
+    while (idle(engine, index))
         pthread_cond_wait(&engine->wake, &engine->mutex);
-    atomic_fetch_sub(&engine->asleep, 1);
+    atomic_fetch_and(&engine->asleep, ~(1ull << index));
     pthread_mutex_unlock(&engine->mutex);
 }
 
 static void *thread_main(void *argument)
 {
     Engine *engine = argument;
+    int index = atomic_fetch_add(&engine->started, 1);
     while (!atomic_load(&engine->closing)) {
-        await_pass(engine);
+        await_pass(engine, index);
         draw_blocks(engine);
     }
     return NULL;
 }
 
-static void wake_all(Engine *engine)
+/* Wakes the threads below `index`, if any is asleep. */
+static void wake_below(Engine *engine, int index)
 {
-    if (!atomic_load(&engine->asleep))
+    if (!(atomic_load(&engine->asleep) & (~0ull >> (MAX_THREADS - index))))
         return;
     pthread_mutex_lock(&engine->mutex);
     pthread_cond_broadcast(&engine->wake);
     pthread_mutex_unlock(&engine->mutex);
 }
 
-int pool_open(Engine *engine, int threads)
+static void begin_trial(Engine *engine, Trial *trial)
+{
+    int size = trial->settled + trial->direction;
+    if (size < 1 || size > engine->threads) {
+        trial->direction = -trial->direction;
+        size = trial->settled + trial->direction;
+    }
+    trial->passes = 0;
+    trial->tried_ns = 0;
+    atomic_store(&engine->crew, size);
+}
+
+static void end_trial(Engine *engine, Trial *trial)
+{
+    if (trial->tried_ns / TRIED_PASSES < CLEARLY_FASTER * trial->settled_ns) {
+        trial->settled = atomic_load(&engine->crew);
+        trial->settled_ns = trial->tried_ns / TRIED_PASSES;
+        trial->interval = FIRST_INTERVAL;
+    } else {
+        trial->direction = -trial->direction;
+        trial->interval = trial->interval < LAST_INTERVAL ? 2 * trial->interval : LAST_INTERVAL;
+    }
+    trial->calm_ns = trial->settled_ns;
+    trial->passes = 0;
+    atomic_store(&engine->crew, trial->settled);
+}
+
+static void forget_times(Engine *engine, Trial *trial, int rows)
+{
+    *trial = (Trial){.rows = rows, .settled = trial->settled, .direction = -1, .interval = FIRST_INTERVAL};
+    atomic_store(&engine->crew, trial->settled);
+}
+
+/* Takes note of how long a pass took, and decides how many threads take part in the next. */
+static void learn(Engine *engine, double ns)
+{
+    Trial *trial = &engine->trial;
+    int rows = engine->pass.conditions ? 0 : engine->pass.rows;
+    if (engine->threads == 1 || rows == 0)
+        return;
+    if (rows != trial->rows)
+        return forget_times(engine, trial, rows);
+    trial->passes++;
+    if (atomic_load(&engine->crew) != trial->settled) {
+        trial->tried_ns += ns;
+        if (trial->passes == TRIED_PASSES)
+            end_trial(engine, trial);
+        return;
+    }
+    trial->settled_ns = trial->passes == 1 && !trial->calm_ns ? ns : ns * SMOOTHING + trial->settled_ns * (1 - SMOOTHING);
+    if (trial->settled_ns > CLEARLY_SLOWER * trial->calm_ns)
+        trial->interval = FIRST_INTERVAL;
+    if (trial->passes >= trial->interval)
+        begin_trial(engine, trial);
+}
+
+void pool_open(Engine *engine, int threads)
 {
     atomic_init(&engine->ticket, CLOSED);
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->wake, NULL);
     engine->threads = 1;
+    atomic_init(&engine->started, 1);
+    atomic_init(&engine->crew, threads);
     while (engine->threads < threads && !pthread_create(&engine->thread[engine->threads], NULL, thread_main, engine))
         engine->threads++;
-    return engine->threads;
+    engine->trial.settled = engine->threads;
+    atomic_store(&engine->crew, engine->threads);
 }
 
 void pool_close(Engine *engine)
 {
     atomic_store(&engine->closing, true);
-    wake_all(engine);
+    wake_below(engine, MAX_THREADS);
     for (int i = 1; i < engine->threads; i++)
         pthread_join(engine->thread[i], NULL);
     pthread_cond_destroy(&engine->wake);
@@ -155,7 +217,9 @@ void pool_close(Engine *engine)
 
 void pool_run(Engine *engine)
 {
+    long long began = now_ns();
     open_phase(engine, 0);
-    wake_all(engine);
+    wake_below(engine, atomic_load(&engine->crew));
     draw_blocks(engine);
+    learn(engine, (double)(now_ns() - began));
 }
