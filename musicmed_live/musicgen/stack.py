@@ -114,7 +114,7 @@ class Memory:
         """Each layer's past in some slots, for new steps at `places` (n, T), none of which sees more than `span`."""
         seen = torch.arange(span, device=places.device) <= places[..., None]  # (n, T, span)
         mask = torch.zeros_like(seen, dtype=self.kept.dtype).masked_fill(~seen, -torch.inf)
-        mask = mask.repeat_interleave(_ROWS, dim=0)[:, None]
+        mask = mask[:, None, None].expand(-1, _ROWS, -1, -1, -1).flatten(0, 1)
         return [Past(kept[:, slots], places, mask) for kept in self.kept]
 
     def texts(self, slots: slice) -> list[Text]:

@@ -8,6 +8,7 @@ place behind the window, and its length stays.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 
@@ -39,7 +40,7 @@ class TorchEngine:
         adapters: Sequence[Adapter] = (),
         slots: int = 2,
         sampling: Sampling | None = None,
-        device: str = "cpu",
+        device: Literal["cpu", "cuda"] = "cpu",
         dtype: torch.dtype = torch.bfloat16,
     ) -> None:
         self.config, self.slots, self.window = config, slots, WINDOW_STEPS
@@ -150,9 +151,7 @@ class TorchEngine:
         graphs = {}
         pool = torch.cuda.graph_pool_handle()
         for span in range(_PLACES, 0, -self._span):  # the greatest first: the others fit into its memory
-            with torch.cuda.stream(torch.cuda.Stream()):  # type: ignore[no-untyped-call]  # torch's
-                self._step(slice(0, self.slots), span)  # what torch sets up on the first use is not to be recorded
-            torch.cuda.synchronize()
+            self._step(slice(0, self.slots), span)  # what torch sets up on a first use is not to be recorded
             graphs[span] = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graphs[span], pool=pool):
                 self._step(slice(0, self.slots), span)

@@ -1,7 +1,7 @@
 """The torch engine: what transformers would have made, in slots that can be rewound, copied and led elsewhere."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, cast
 
 import pytest
 import torch
@@ -38,13 +38,27 @@ def weights(reference: MusicgenForConditionalGeneration) -> dict[str, torch.Tens
     return {name: tensor for name, tensor in reference.state_dict().items() if name.startswith(kept)}
 
 
-@pytest.fixture(params=DEVICES)
+class Replay:
+    """Stands for a CUDA graph where there is no GPU: the step that it would have recorded, of all slots."""
+
+    def __init__(self, engine: TorchEngine, span: int) -> None:
+        self.engine, self.span = engine, span
+
+    def replay(self) -> None:
+        self.engine._step(slice(0, self.engine.slots), self.span)
+
+
+@pytest.fixture(params=[*DEVICES, "cpu in the way of cuda"])
 def engine(request: pytest.FixtureRequest, weights: dict[str, torch.Tensor]) -> TorchEngine:
     """Three slots in float32; 0 and 1 follow prompts of different lengths, 2 has none."""
-    made = TorchEngine(CONFIG, weights, slots=3, device=request.param, dtype=torch.float32)
+    device: Literal["cpu", "cuda"] = "cuda" if request.param == "cuda" else "cpu"
+    made: Any = TorchEngine(CONFIG, weights, slots=3, device=device, dtype=torch.float32)
+    if request.param == "cpu in the way of cuda":
+        made._span = 128
+        made._graphs = {span: Replay(made, span) for span in range(128, 1537, 128)}
     made.condition(0, prompt(0))
     made.condition(1, prompt(1, tokens=9))
-    return made
+    return cast("TorchEngine", made)
 
 
 def prompt(seed: int, tokens: int = 5, adapters: tuple[float, ...] = ()) -> Conditioning:
@@ -107,7 +121,7 @@ def test_logits_are_those_of_transformers(reference: Any, weights: dict[str, tor
 def test_greedy_tokens_are_those_that_transformers_generates(
     reference: Any,
     weights: dict[str, torch.Tensor],
-    device: str,
+    device: Literal["cpu", "cuda"],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     decode, made = reference.audio_encoder.decode, []
@@ -309,7 +323,7 @@ def test_two_adapters_blend_as_the_sum_of_what_they_add() -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_each_slot_has_adapters_of_its_own(device: str) -> None:
+def test_each_slot_has_adapters_of_its_own(device: Literal["cpu", "cuda"]) -> None:
     adapter, _ = random_adapter("calm", 1, EVERYWHERE)
     torch.manual_seed(17)
     plain = MusicgenDecoder(CONFIG).state_dict()
