@@ -17,7 +17,7 @@ from musicmed_live.core.emotion import WORDS, Emotion, parse_emotion_text
 from musicmed_live.core.messages import DRAWN_SEEDS, MAX_SEED, parse_minutes
 from musicmed_live.core.session import Plan
 from musicmed_live.errors import InvalidInput, MusicmedError
-from musicmed_live.service.generators import GENERATORS, check_generator
+from musicmed_live.service.generators import DEVICES, GENERATORS, Choice, check_generator
 
 DEFAULT_PORT = 8765
 
@@ -87,6 +87,25 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
 
 def _add_generator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generator", metavar="NAME", default=GENERATORS[0], help=f"one of: {', '.join(GENERATORS)}")
+    parser.add_argument(
+        "--model", metavar="DIR|NAME", default="", help="MusicGen's weights: a directory, or a hub name"
+    )
+    parser.add_argument(
+        "--adapter",
+        metavar="[MOOD=]DIR",
+        action="append",
+        default=[],
+        help="a LoRA adapter for MusicGen, for one mood or for all; may be given several times",
+    )
+    parser.add_argument(
+        "--device", metavar="NAME", default=DEVICES[0], help=f"where MusicGen runs; one of: {', '.join(DEVICES)}"
+    )
+
+
+def _choice(options: argparse.Namespace) -> Choice:
+    choice = Choice(options.generator, options.model, tuple(options.adapter), options.device)
+    check_generator(choice)
+    return choice
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -114,27 +133,25 @@ def _port(text: str) -> int:
 
 
 def _play(options: argparse.Namespace) -> None:
-    wish = _plan(options)
-    check_generator(options.generator)
+    wish, choice = _plan(options), _choice(options)
     if options.speaker:
         from musicmed_live.service.soundcard import play_on_speaker
 
-        _run(play_on_speaker(wish, _port(options.port), options.generator, _say))
+        _run(play_on_speaker(wish, _port(options.port), choice, _say))
         return
     given = {"start": options.start, "goal": options.goal, "minutes": options.minutes, "seed": options.seed}
     query = {key: text for key, text in given.items() if text is not None}
-    _run_server(options, f"?{urlencode(query)}", "Open {} and press Start. Ctrl-C ends it.")
+    _run_server(options, choice, f"?{urlencode(query)}", "Open {} and press Start. Ctrl-C ends it.")
 
 
 def _serve(options: argparse.Namespace) -> None:
-    check_generator(options.generator)
-    _run_server(options, "", "Serving {} - Ctrl-C ends it.")
+    _run_server(options, _choice(options), "", "Serving {} - Ctrl-C ends it.")
 
 
-def _run_server(options: argparse.Namespace, query: str, greeting: str) -> None:
+def _run_server(options: argparse.Namespace, choice: Choice, query: str, greeting: str) -> None:
     from musicmed_live.service.server import Server
 
-    server = Server(_port(options.port), options.generator)
+    server = Server(_port(options.port), choice)
     _say(greeting.format(server.url + query))
     if query and sys.stdout.isatty():
         webbrowser.open(server.url + query)
@@ -147,8 +164,7 @@ def _run(service: Coroutine[Any, Any, None]) -> None:
 
 
 def _render(options: argparse.Namespace) -> None:
-    wish = _plan(options)
-    check_generator(options.generator)
+    wish, choice = _plan(options), _choice(options)
     from rich.console import Console
     from rich.progress import Progress
 
@@ -159,7 +175,7 @@ def _render(options: argparse.Namespace) -> None:
         task = bar.add_task("composing", total=wish.frames)
         render(
             wish,
-            load_generator(options.generator),
+            load_generator(choice),
             options.out,
             options.report,
             lambda done, _length: bar.update(task, completed=done),

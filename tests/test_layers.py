@@ -17,7 +17,8 @@ ALLOWED = {
     "__init__": (),
     "core": ("errors", "core"),
     "composer": ("errors", "core", "composer"),
-    "service": ("errors", "core", "composer", "service", ""),
+    "musicgen": ("errors", "core", "musicgen"),
+    "service": ("errors", "core", "composer", "musicgen", "service", ""),
     "cli": ("errors", "core", "service", ""),
     "__main__": ("cli",),
 }

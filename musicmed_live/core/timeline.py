@@ -21,7 +21,9 @@ Floats = NDArray[np.floating[Any]]
 class Track:
     """Blocks of one thread of music, by position. There may be holes where blocks came too late."""
 
-    def __init__(self) -> None:
+    def __init__(self, generator: str = "") -> None:
+        """`generator`: the name of what makes it."""
+        self.generator = generator
         self._blocks: list[Block] = []
         self._silent = 0  # so many of them have been heard, and their sound let go of
 

@@ -1,13 +1,12 @@
 """What this machine can do, and how to get what is missing."""
 
-import importlib.util
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from musicmed_live.errors import MusicmedError
-from musicmed_live.service.generators import check_generator
+from musicmed_live.service.generators import Choice, check_generator, missing_for_musicgen
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
 
@@ -33,18 +32,23 @@ def examine() -> Iterator[Finding]:
 
 def _composer() -> Finding:
     try:
-        check_generator("composer")
+        check_generator(Choice())
     except MusicmedError as fault:
         return Finding("generator composer", False, str(fault))
     return Finding("generator composer", True, "needs nothing further")
 
 
 def _musicgen() -> Finding:
-    missing = [name for name in ("torch", "transformers", "peft") if importlib.util.find_spec(name) is None]
-    words = "not part of this version yet"
+    missing = missing_for_musicgen()
     if missing:
-        words += f"; it will need {', '.join(missing)}: pip install 'musicmed-live[musicgen]'"
-    return Finding("generator musicgen", False, words)
+        words = f"needs {', '.join(missing)}: pip install 'musicmed-live[musicgen]'"
+        return Finding("generator musicgen", False, words)
+    from musicmed_live.musicgen import native
+
+    words = "needs weights: musicmed-live models list"
+    if not native.available():
+        words += "; its kernel for CPUs was not compiled, and without that only a GPU keeps up"
+    return Finding("generator musicgen", True, words)
 
 
 def _sound_card() -> Finding:

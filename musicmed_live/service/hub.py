@@ -15,7 +15,7 @@ from musicmed_live.core.messages import DRAWN_SEEDS, Role
 from musicmed_live.core.session import Phase, Plan, Stop
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.service.live import DELETED, LiveSession
-from musicmed_live.service.workers import Workers
+from musicmed_live.service.sources import Sources
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,9 @@ class Metrics:
         self.open = Gauge("musicmed_sessions_open", "Sessions that have not ended", registry=self.registry)
         self.listeners = Gauge("musicmed_listeners", "Connected sockets", registry=self.registry)
         self.underruns = Gauge("musicmed_underruns", "Times that music was late", registry=self.registry)
+        self.bridges = Gauge(
+            "musicmed_bridges", "Times that the composer took over from another generator", registry=self.registry
+        )
         self.refused = Counter("musicmed_refused", "Refused calls and messages", registry=self.registry)
         self.workers_lost = Gauge("musicmed_workers_lost", "Worker processes that died", registry=self.registry)
 
@@ -57,13 +60,13 @@ class Metrics:
 class Hub:
     """Opens, finds and ends sessions."""
 
-    def __init__(self, workers: Workers, group: asyncio.TaskGroup) -> None:
-        self.workers = workers
+    def __init__(self, sources: Sources, group: asyncio.TaskGroup) -> None:
+        self.sources = sources
         self.metrics = Metrics()
         self._group = group
         self._entries: dict[str, Entry] = {}
         self._last_states: OrderedDict[str, dict[str, Any]] = OrderedDict()  # of sessions that have ended
-        self._past_underruns = 0
+        self._past_underruns = self._past_bridges = 0
         self._tasks = {group.create_task(self._sweep(), name="sweep")}
 
     def draw_seed(self) -> int:
@@ -77,7 +80,7 @@ class Hub:
                 f"{MAX_SESSIONS} sessions are open already; end one, or try again later", code="too_many_sessions"
             )
         name = secrets.token_urlsafe(16)
-        entry = Entry(LiveSession(name, wish, self.workers), {role: secrets.token_urlsafe(24) for role in Role})
+        entry = Entry(LiveSession(name, wish, self.sources), {role: secrets.token_urlsafe(24) for role in Role})
         self._entries[name] = entry
         self.metrics.opened.inc()
         task = self._group.create_task(self._supervise(entry.live), name=f"session {name}")
@@ -119,7 +122,8 @@ class Hub:
         self.metrics.open.set(len(lives))
         self.metrics.playing.set(sum(live.playing for live in lives))
         self.metrics.underruns.set(self._past_underruns + sum(live.mixer.underruns for live in lives))
-        self.metrics.workers_lost.set(self.workers.restarts)
+        self.metrics.bridges.set(self._past_bridges + sum(live.bridges for live in lives))
+        self.metrics.workers_lost.set(self.sources.restarts)
         return self.metrics
 
     async def _supervise(self, live: LiveSession) -> None:
@@ -133,6 +137,7 @@ class Hub:
         if fault is not None:
             log.error("session %s failed", live.name, exc_info=fault)
         self._past_underruns += live.mixer.underruns
+        self._past_bridges += live.bridges
         if self._entries.pop(live.name, None) is not None:
             self._last_states[live.name] = live.state()
             while len(self._last_states) > REMEMBERED_SESSIONS:

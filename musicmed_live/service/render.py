@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def render(wish: Plan, generator: Generator, out: Path, report: Path | None, pro
         with soundfile.SoundFile(out, "w", SAMPLE_RATE, CHANNELS, subtype=SUBTYPES[out.suffix.lower()]) as sink:
             if report is not None:
                 report.touch()  # better refused now than after the work
-            clips = _render_clips(wish, wish.frames, generator, sink.write, progress)
+            with closing(generator.open_voice(wish.seed)) as voice:
+                clips = _render_clips(wish, wish.frames, voice, sink.write, progress)
         if report is not None:
             report.write_text(json.dumps(_report(wish, clips), indent=1) + "\n")
     except (soundfile.LibsndfileError, OSError) as fault:
@@ -51,13 +53,13 @@ def _report(wish: Plan, clips: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _render_clips(
-    wish: Plan, length: int, generator: Generator, write: Callable[[Samples], None], progress: Progress
+    wish: Plan, length: int, voice: Voice, write: Callable[[Samples], None], progress: Progress
 ) -> list[dict[str, Any]]:
     session, timeline, track = Session(wish), Timeline(), Track()
     mixer = Mixer(timeline, length)
     waiting: deque[Clip] = deque()
     clips = []
-    for clip in _compose(session, generator.open_voice(wish.seed), timeline, track):
+    for clip in _compose(session, voice, timeline, track):
         if not waiting or waiting[-1] is not clip:
             waiting.append(clip)
         while waiting and (track.end >= waiting[0].end + GRID + LOOKAHEAD or track.end == length):

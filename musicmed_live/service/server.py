@@ -7,9 +7,10 @@ import socket
 import uvicorn
 
 from musicmed_live.errors import CannotServe
+from musicmed_live.service.generators import Choice
 from musicmed_live.service.hub import Hub
+from musicmed_live.service.sources import open_sources
 from musicmed_live.service.web import build_app
-from musicmed_live.service.workers import Workers
 
 HOST = "127.0.0.1"
 # uvicorn says so of every handshake that is refused, which is an answer like any other.
@@ -20,13 +21,13 @@ FRAME_LIMIT = 1 << 20  # bytes of a client's WebSocket frame; a larger one close
 class Server(uvicorn.Server):
     """Serves until interrupted. `hub` is there once `started_up` is set."""
 
-    def __init__(self, port: int, generator: str) -> None:
+    def __init__(self, port: int, choice: Choice) -> None:
         self._socket = _bind(port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}/"
         self.fault: BaseException | None = None
         self.hub: Hub | None = None
         self.started_up = asyncio.Event()
-        app = build_app(lambda: Workers(generator), self._started_with, self._fail)
+        app = build_app(lambda: open_sources(choice), self._started_with, self._fail)
         logging.getLogger("uvicorn.error").addFilter(lambda record: record.getMessage() != REFUSED)
         super().__init__(
             uvicorn.Config(
@@ -42,7 +43,7 @@ class Server(uvicorn.Server):
         )
 
     async def serve_here(self) -> None:
-        """Serve on the port that was bound. Raises what keeps it from serving, `GeneratorFailed` above all."""
+        """Serve on the port that was bound. Raises what keeps it from that, such as a generator that cannot work."""
         await self.serve(sockets=[self._socket])
         if self.fault is not None:
             raise self.fault

@@ -11,6 +11,7 @@ from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Samples, frames_
 from musicmed_live.core.messages import Role
 from musicmed_live.core.session import Plan, Play
 from musicmed_live.errors import CannotServe
+from musicmed_live.service.generators import Choice
 from musicmed_live.service.live import LiveSession
 from musicmed_live.service.server import Server
 
@@ -99,11 +100,11 @@ def _top_up(live: LiveSession, ring: Ring, sent: int) -> int:
     return until
 
 
-async def play_on_speaker(wish: Plan, port: int, generator: str, say: Callable[[str], None]) -> None:
+async def play_on_speaker(wish: Plan, port: int, choice: Choice, say: Callable[[str], None]) -> None:
     """Play a session on the sound card, and serve the page that steers it, until it is over."""
     ring = Ring()
     stream = open_stream(ring)
-    server = Server(port, generator)
+    server = Server(port, choice)
     serving = asyncio.create_task(server.serve_here(), name="server")
     playing = asyncio.create_task(_play_on(wish, server, ring, int(stream.latency * SAMPLE_RATE), say), name="speaker")
     try:

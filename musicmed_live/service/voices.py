@@ -14,22 +14,23 @@ from typing import Any
 
 from musicmed_live.core.generator import Block, ClipRequest, Generator, Pace, Voice, frames_of
 from musicmed_live.errors import GeneratorFailed, MusicmedError
-from musicmed_live.service.generators import load_generator
+from musicmed_live.service.generators import Choice, load_generator
 
+Measured = tuple[Pace, int | None]  # and how many voices are kept going at once
 Answer = tuple[Any, MusicmedError | None]  # a result, or what was raised instead
 
-_generator_name, _processes = "", 1
+_choice, _processes = Choice(), 1
 _voices: dict[str, Voice] = {}
 _clips: dict[str, Iterator[Block]] = {}
 
 
 def serve(
-    pipe: "Connection[Answer, tuple[Callable[..., Any], tuple[Any, ...]]]", generator: str, processes: int
+    pipe: "Connection[Answer, tuple[Callable[..., Any], tuple[Any, ...]]]", choice: Choice, processes: int
 ) -> None:
     """Answer calls until the other end of `pipe` is gone. The generator is loaded by the first that needs it."""
-    global _generator_name, _processes
+    global _choice, _processes
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    _generator_name, _processes = generator, processes
+    _choice, _processes = choice, processes
     with suppress(EOFError, ConnectionError):
         while True:
             function, args = pipe.recv()
@@ -45,10 +46,10 @@ def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
 
 @functools.cache
 def _generator() -> Generator:
-    return load_generator(_generator_name, _processes)
+    return load_generator(_choice, _processes)
 
 
-def warm_up() -> tuple[Pace, int | None]:
+def warm_up() -> Measured:
     """Load what the first sessions would otherwise wait for; the generator's pace, and how many voices it keeps."""
     generator = _generator()
     return generator.warm_up(), generator.voices

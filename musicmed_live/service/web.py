@@ -20,10 +20,10 @@ from musicmed_live import __version__
 from musicmed_live.composer.preferences import check_preferences
 from musicmed_live.core import messages
 from musicmed_live.core.emotion import WORDS
-from musicmed_live.errors import GeneratorFailed, InvalidInput, shown
+from musicmed_live.errors import InvalidInput, MusicmedError, shown
 from musicmed_live.service.connection import Connection
 from musicmed_live.service.hub import Hub
-from musicmed_live.service.workers import Workers
+from musicmed_live.service.sources import Sources
 
 OnFault = Callable[[BaseException], None]
 
@@ -141,8 +141,10 @@ async def _words(_request: Request) -> Response:
 
 
 async def _health(request: Request) -> Response:
-    ready: asyncio.Event = request.app.state.ready
-    return JSONResponse({"status": "ok", "version": __version__, "warm": ready.is_set()})
+    sources = _hub(request).sources
+    generators = {source.name: {"ready": source.loaded, "reason": source.absence} for source in sources.all}
+    warm = sources.stand_in.loaded
+    return JSONResponse({"status": "ok", "version": __version__, "warm": warm, "generators": generators})
 
 
 async def _metrics(request: Request) -> Response:
@@ -182,28 +184,27 @@ class Page(StaticFiles):
         return response
 
 
-def build_app(workers_of: Callable[[], Workers], on_start: Callable[[Hub], None], on_fault: OnFault) -> Starlette:
+def build_app(sources_of: Callable[[], Sources], on_start: Callable[[Hub], None], on_fault: OnFault) -> Starlette:
     """The ASGI application.
 
-    Workers are made when it starts, and `on_start` is called with its hub; `on_fault` if its generator cannot work.
+    Workers are made when it starts, and `on_start` is called with its hub; `on_fault` if a generator cannot work.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         """Workers and hub, for as long as the server runs."""
         async with asyncio.TaskGroup() as group:
-            workers = workers_of()
-            workers.start(group)
-            app.state.hub = Hub(workers, group)
-            app.state.ready = asyncio.Event()
-            warming = group.create_task(_warm(workers, app.state.ready, on_fault), name="warm up")
-            for task in (warming, *workers.tasks):
+            sources = sources_of()
+            working = sources.start(group)
+            app.state.hub = Hub(sources, group)
+            warming = group.create_task(_get_ready(sources, on_fault), name="get ready")
+            for task in (warming, *working):
                 task.add_done_callback(lambda task: _report_fault(task, on_fault))
             on_start(app.state.hub)
             yield
             warming.cancel()
             app.state.hub.close()
-            workers.stop()
+            sources.stop()
 
     page = importlib.resources.files("clients.web")
     routes: list[BaseRoute] = [
@@ -230,10 +231,10 @@ def _report_fault(task: asyncio.Task[None], on_fault: OnFault) -> None:
         on_fault(fault)
 
 
-async def _warm(workers: Workers, ready: asyncio.Event, on_fault: OnFault) -> None:
+async def _get_ready(sources: Sources, on_fault: OnFault) -> None:
     try:
-        await workers.warm_up()
-    except GeneratorFailed as fault:
+        await sources.warm_up()
+    except MusicmedError as fault:
         on_fault(fault)
     else:
-        ready.set()
+        await sources.stay_ready()

@@ -5,21 +5,25 @@ import itertools
 import logging
 import math
 import multiprocessing
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar, TypeVarTuple
 
 from musicmed_live.errors import MusicmedError, WorkerDied
 from musicmed_live.service import voices
+from musicmed_live.service.generators import Choice
 
 Arguments = TypeVarTuple("Arguments")
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-HANG_SECONDS = 60.0  # a process that does not answer for so long is as good as dead
+HANG_SECONDS = 60.0  # a process that does not answer for so long is as good as dead,
+LOADING_SECONDS = 900.0  # but large weights on a slow disk take their time
 MAX_DEATHS = 3  # over the same work, before that is given up
+
+AT_ONCE = -math.inf  # a deadline before all others
 
 _Job = tuple[float, int, Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any] | None"]
 
@@ -27,10 +31,10 @@ _Job = tuple[float, int, Callable[..., Any], tuple[Any, ...], "asyncio.Future[An
 class _Process:
     """A process that answers one call at a time over a pipe of its own, so that its death ends the pipe."""
 
-    def __init__(self, generator: str, count: int) -> None:
+    def __init__(self, choice: Choice, count: int) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=voices.serve, args=(theirs, generator, count), daemon=True)
+        self._process = context.Process(target=voices.serve, args=(theirs, choice, count), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -48,15 +52,16 @@ class _Process:
 class Worker:
     """One process. `call` runs a function of `voices` in it, earliest deadline first."""
 
-    def __init__(self, generator: str, count: int) -> None:
+    def __init__(self, choice: Choice, count: int) -> None:
         """One of `count`."""
-        self._generator, self._count = generator, count
-        self._process = _Process(generator, count)
+        self._choice, self._count = choice, count
+        self._process = _Process(choice, count)
         self._thread = ThreadPoolExecutor(1, "worker")
         # Unbounded here, bounded by its users: a session waits for its one call before it makes the next.
         self._jobs: asyncio.PriorityQueue[_Job] = asyncio.PriorityQueue()
         self._order = itertools.count()
         self.restarts = 0
+        self.lost = asyncio.Event()  # set when a process has died and another one has taken its place
 
     async def call(self, deadline: float, function: Callable[[*Arguments], R], *args: *Arguments) -> R:
         """Run `function` in the process. `deadline` is in seconds of the loop's clock.
@@ -67,20 +72,18 @@ class Worker:
         self._jobs.put_nowait((deadline, next(self._order), function, args, done))
         return await done
 
-    async def warm_up(self) -> None:
-        """Return when it can compose at once. Raises `GeneratorFailed` if it cannot, or dies again and again."""
-        for attempt in range(MAX_DEATHS):
-            try:
-                await self.call(0.0, voices.warm_up)
-            except WorkerDied:
-                if attempt == MAX_DEATHS - 1:
-                    raise
-            else:
-                return
+    async def warm_up(self) -> voices.Measured:
+        """Return when it can compose at once. Raises `MusicmedError` if it cannot, or dies again and again."""
+        for _ in range(MAX_DEATHS):
+            with suppress(WorkerDied):
+                measured = await self.call(AT_ONCE, voices.warm_up)
+                self.lost.clear()
+                return measured
+        raise WorkerDied(f"the {self._choice.name}'s process dies as it loads; see that there is memory enough for it")
 
     def post(self, function: Callable[[*Arguments], None], *args: *Arguments) -> None:
-        """Run `function` in the process when there is nothing else to do, and do not wait for it."""
-        self._jobs.put_nowait((math.inf, next(self._order), function, args, None))
+        """Run `function`, which takes no time, in the process before anything else, and do not wait for it."""
+        self._jobs.put_nowait((AT_ONCE, next(self._order), function, args, None))
 
     async def run(self) -> None:
         """Carry out the calls until cancelled."""
@@ -97,7 +100,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         fault: MusicmedError | None
         try:
-            async with asyncio.timeout(HANG_SECONDS):
+            async with asyncio.timeout(LOADING_SECONDS if function is voices.warm_up else HANG_SECONDS):
                 result, fault = await loop.run_in_executor(self._thread, self._process.ask, function, args)
         except (EOFError, OSError):  # a TimeoutError is one of the latter
             self._replace()
@@ -116,17 +119,17 @@ class Worker:
         self.restarts += 1
         log.warning("a worker process died and is replaced (restart %d)", self.restarts)
         self._process.kill()
-        self._process = _Process(self._generator, self._count)
+        self._process = _Process(self._choice, self._count)
+        self.lost.set()
 
 
 class Workers:
-    """One worker for each core; sessions are shared out evenly."""
+    """Some workers of one generator; sessions are shared out evenly."""
 
-    def __init__(self, generator: str, count: int | None = None) -> None:
-        count = count or os.cpu_count() or 1
-        self._workers = [Worker(generator, count) for _ in range(count)]
+    def __init__(self, choice: Choice, count: int) -> None:
+        self._workers = [Worker(choice, count) for _ in range(count)]
         self._next = itertools.cycle(self._workers)
-        self.tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     def assign(self) -> Worker:
         """The worker for the next session."""
@@ -137,15 +140,25 @@ class Workers:
         """How many processes have died."""
         return sum(worker.restarts for worker in self._workers)
 
-    def start(self, group: asyncio.TaskGroup) -> None:
+    def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Run them in `group` until `stop`."""
-        self.tasks = [group.create_task(worker.run(), name=f"worker {i}") for i, worker in enumerate(self._workers)]
+        self._tasks = [group.create_task(worker.run(), name=f"worker {i}") for i, worker in enumerate(self._workers)]
+        return self._tasks
 
     def stop(self) -> None:
         """Let the processes go."""
-        for task in self.tasks:
+        for task in self._tasks:
             task.cancel()
 
-    async def warm_up(self) -> None:
-        """Return when every worker can compose at once. Raises `GeneratorFailed` if one cannot."""
-        await asyncio.gather(*(worker.warm_up() for worker in self._workers))
+    async def warm_up(self) -> list[voices.Measured]:
+        """What each of them measured, when all can compose at once. Raises `MusicmedError` if one cannot."""
+        return await asyncio.gather(*(worker.warm_up() for worker in self._workers))
+
+    async def lose_one(self) -> None:
+        """Return when one of their processes has died."""
+        waiting = [asyncio.ensure_future(worker.lost.wait()) for worker in self._workers]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()

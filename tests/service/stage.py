@@ -1,9 +1,10 @@
-"""A live session on a stage of its own: time that passes at once, and a worker that does what it is told to."""
+"""A live session on a stage of its own: time that passes at once, and workers that do what they are told to."""
 
 import asyncio
 import selectors
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -14,17 +15,22 @@ import pytest
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Pace, frames_of
 from musicmed_live.core.session import Event, Plan
-from musicmed_live.errors import WorkerDied
+from musicmed_live.errors import MusicmedError, WorkerDied
 from musicmed_live.service import live as service
-from musicmed_live.service import voices
-from musicmed_live.service.live import GUARD_FRAMES, MARGIN_FRAMES, LiveSession
+from musicmed_live.service import playhead, voices
+from musicmed_live.service.conductor import GUARD_FRAMES
+from musicmed_live.service.generators import Choice
+from musicmed_live.service.live import LiveSession
+from musicmed_live.service.sources import Source, Sources
 from musicmed_live.service.workers import Arguments, R, Worker, Workers
 from tests.core.sounds import BEAT, BEATS_PER_BAR, tone
 
 ANXIOUS, CALM, JOYFUL = Emotion(-0.6, 0.6), Emotion(0.6, -0.4), Emotion(0.7, 0.7)
 REMEMBERED_FRAMES = frames_of(14.0)
+FREE_FRAMES = frames_of(0.2)
 STEP_SECONDS = 0.01
 LEAD_FRAMES = frames_of(0.1)
+MARGIN_FRAMES = frames_of(0.12)  # in which a block is made and carried to where it is heard
 
 
 class ToneVoice:
@@ -64,55 +70,109 @@ class ToneVoice:
             yield Block(start, tone(start, frames, hz=hz), cue, 120.0, "C ionian", ("piano",))
 
 
+class FreeVoice(ToneVoice):
+    """Blocks of a fifth of a second, without beats: it may be cut anywhere."""
+
+    def rewind(self, position: int) -> int:
+        super().rewind(position)
+        self._beats[-1] = position
+        return position
+
+    def _blocks(self, request: ClipRequest, clip: int) -> Iterator[Block]:
+        end = request.position + request.frames
+        for start in range(request.position, end, FREE_FRAMES):
+            assert clip == self._clip, "a clip that was given up goes on"
+            feeling = request.start.blend(request.end, (start - request.position) / request.frames)
+            frames = min(FREE_FRAMES, end - start)
+            self._beats.append(start + frames)
+            samples = tone(start, frames, hz=500 + 100 * feeling.valence + self._seed)
+            yield Block(start, samples, Cue.FREE, 0.0, "", ())
+
+
 class ToneGenerator:
     """Opens such voices."""
 
-    voices = None
+    voices: int | None = None
+    pace = Pace(100.0, 0.01)
 
     def warm_up(self) -> Pace:
-        return Pace(100.0, 0.01)
+        return self.pace
 
     def open_voice(self, seed: int, position: int = 0) -> ToneVoice:
         return ToneVoice(seed, position)
 
 
-class Puppet(Worker):
-    """A worker that runs in this process. It takes `delay` seconds over a call; None: until it is told to answer."""
+class FreeGenerator(ToneGenerator):
+    """Has room for one, and makes music 1.7 times as fast as it is heard."""
 
-    def __init__(self) -> None:
+    voices = 1
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self.opened: list[int] = []  # at which positions voices were
+
+    def open_voice(self, seed: int, position: int = 0) -> FreeVoice:
+        self.opened.append(position)
+        return FreeVoice(seed, position)
+
+
+class Puppet(Worker):
+    """A worker that runs in this process. It takes `delay` seconds over a call; None: until it is told to answer.
+
+    The first block of a clip takes it `first_delay` longer.
+    """
+
+    def __init__(self, generator: ToneGenerator) -> None:
+        self.generator = generator
         self.delay: float | None = 0.0
+        self.first_delay = 0.0
         self.busy_with: Callable[..., Any] | None = None
         self.deaths = 0
-        self._answer: asyncio.Future[None] | None = None
+        self._call: Callable[[], Any] = lambda: None  # that is being waited for
+        self._answer: asyncio.Future[Any] | None = None
         self._dead = False
+        self._turn = asyncio.Lock()
 
     async def call(self, deadline: float, function: Callable[[*Arguments], R], *args: *Arguments) -> R:
+        async with self._turn:
+            return await self._carry_through(function, *args)
+
+    async def _carry_through(self, function: Callable[..., R], *args: Any) -> R:
         if self._dead:
             self._dead = False
             raise WorkerDied("it died when it had nothing to do")
         loop = asyncio.get_running_loop()
-        self.busy_with, self._answer = function, loop.create_future()
-        timer = None if self.delay is None else loop.call_later(self.delay, self.answer)
+        answer: asyncio.Future[R] = loop.create_future()
+        self.busy_with, self._answer, self._call = function, answer, partial(function, *args)
+        first = self.first_delay if function is voices.begin_clip else 0.0
+        timer = None if self.delay is None else loop.call_later(self.delay + first, self.answer)
         try:
-            await self._answer
+            return await answer
         finally:
             self.busy_with = self._answer = None
             if timer is not None:
                 timer.cancel()
-        return function(*args)
 
     def post(self, function: Callable[[*Arguments], None], *args: *Arguments) -> None:
         function(*args)
 
     def answer(self) -> None:
         """Carry out the call that is being waited for, if any."""
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(None)
+        if self._answer is None or self._answer.done():
+            return
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(voices, "_generator", lambda: self.generator)
+            try:
+                self._answer.set_result(self._call())
+            except MusicmedError as fault:
+                self._answer.set_exception(fault)
 
     def die(self) -> None:
-        """Take all voices along."""
-        voices._voices.clear()
-        voices._clips.clear()
+        """Take all its voices along."""
+        kind = FreeVoice if isinstance(self.generator, FreeGenerator) else ToneVoice
+        for name in [name for name, voice in voices._voices.items() if type(voice) is kind]:
+            del voices._voices[name]
+            voices._clips.pop(name, None)
         self.deaths += 1
         if self._answer is None or self._answer.done():
             self._dead = True
@@ -128,6 +188,9 @@ class OnePuppet(Workers):
 
     def assign(self) -> Worker:
         return self._puppet
+
+    async def warm_up(self) -> list[voices.Measured]:
+        return [(self._puppet.generator.warm_up(), self._puppet.generator.voices)]
 
 
 class Clock(selectors.SelectSelector):
@@ -160,15 +223,28 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 class Stage:
-    """A session, its worker, and what it announced."""
+    """A session, the composer's worker, and what was announced. `other` is a chosen generator's, if there is one."""
 
-    def __init__(self, loop: Loop, wish: Plan) -> None:
+    def __init__(self, loop: Loop, wish: Plan, chosen: FreeGenerator | None = None, loaded: bool = True) -> None:
         self._loop = loop
-        self.worker = Puppet()
-        self.live = LiveSession("s", wish, OnePuppet(self.worker))
+        self.worker = Puppet(ToneGenerator())
+        self.composer = Source(Choice(), OnePuppet(self.worker))
+        self.chosen = self.composer
+        if chosen is not None:
+            self.other = Puppet(chosen)
+            self.other.delay = FREE_FRAMES / SAMPLE_RATE / chosen.pace.realtime_x
+            self.other.first_delay = chosen.pace.first_block_seconds - self.other.delay
+            self.chosen = Source(Choice("musicgen"), OnePuppet(self.other))
+            if loaded:
+                self.load()
+        self.live = LiveSession("s", wish, Sources(self.chosen, self.composer))
         self.cuts: list[tuple[int, str]] = []
         self.live.on_cut.add(lambda position, reason: self.cuts.append((position, reason)))
         self.running = loop.create_task(self.live.run())
+
+    def load(self) -> None:
+        """Let the chosen generator become ready."""
+        self._loop.run_until_complete(self.chosen.warm_up())
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -184,14 +260,24 @@ class Stage:
 
     def do(self, *events: Event) -> int:
         """Let them happen now; the position of that."""
-        for event in events:
-            self.live.handle(event)
-        return self.live.heard
+
+        async def happen() -> int:
+            for event in events:
+                self.live.handle(event)
+            return self.live.heard
+
+        return self._loop.run_until_complete(happen())
 
     @property
     def runway(self) -> float:
         """Seconds of music ahead of what is heard."""
         return (self.live.timeline.ready_until(self.live.heard) - self.live.heard) / SAMPLE_RATE
+
+    @property
+    def generator(self) -> dict[str, Any]:
+        """Who plays what is being heard, as a client is told it."""
+        told: dict[str, Any] = self.live.state()["generator"]
+        return told
 
     @property
     def sounding(self) -> Emotion:
@@ -215,15 +301,21 @@ class Stage:
 
 
 @contextmanager
-def stage(frames: int | None = None, start: Emotion | None = ANXIOUS, seed: int = 1) -> Iterator[Stage]:
+def stage(
+    frames: int | None = None,
+    start: Emotion | None = ANXIOUS,
+    seed: int = 1,
+    chosen: FreeGenerator | None = None,
+    loaded: bool = True,
+) -> Iterator[Stage]:
     """A session that nobody has started yet; at the end everything that it left is looked after."""
     faults: list[Any] = []
     loop = Loop()
     loop.set_exception_handler(lambda _, context: faults.append(context))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(voices, "_generator", ToneGenerator)
-        patch.setattr(service, "time", SimpleNamespace(monotonic=loop.clock.monotonic))
-        opened = Stage(loop, Plan(start, CALM, frames, seed))
+        for module in (service, playhead):
+            patch.setattr(module, "time", SimpleNamespace(monotonic=loop.clock.monotonic))
+        opened = Stage(loop, Plan(start, CALM, frames, seed), chosen, loaded)
         try:
             yield opened
         finally:
@@ -232,3 +324,4 @@ def stage(frames: int | None = None, start: Emotion | None = ANXIOUS, seed: int 
             loop.close()
     assert not faults
     assert not voices._voices, "a voice was not let go"
+    assert opened.chosen.voice_realtime_x == opened.chosen._pace.realtime_x if opened.chosen._pace else True

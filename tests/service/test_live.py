@@ -23,9 +23,10 @@ from musicmed_live.core.session import (
 )
 from musicmed_live.errors import WorkerDied
 from musicmed_live.service import voices
-from musicmed_live.service.live import ENDED, FAILED, HORIZON_FRAMES, MARGIN_FRAMES
+from musicmed_live.service.conductor import HORIZON_FRAMES
+from musicmed_live.service.live import ENDED, FAILED
 from tests.core.sounds import BAR, BEAT
-from tests.service.stage import ANXIOUS, CALM, JOYFUL, Stage, stage
+from tests.service.stage import ANXIOUS, CALM, JOYFUL, MARGIN_FRAMES, Stage, stage
 
 HALF_A_MINUTE = frames_of(30.0)
 HORIZON_SECONDS = HORIZON_FRAMES / SAMPLE_RATE
@@ -126,14 +127,14 @@ def test_a_worker_that_dies_over_the_same_work_again_and_again_is_given_up() -> 
 def test_a_session_that_failed_lets_its_voice_go() -> None:
     with stage() as on:
         play(on)
-        assert "s" in voices._voices
+        assert "s composer" in voices._voices
         on.worker.delay = None
         for _ in range(3):
             on.until(lambda: on.worker.busy_with)
             on.worker.die()
-            voices.open_voice("s", 1, 0)  # as if it had died a moment later
+            voices.open_voice("s composer", 1, 0)  # as if it had died a moment later
             on.wait(0.1)
-        assert "s" not in voices._voices
+        assert "s composer" not in voices._voices
 
 
 def test_deaths_with_music_between_them_are_got_over() -> None:
@@ -369,7 +370,7 @@ def test_a_session_is_over_when_its_last_frame_was_heard() -> None:
         assert on.live.over.is_set()
         assert (on.live.heard, on.live.session.phase, on.live.close_code) == (HALF_A_MINUTE, Phase.ENDED, ENDED)
         assert on.live.mixer.underruns == 0
-        assert "s" not in voices._voices
+        assert "s composer" not in voices._voices
 
 
 # Anything

@@ -14,6 +14,7 @@ import pytest
 from benchmarks.listener import serving
 from musicmed_live.errors import WorkerDied
 from musicmed_live.service import workers
+from musicmed_live.service.generators import Choice
 from musicmed_live.service.workers import Worker
 
 
@@ -28,7 +29,7 @@ def test_no_worker_outlives_its_server(by: signal.Signals) -> None:
 
 
 async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = Worker("composer", 1)
+    worker = Worker(Choice(), 1)
     running = asyncio.create_task(worker.run())
     monkeypatch.setattr(workers, "HANG_SECONDS", 0.2)
     with pytest.raises(WorkerDied):

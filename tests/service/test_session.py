@@ -66,7 +66,19 @@ async def test_state_comes_at_least_once_a_second(playing: Playing) -> None:
         begun = listener.head
         await listener.until(lambda: listener.head > begun + 2 * SAMPLE_RATE)
         assert len(listener.of_type("state")) >= first + 2
-        keys = {"type", "position", "playing", "phase", "frames", "estimate", "target", "goal", "path", "clip"}
+        keys = {
+            "type",
+            "position",
+            "playing",
+            "phase",
+            "frames",
+            "estimate",
+            "target",
+            "goal",
+            "path",
+            "clip",
+            "generator",
+        }
         assert set(listener.state) == keys
         assert listener.state["clip"]["bars"] > 0
 

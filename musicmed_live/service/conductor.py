@@ -1,0 +1,409 @@
+"""What keeps one session's music going: what is composed next, by whom, and where it enters.
+
+What needs new music is noted and taken up by `compose`, the one task that changes the timeline's music. Where the
+chosen generator cannot play, or falls behind, the composer stands in for it: it opens a voice of its own, which fades
+in over what is there, while `comeback` gets the chosen one ready to take over again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, frames_of
+from musicmed_live.core.mixer import Mixer
+from musicmed_live.core.session import LANDING_EMOTION, Land, Recompose, Session
+from musicmed_live.core.timeline import Clip, Timeline, Track
+from musicmed_live.errors import GeneratorFailed, MusicmedError
+from musicmed_live.service import voices
+from musicmed_live.service.comeback import Comeback
+from musicmed_live.service.playhead import Playhead
+from musicmed_live.service.sources import Part, Source, Sources
+from musicmed_live.service.workers import MAX_DEATHS
+
+log = logging.getLogger(__name__)
+
+HORIZON_FRAMES = frames_of(9.0)  # so much is composed ahead of what is heard
+RUNWAY_FRAMES = frames_of(0.6)  # less than that is not given up for something new
+PREROLL_FRAMES = frames_of(2.0)  # so much is composed before the play-head may go
+GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
+HANDOVER_FRAMES = frames_of(0.25)  # is mixed before another voice can be heard
+SPLICE_FRAMES = frames_of(1.0)  # fade between two threads of music
+LANDING_CLIP_FRAMES = frames_of(8.0)
+LANDING_OUT_FRAMES = frames_of(2.5)
+LATE_FRAMES = frames_of(1.5)  # with less than that ahead the chosen generator is too late,
+GATHERING = 0.1  # but from what a cut leaves it may gather that at this rate
+START_SECONDS = 3.0  # nobody waits longer than that for the chosen generator's first music,
+PATIENCE_SECONDS = 0.5  # nor much longer than its first block takes where something new was asked for
+HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
+BAR_FRAMES = frames_of(3.0)  # a bar line that is no farther away is waited for
+LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
+
+LANDED = "Calm music is kept ready by the composer"
+
+Announce = Callable[[int, str], None]
+T = TypeVar("T")
+
+
+class Overdue(GeneratorFailed):
+    """A voice was waited for as long as the music allowed."""
+
+
+class Conductor:
+    """The music of one session. `compose`, `prepare_landing` and `come_back` run as tasks."""
+
+    def __init__(
+        self,
+        name: str,
+        session: Session,
+        sources: Sources,
+        playhead: Playhead,
+        announce: Announce,
+        progress: Callable[[], None],
+    ) -> None:
+        """`announce` is told where and why the music changes; `progress` is called when some more is there."""
+        self.timeline = Timeline()
+        self.mixer = Mixer(self.timeline, session.wish.frames)
+        self.wanted: Recompose | Land | None = None  # what is to be composed next, before more of the same
+        self.complete = False  # everything up to the end is composed
+        self.bridges = 0  # times that the composer took over from the chosen generator
+        self._name, self._session, self._sources, self._playhead = name, session, sources, playhead
+        self._announce, self._progress = announce, progress
+        self._workers = {source.name: source.workers.assign() for source in sources.all}
+        absent = sources.differ and sources.chosen.absence is not None
+        self._part = self._open_part(sources.stand_in if absent else sources.chosen)
+        self._comeback = Comeback(sources.chosen, lambda: self._open_part(sources.chosen), self._next_entry, self.wake)
+        self._changed = 0  # what was heard when the music was last changed
+        self._wake = asyncio.Event()
+        self._settled = asyncio.Event()  # set when there is time for more than the next block
+        self._landing: list[Block] = []  # calm music, kept ready
+        self._landing_track: Track | None = None
+        self._limit: asyncio.Timeout | None = None  # while a voice is waited for,
+        self._asked = 0.0  # since then, by the loop's clock
+
+    @property
+    def ready(self) -> bool:
+        """Whether the play-head may go: there is music, and what was asked for before is composed."""
+        return self.wanted is None and (self._left() >= PREROLL_FRAMES or self.complete)
+
+    def generator_at(self, position: int) -> dict[str, str | None]:
+        """The `generator` of the `state` message: who plays at `position`, and why it is not the chosen one."""
+        clip = self.timeline.clip_at(position)
+        track = self._part.track if clip is None else clip.track
+        chosen = self._sources.chosen.name
+        plain = track.generator == chosen
+        reason = None if plain else LANDED if track is self._landing_track else self._absence()
+        return {"name": track.generator, "chosen": chosen, "reason": reason}
+
+    def wake(self) -> None:
+        """Something may be to do."""
+        self._wake.set()
+
+    def want(self, action: Recompose | Land) -> None:
+        """Note what is to be composed. A later wish replaces an earlier one, but none is made to wait for a bar."""
+        if isinstance(action, Recompose) and isinstance(self.wanted, Recompose) and self.wanted.cue is Cue.BEAT:
+            action = replace(action, cue=Cue.BEAT)
+        self.wanted = action
+        self._comeback.drop()
+
+    def land(self, action: Land) -> None:
+        """Put the landing music that is kept ready over everything, now, and want more of the kind."""
+        if not self._landing:
+            self.want(Recompose(Cue.BEAT, "too_much"))
+            return
+        self._landing_track = Track(self._sources.stand_in.name)
+        for block in self._landing:
+            self._landing_track.add(replace(block, position=block.position + action.position))
+        emotion = LANDING_EMOTION
+        self._put(Clip(action.position, LANDING_CLIP_FRAMES, emotion, emotion, self._landing_track, action.fade_frames))
+        self.want(action)
+
+    def watch(self) -> None:
+        """Stop waiting for a voice where another one must go on, or can. To be called again and again."""
+        self._comeback.watch(self._playhead.heard)
+        if self._limit is not None and self._is_overdue():
+            limit, self._limit = self._limit, None
+            limit.reschedule(_now())
+
+    def close(self) -> None:
+        """Let go of the voices."""
+        self._part.close()
+        self._comeback.close()
+
+    async def compose(self) -> None:
+        """Compose ahead of what is heard, whatever happens, until cancelled.
+
+        Raises what keeps the last generator from it, again and again.
+        """
+        failures = 0
+        while True:
+            try:
+                await self._compose_next()
+                failures = 0
+            except MusicmedError as fault:
+                if self._part.source is not self._sources.stand_in:
+                    self._bridge(fault)
+                elif not isinstance(fault, Overdue):
+                    failures += 1
+                    if failures == MAX_DEATHS:
+                        raise
+                    log.warning("%s: %s", self._name, fault)
+            self._progress()
+
+    async def prepare_landing(self) -> None:
+        """Compose the calm music that is kept ready, as soon as there is time for it."""
+        wish = self._session.wish
+        emotion = LANDING_EMOTION
+        request = ClipRequest(0, LANDING_CLIP_FRAMES, emotion, emotion, wish.instruments, wish.style)
+        worker = self._workers[self._sources.stand_in.name]
+        await self._settled.wait()
+        for deaths in range(1, MAX_DEATHS + 1):
+            try:
+                self._landing = await worker.call(_now() + 1.0, voices.compose_alone, wish.seed, request)
+            except GeneratorFailed as fault:
+                if deaths == MAX_DEATHS:
+                    raise
+                log.warning("%s: %s", self._name, fault)
+            else:
+                return
+
+    async def come_back(self) -> None:
+        """Get the chosen generator ready whenever the composer stands in for it."""
+        if self._sources.differ:
+            await self._comeback.run()
+
+    def _open_part(self, source: Source) -> Part:
+        return Part(self._name, self._session.wish.seed, source, self._workers[source.name])
+
+    def _stands_in(self) -> bool:
+        return self._sources.differ and self._part.source is self._sources.stand_in
+
+    def _absence(self) -> str:
+        """Why the chosen generator is not heard."""
+        chosen = self._sources.chosen
+        soon = f"{chosen.title} is about to take over"
+        if not self._stands_in():
+            return soon
+        absence = None if self._comeback.busy else chosen.absence  # it takes up room itself
+        return absence or self._comeback.fault or soon
+
+    async def _compose_next(self) -> None:
+        if self._playhead.started and self._sources.differ:
+            self._settled.set()  # the composer has nothing else to do
+        wish = self.wanted
+        match wish:
+            case _ if self._may_take_back():
+                self._take_back()
+            case Land():
+                await self._take_up(wish, Cue.BEAT, "too_much", self.timeline.end - LANDING_OUT_FRAMES)
+            case Recompose(cue, reason) if self._has_runway():
+                await self._take_up(wish, cue, reason)
+            case _ if self._thread_is_lost():
+                await self._take_up(None, Cue.BEAT, "late", self._ready_until() - SPLICE_FRAMES)
+            case _ if self._part.voice.end - self._playhead.heard < HORIZON_FRAMES and not self.complete:
+                await self._extend()
+            case _:
+                if self._playhead.started:
+                    self._settled.set()
+                self._wake.clear()
+                await self._wake.wait()
+
+    async def _ask(self, call: Coroutine[Any, Any, T]) -> T:
+        """Wait for a voice, but no longer than `watch` allows. Raises `Overdue`."""
+        try:
+            async with asyncio.timeout(None) as self._limit:
+                self._asked = _now()
+                return await call
+        except TimeoutError:
+            raise Overdue(f"{self._part.source.title} fell behind") from None
+        finally:
+            self._limit = None
+
+    def _is_overdue(self) -> bool:
+        waited = _now() - self._asked
+        if not self._sources.differ or self.complete:
+            return False
+        if self._stands_in():
+            return waited > HUNG_SECONDS and self._may_take_back()
+        margin = self._part.source.margin_frames / SAMPLE_RATE
+        if self.wanted is not None and waited > 2 * margin + PATIENCE_SECONDS:
+            return True
+        if not self._playhead.playing:
+            return self._playhead.waited_seconds > START_SECONDS
+        return self._left() < self._least_left()
+
+    def _least_left(self) -> int:
+        """With less than that ahead the chosen generator is too late. After a cut it may take its time to gather it."""
+        since = 0 if self.wanted else self._playhead.heard - self._changed
+        return min(LATE_FRAMES, self._floor() + round(GATHERING * since))
+
+    def _floor(self) -> int:
+        """What must be ahead for the composer to take over without a gap."""
+        return HANDOVER_FRAMES + self._sources.stand_in.margin_frames + self._part.source.slack_frames // 2
+
+    def _enough(self) -> int:
+        """What the chosen generator must have ahead for the music to be cut."""
+        return self._floor() + self._part.source.slack_frames // 2
+
+    def _bridge(self, fault: MusicmedError) -> None:
+        """Let the composer go on."""
+        log.warning("%s: the composer takes over: %s", self._name, fault)
+        self._part.close()
+        words = str(fault) if isinstance(fault, Overdue) else f"{self._sources.chosen.title} failed: {fault}"
+        self._comeback.fell_behind(words)
+        self._part = self._open_part(self._sources.stand_in)
+        self.bridges += 1
+
+    def _next_entry(self, ahead_frames: int) -> ClipRequest | None:
+        """The clip with which the chosen generator takes over from the composer, at a bar line if one is near."""
+        heard, length = self._playhead.heard, self._session.wish.frames
+        if not self._stands_in() or self.wanted is not None:
+            return None
+        if length is not None and length - heard < ahead_frames + LEAST_REST_FRAMES:
+            return None
+        if not self._playhead.started:
+            return self._session.next_clip(heard)
+        earliest = heard + ahead_frames
+        clip = self.timeline.clip_at(earliest)
+        bar = None if clip is None else clip.track.next_cue(earliest, Cue.BAR)
+        return self._session.next_clip(earliest if bar is None or bar > earliest + BAR_FRAMES else bar)
+
+    def _may_take_back(self) -> bool:
+        """Whether the chosen generator's music is there, and the composer's up to it."""
+        stock = self._comeback.stock
+        return stock is not None and self.wanted is None and self._ready_until() >= stock.request.position
+
+    def _take_back(self) -> None:
+        """Let the chosen generator go on, if there is still enough of its music to come."""
+        stock = self._comeback.take(self._soonest())
+        if stock is not None:
+            self._part.close()
+            self._part, self.complete = stock.part, False
+            self._splice(stock.request.position, stock.request, SPLICE_FRAMES, "return")
+
+    def _thread_is_lost(self) -> bool:
+        """Whether what was planned last is not what the voice composes."""
+        if self.complete or not self.timeline.clips:
+            return False
+        return self._part.voice.begins is None or self.timeline.clips[-1].track is not self._part.track
+
+    async def _extend(self) -> None:
+        """Compose one more block, or note that the music ends."""
+        part = self._part
+        deadline = _now() + (part.voice.end - self._playhead.heard) / SAMPLE_RATE
+        block = await self._ask(part.voice.next_block(deadline))
+        if block is None:
+            request = self._session.next_clip(self.timeline.end)
+            if request is None:
+                self.complete = True
+                return
+            block = await self._ask(part.voice.begin(request, deadline))
+            if self.timeline.end == request.position:  # else a landing took its place meanwhile
+                self.timeline.append(Clip(request.position, request.frames, request.start, request.end, part.track))
+        part.track.add(block)
+
+    async def _take_up(self, wish: Recompose | Land | None, kind: Cue, reason: str, enters: int = 0) -> None:
+        """Go on along the path from the first cue that can be reached, heard from `enters` on.
+
+        Where the thread that is heard breaks, the new one fades in over it.
+        """
+        part = self._part
+        at = self._reachable(kind)
+        if part.voice.begins is None:
+            at = max(at, enters)
+        goes_on = not enters and part.voice.remembers(at)
+        request = self._session.next_clip(at)
+        if request is None:
+            self.complete = True
+        else:
+            blocks = await self._ask(self._enter(part, request))
+            if isinstance(self.wanted, Land) and self.wanted is not wish:
+                return  # came meanwhile, and goes before
+            position = blocks[0].position
+            goes_on = goes_on and self._continues(position)
+            if goes_on:
+                part.track.cut(position)
+            else:
+                part.renew()
+            for block in blocks:
+                part.track.add(block)
+            self.complete = False
+            fade_frames = 0 if goes_on else LANDING_OUT_FRAMES if isinstance(wish, Land) else SPLICE_FRAMES
+            self._splice(max(position, enters), request, fade_frames, reason)
+        if self.wanted is wish:
+            self.wanted = None
+
+    async def _enter(self, part: Part, request: ClipRequest) -> list[Block]:
+        """A clip's first blocks: of the chosen generator so many that what is there may be given up for them."""
+        blocks = [await part.voice.begin(request, _now())]
+        while part.source is not self._sources.stand_in and blocks[-1].end < self._soonest() + self._enough():
+            block = await part.voice.next_block(_now())
+            if block is None:
+                break
+            blocks.append(block)
+        return blocks
+
+    def _left(self) -> int:
+        """Frames of music ahead of what is heard."""
+        return self._ready_until() - self._playhead.heard
+
+    def _ready_until(self) -> int:
+        return self.timeline.ready_until(self._playhead.heard)
+
+    def _has_runway(self) -> bool:
+        """Whether there is music to cut, and enough of it that a burst of wishes does not eat it up."""
+        left = self._left()
+        needed = RUNWAY_FRAMES
+        if self._part.source is not self._sources.stand_in:
+            needed = max(needed, self._margin() + self._floor())
+        return left > 0 and (not self._playhead.playing or left >= needed or self.complete)
+
+    def _margin(self) -> int:
+        """How far ahead of what is heard the music is cut: so long it takes to make what must be there for that."""
+        source = self._part.source
+        if source is self._sources.stand_in:
+            return source.margin_frames
+        return source.margin_frames + round(self._enough() / source.voice_realtime_x) + GUARD_FRAMES
+
+    def _reachable(self, kind: Cue) -> int:
+        """The first cue of that kind, or else the first of a lesser one, for which a block can be made in time."""
+        voice, track = self._part.voice, self._part.track
+        earliest = self._playhead.heard + (self._margin() if self._playhead.playing else 0)
+        if not voice.remembers(min(earliest, voice.end)):
+            return earliest
+        for cue in (track.next_cue(earliest, kind) for kind in (kind, Cue.BEAT, Cue.FREE)):
+            if cue is not None and cue <= voice.end:
+                return cue
+        return min(earliest, voice.end)
+
+    def _continues(self, position: int) -> bool:
+        """Whether the voice goes on at `position` from the very music that is heard up to there."""
+        below = self.timeline.clip_at(position - 1)
+        track = self._part.track
+        return position >= self._soonest() and below is not None and below.track is track and track.end >= position
+
+    def _soonest(self) -> int:
+        """The first position from which on the music may still be changed."""
+        return self._playhead.heard + (GUARD_FRAMES if self._playhead.playing else 0)
+
+    def _splice(self, position: int, request: ClipRequest, fade_frames: int, reason: str) -> None:
+        """Let the timeline go on with the part's clip at `position`, or as soon as it can."""
+        position = max(position, self._soonest())
+        track = self._part.track
+        end = max(track.end, request.position + request.frames, position + 1)
+        self._put(Clip(position, end - position, request.start, request.end, track, fade_frames))
+        self._announce(position, reason)
+
+    def _put(self, clip: Clip) -> None:
+        """Cut the timeline where `clip` begins, and append it."""
+        self._changed = self._playhead.heard
+        self.timeline.extend(clip.position)
+        fade_frames = min(clip.fade_frames, self.timeline.ready_until(clip.position) - clip.position)
+        self.timeline.cut(clip.position)
+        self.timeline.append(replace(clip, fade_frames=fade_frames))
+        self.mixer.rewind(clip.position)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,181 @@
+"""The generators that sessions draw on: the one that was chosen, and the composer, which is always there."""
+
+import asyncio
+import logging
+import os
+from dataclasses import dataclass
+
+from musicmed_live.core.generator import Pace, frames_of
+from musicmed_live.core.timeline import Track
+from musicmed_live.errors import MusicmedError
+from musicmed_live.service.generators import TITLES, Choice
+from musicmed_live.service.remote import RemoteVoice
+from musicmed_live.service.workers import Worker, Workers
+
+log = logging.getLogger(__name__)
+
+LEAST_REALTIME_X = 1.15  # slower than that, and the first hitch is never made up for
+LEAST_MARGIN_SECONDS = 0.12  # a block has to get from the worker to the listener, too
+SLACK_SECONDS = 0.8  # at real time; a faster generator makes up for a hitch so much sooner
+RETRY_SECONDS = 60.0  # a generator that failed is loaded again after this, and each time twice as long
+MAX_RETRY_SECONDS = 960.0
+
+
+class Source:
+    """A generator as sessions see it: its workers, its pace, and whether it has room for another voice."""
+
+    def __init__(self, choice: Choice, workers: Workers) -> None:
+        self.name = choice.name
+        self.title = TITLES[choice.name]
+        self.workers = workers
+        self._pace: Pace | None = None
+        self._voices: int | None = None  # that it keeps going at once
+        self._held = 0
+        self._fault = f"{self.title} is still loading"
+
+    @property
+    def absence(self) -> str | None:
+        """Why a session cannot have a voice of it now, in one sentence; None where it can."""
+        if self._pace is None:
+            return self._fault
+        if self._pace.realtime_x < LEAST_REALTIME_X:
+            pace = f"{self._pace.realtime_x:.2g}"
+            return f"{self.title} makes {pace} s of music in a second on this machine, which is too slow"
+        if self._voices is not None and self._held >= self._voices:
+            return f"{self.title} plays in as many other sessions as it keeps up with ({self._voices})"
+        return None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it can make music at once."""
+        return self._pace is not None
+
+    @property
+    def margin_frames(self) -> int:
+        """What the first block of a clip takes."""
+        seconds = 0.0 if self._pace is None else self._pace.first_block_seconds
+        return frames_of(max(LEAST_MARGIN_SECONDS, seconds))
+
+    @property
+    def slack_frames(self) -> int:
+        """How much music there has to be ahead, for this one to be in time in spite of a hitch."""
+        return frames_of(SLACK_SECONDS / self.voice_realtime_x)
+
+    @property
+    def voice_realtime_x(self) -> float:
+        """Seconds of music in a second, for each of the voices that are open."""
+        return (1.0 if self._pace is None else self._pace.realtime_x) / max(1, self._held)
+
+    def hold(self) -> None:
+        """A voice is opened."""
+        self._held += 1
+
+    def release(self) -> None:
+        """A voice is closed."""
+        self._held -= 1
+
+    async def warm_up(self) -> None:
+        """Return when it is ready. Raises `MusicmedError` if it cannot work."""
+        measured = await self.workers.warm_up()
+        self._pace = Pace(
+            min(pace.realtime_x for pace, _ in measured), max(pace.first_block_seconds for pace, _ in measured)
+        )
+        self._voices = measured[0][1]
+
+    async def stay_ready(self) -> None:
+        """Load it again whenever its process dies, for as long as it takes."""
+        while True:
+            await self.workers.lose_one()
+            self._pace, self._fault = None, f"{self.title} stopped and is being loaded again"
+            pause = RETRY_SECONDS
+            while self._pace is None:
+                try:
+                    await self.warm_up()
+                except MusicmedError as fault:
+                    log.warning("%s cannot be loaded again: %s", self.title, fault)
+                    self._fault = f"{self.title} cannot work any more: {fault}"
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, MAX_RETRY_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a house has to offer. Where the composer is chosen, both are the same."""
+
+    chosen: Source
+    stand_in: Source
+
+    @property
+    def differ(self) -> bool:
+        """Whether there is a generator to stand in for the chosen one."""
+        return self.chosen is not self.stand_in
+
+    @property
+    def all(self) -> tuple[Source, ...]:
+        """Each of them once."""
+        return (self.stand_in, self.chosen) if self.differ else (self.chosen,)
+
+    @property
+    def restarts(self) -> int:
+        """How many processes have died."""
+        return sum(source.workers.restarts for source in self.all)
+
+    def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Run the workers in `group` until `stop`."""
+        return [task for source in self.all for task in source.workers.start(group)]
+
+    def stop(self) -> None:
+        """Let the processes go."""
+        for source in self.all:
+            source.workers.stop()
+
+    async def warm_up(self) -> None:
+        """Get them ready, the stand-in first: sessions can play from then on, and it disturbs no measurement.
+
+        Raises `MusicmedError` if one cannot work.
+        """
+        for source in self.all:
+            await source.warm_up()
+
+    async def stay_ready(self) -> None:
+        """Look after the chosen one. The composer needs no care: it is loaded by whatever it is asked first."""
+        if self.differ:
+            await self.chosen.stay_ready()
+
+
+class Part:
+    """A voice of a source, and the track that it fills. While it is open it takes up room in the source."""
+
+    def __init__(self, name: str, seed: int, source: Source, worker: Worker) -> None:
+        """`name` is the session's."""
+        self.source = source
+        self.voice = RemoteVoice(f"{name} {source.name}", seed, worker)
+        self.track = Track(source.name)
+        self._open = True
+        source.hold()
+
+    def renew(self) -> None:
+        """Go on with another track, which does not continue the one before."""
+        self.track = Track(self.source.name)
+
+    def close(self) -> None:
+        """Let go of the voice. Its music stays where it is."""
+        if self._open:
+            self._open = False
+            self.voice.close()
+            self.source.release()
+
+
+def open_sources(choice: Choice) -> Sources:
+    """Workers for what was chosen and, if that is another one, for the composer beside it.
+
+    The voices of MusicGen share its weights: one process. It needs what cores there are, so beside it the composer,
+    which makes music a hundred times as fast as it is heard, gets half of them.
+    """
+    cores = os.cpu_count() or 1
+    composer = Choice()
+    if choice.name == composer.name:
+        only = Source(choice, Workers(choice, cores))
+        return Sources(only, only)
+    beside = Source(composer, Workers(composer, max(1, cores // 2)))
+    return Sources(Source(choice, Workers(choice, 1)), beside)
