@@ -16,6 +16,7 @@ setup(
                 "-std=gnu11",
                 "-O3",
                 "-ffp-contract=off",  # the same numbers whatever the instruction set
+                "-fwrapv",  # sums wrap at 32 bits
                 "-fvisibility=hidden",
                 "-Wno-psabi",  # vectors are passed between inlined functions only
                 "-pthread",

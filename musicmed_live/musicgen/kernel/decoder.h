@@ -29,23 +29,15 @@ static void quantise_row(const float *x, int columns, Row *row)
     float bound = largest(most);
     float inverse = bound > 0 ? ROW_MOST / bound : 0;
     row->scale = bound / ROW_MOST;
-    for (int first = 0; first < columns; first += SPAN) {
+    for (int first = 0; first < columns; first += GROUP) {
         Ints total = {0};
-        for (int i = first; i < first + SPAN && i < columns; i += LANES) {
+        for (int i = first; i < first + GROUP && i < columns; i += LANES) {
             Ints integers = nearest(load(x + i) * inverse);
             pack(__builtin_convertvector(integers, Shorts), row->steps + 2 * i);
             total += integers;
         }
-        row->sums[first / SPAN] = sum_ints(total);
+        row->sums[first / GROUP] = sum_ints(total);
     }
-}
-
-INLINE int32_t excess(const Row *row, int first, int columns)
-{
-    int32_t total = 0;
-    for (int span = first / SPAN; span * SPAN < first + columns; span++)
-        total += row->sums[span];
-    return total * BIAS;
 }
 
 static void normalise(const Norm *norm, const float *x, int width, float *y)
@@ -96,16 +88,17 @@ static void prepare(Engine *engine, int row, const float *x, const Matrix *matri
             narrow(&matrices[i].low, matrices[i].columns, x, engine->pass.slot[row]->adapters, hidden(engine, row, i));
 }
 
-INLINE void add_group(int count, const uint8_t *group, int first, int columns, const Row *const *rows, Floats (*sums)[4])
+/* Adds the products of one group, whose first column is `first`, to the sums of one or two rows. */
+INLINE void add_group(int count, const uint8_t *group, int first, const Row *const *rows, Floats (*sums)[4])
 {
     const uint8_t *steps[2] = {rows[0]->steps + 2 * first, rows[count - 1]->steps + 2 * first};
     Ints products[2][4];
-    dot(4, count, group + 2 * TILE, columns / STEP, steps, products);
+    dot(4, count, group + 2 * TILE, GROUP / STEP, steps, products);
     for (int r = 0; r < count; r++) {
-        int32_t surplus = excess(rows[r], first, columns);
+        int32_t excess = rows[r]->sums[first / GROUP] * BIAS;
         for (int v = 0; v < 4; v++) {
             Floats scale = load_bfloat16((const uint16_t *)group + v * LANES);
-            sums[r][v] += __builtin_convertvector(products[r][v] - surplus, Floats) * scale;
+            sums[r][v] += __builtin_convertvector(products[r][v] - excess, Floats) * scale;
         }
     }
 }
@@ -119,12 +112,11 @@ static void multiply(
         chosen[r] = &engine->work.rows[rows[r]];
     memset(sums, 0, sizeof *sums * count);
     const uint8_t *group = matrix->tiles + tile * matrix->tile_bytes;
-    for (int first = 0; first < matrix->columns; first += matrix->group) {
+    for (int first = 0; first < matrix->columns; first += GROUP, group += GROUP_BYTES) {
         for (int r = 0; r + 1 < count; r += 2)
-            add_group(2, group, first, matrix->group, chosen + r, sums + r);
+            add_group(2, group, first, chosen + r, sums + r);
         if (count % 2)
-            add_group(1, group, first, matrix->group, chosen + count - 1, sums + count - 1);
-        group += TILE * (2 + matrix->group);
+            add_group(1, group, first, chosen + count - 1, sums + count - 1);
     }
     for (int r = 0; r < count; r++) {
         for (int v = 0; v < 4; v++)
@@ -161,17 +153,17 @@ static uint16_t round_up_to_bfloat16(float value)
 }
 
 /* One output's weights in one group: a scale, and bytes spread over the group's steps. */
-static void quantise_output(const float *weights, int columns, uint16_t *scale, uint8_t *steps)
+static void quantise_output(const float *weights, uint16_t *scale, uint8_t *steps)
 {
     Floats most = {0};
-    for (int i = 0; i < columns; i += LANES)
+    for (int i = 0; i < GROUP; i += LANES)
         most = larger(most, absolute(load(weights + i)));
     *scale = round_up_to_bfloat16(largest(most) / BYTE_MOST);
     uint32_t bits = (uint32_t)*scale << 16;
     float rounded;
     memcpy(&rounded, &bits, sizeof rounded);
     float inverse = rounded > 0 ? 1.0f / rounded : 0;
-    for (int i = 0; i < columns; i += LANES) {
+    for (int i = 0; i < GROUP; i += LANES) {
         Bytes bytes = __builtin_convertvector(nearest(load(weights + i) * inverse) + BIAS, Bytes);
         for (int step = 0; step < LANES / STEP; step++)
             memcpy(steps + (size_t)(i / STEP + step) * TILE * STEP, (uint8_t *)&bytes + step * STEP, STEP);
@@ -180,15 +172,15 @@ static void quantise_output(const float *weights, int columns, uint16_t *scale, 
 
 static void quantise_matrix(Matrix *matrix, const float *weights)
 {
-    float padded[128] = {0};
+    float padded[GROUP] = {0};
     for (int output = 0; output < matrix->outputs; output++) {
         uint8_t *group = matrix->tiles + output / TILE * matrix->tile_bytes;
-        for (int first = 0; first < matrix->columns; first += matrix->group, group += TILE * (2 + matrix->group)) {
-            int inputs = matrix->inputs - first < matrix->group ? matrix->inputs - first : matrix->group;
+        for (int first = 0; first < matrix->columns; first += GROUP, group += GROUP_BYTES) {
+            int inputs = matrix->inputs - first < GROUP ? matrix->inputs - first : GROUP;
             memcpy(padded, weights + (size_t)output * matrix->inputs + first, sizeof *padded * inputs);
-            memset(padded + inputs, 0, sizeof *padded * (matrix->group - inputs));
+            memset(padded + inputs, 0, sizeof *padded * (GROUP - inputs));
             int place = output % TILE;
-            quantise_output(padded, matrix->group, (uint16_t *)group + place, group + 2 * TILE + place * STEP);
+            quantise_output(padded, (uint16_t *)group + place, group + 2 * TILE + place * STEP);
         }
     }
 }
@@ -284,9 +276,11 @@ INLINE void mix(int vectors, Head head, const Row *weights, int positions, float
         const uint8_t *steps[] = {weights->steps + 2 * first};
         Ints products[1][4];
         dot(vectors, 1, head.values + (size_t)first * vectors * LANES, count / STEP, steps, products);
-        int32_t surplus = excess(weights, first, count);
+        int32_t excess = 0;
+        for (int group = first / GROUP; group * GROUP < first + count; group++)
+            excess += weights->sums[group] * BIAS;
         for (int v = 0; v < vectors; v++)
-            mixed[v] += __builtin_convertvector(products[0][v] - surplus, Floats);
+            mixed[v] += __builtin_convertvector(products[0][v] - excess, Floats);
     }
     for (int v = 0; v < vectors; v++)
         store(out + v * LANES, mixed[v] * factor);
@@ -296,7 +290,7 @@ static void attend(const Engine *engine, Head head, const float *query, int leng
 {
     float scores[MAX_WINDOW];
     uint8_t steps[2 * MAX_WINDOW];
-    int32_t sums[MAX_WINDOW / SPAN];
+    int32_t sums[MAX_WINDOW / GROUP];
     Row weights = {steps, sums, 0};
     score(engine, head, query, length, bias, scores);
     float total = soften(head, length, scores);

@@ -64,9 +64,8 @@ static void lay_out_matrix(Arena *arena, Matrix *matrix, int outputs, int inputs
 {
     matrix->outputs = outputs;
     matrix->inputs = inputs;
-    matrix->columns = (inputs + TILE - 1) / TILE * TILE;
-    matrix->group = matrix->columns % 128 ? 64 : 128;
-    matrix->tile_bytes = (size_t)matrix->columns / matrix->group * TILE * (2 + matrix->group);
+    matrix->columns = (inputs + GROUP - 1) / GROUP * GROUP;
+    matrix->tile_bytes = (size_t)matrix->columns / GROUP * GROUP_BYTES;
     matrix->tiles = take(arena, matrix->tile_bytes * (outputs / TILE));
 }
 
@@ -114,7 +113,7 @@ static void lay_out_work(Arena *arena, Engine *engine)
     work->low = take(arena, sizeof(float) * ROWS * LOW_MATRICES * engine->low_rank);
     for (int row = 0; row < ROWS; row++) {
         work->rows[row].steps = take(arena, 2 * widest(engine));
-        work->rows[row].sums = take(arena, sizeof(int32_t) * widest(engine) / SPAN);
+        work->rows[row].sums = take(arena, sizeof(int32_t) * widest(engine) / GROUP);
     }
     for (int slot = 0; slot < engine->shape.slots; slot++)
         engine->slots[slot].adapters = take(arena, sizeof(float) * (engine->adapters + 1));

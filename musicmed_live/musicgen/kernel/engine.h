@@ -5,10 +5,10 @@
  *   tile    64 outputs (or a head's width of them) by any number of *steps*; a step is 4 columns, its bytes lie together
  *           as [output][column], so that one dot-product instruction takes 16 outputs of a step at once, and a tile is
  *           read as one stream. A byte is the quantised number + 128; sums are corrected by 128 times that of the row.
- *   matrix  outputs / 64 tiles one after the other; in each, groups of 128 (or 64) columns: 64 bfloat16 scales, then the
- *           group's steps. 128 columns times 127 times 32639 stay below 2^31, so a group's sum is exact.
+ *   matrix  outputs / 64 tiles one after the other; in each, groups of 64 columns: a bfloat16 scale for each output, then
+ *           the group's steps. 64 columns times 127 times 32639 stay below 2^31, so a group's sum is exact.
  *   row     the integers of an activation, |value| <= 32639 = 127 * 256 + 127, as 8 bytes for each step in the order that
- *           the instruction set wants, their sums over 64 columns each, and one scale.
+ *           the instruction set wants, their sums over each group, and one scale.
  *   cache   of a head: keys in tiles of 64 positions by its width, values in one tile of its width by all positions, and
  *           a scale for each position. So attention is the same operation twice: keys times query, values times weights.
  *
@@ -24,7 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TILE = 64, STEP = 4, SPAN = 64, ROWS = 64, PROMPT = 64, MAX_WINDOW = 4096, MAX_THREADS = 64, MAX_SLOTS = 16 };
+enum { TILE = 64, STEP = 4, GROUP = 64, ROWS = 64, PROMPT = 64, MAX_WINDOW = 4096, MAX_THREADS = 64, MAX_SLOTS = 16 };
+enum { GROUP_BYTES = TILE * (2 + GROUP) };
 enum { LOW_MATRICES = 8 }; /* the most matrices that one row is prepared for: query, key, value, or the heads */
 
 enum { QUERY, KEY, VALUE, OUT, CROSS_QUERY, CROSS_KEY, CROSS_VALUE, CROSS_OUT, FC1, FC2, LAYER_MATRICES };
@@ -44,7 +45,7 @@ typedef struct {
 } LowRank;
 
 typedef struct {
-    int outputs, inputs, columns, group; /* columns: inputs rounded up to 64, zero beyond */
+    int outputs, inputs, columns; /* columns: inputs rounded up to 64, zero beyond */
     size_t tile_bytes;
     uint8_t *tiles;
     LowRank low;
@@ -56,7 +57,7 @@ typedef struct {
 
 typedef struct {
     uint8_t *steps;
-    int32_t *sums; /* over SPAN columns each */
+    int32_t *sums; /* over each group */
     float scale;
 } Row;
 
