@@ -66,7 +66,7 @@ class Thread:
 
     def codes(self, lane: int, start: int, end: int) -> torch.Tensor:
         """The tokens of frames [start, end) of a lane, shape (codebooks, end - start)."""
-        return self._tokens[lane, start - self._first : end - self._first].T
+        return self._tokens[lane, start - self._first : end - self._first].T.clone()
 
     def rewind(self, frame: int) -> None:
         """Forget the tokens of all frames from `frame` on. Raises `ValueError` where that is too long ago."""

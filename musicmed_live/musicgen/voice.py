@@ -7,6 +7,7 @@ voice that is rewound keeps those, and draws anew from there on: what follows jo
 import math
 from collections import deque
 from collections.abc import Generator, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -20,7 +21,7 @@ from musicmed_live.musicgen.codec import CodecState, StreamingCodec
 from musicmed_live.musicgen.conditioning import Conditioner
 from musicmed_live.musicgen.engine import Conditioning, Engine
 from musicmed_live.musicgen.level import LEVEL_FRAMES, Level
-from musicmed_live.musicgen.prompts import blend, texts
+from musicmed_live.musicgen.prompts import blend
 from musicmed_live.musicgen.thread import Thread
 
 BLOCK_FRAMES = frames_of(0.2)
@@ -56,13 +57,11 @@ class Studio:
     slots: Slots
     codec: StreamingCodec
     conditioner: Conditioner
-    places: tuple[
-        Emotion | None, ...
-    ] = ()  # where in the plane each of the engine's adapters belongs; None: everywhere
+    decoding: Executor  # of one thread: one core decodes while the others draw the tokens that follow
+    places: tuple[Emotion | None, ...] = ()  # where in the plane each adapter belongs; None: everywhere
 
     def conditioning(self, emotion: Emotion, instruments: Preference, style: Preference) -> Conditioning:
-        """What the decoder is told. All texts of these preferences are read at once: the emotion will move."""
-        self.conditioner.warm(texts(instruments, style))
+        """What the decoder is told."""
         prompts = blend(emotion, instruments, style)
         return self.conditioner.blend(prompts, adapter_weights(emotion, self.places))
 
@@ -121,7 +120,7 @@ class MusicgenVoice:
         while sounds[-1].position > position:
             sounds.pop()
         if sounds[-1].position < position:
-            self._play(0, position - sounds[-1].position)
+            self._play(position - sounds[-1].position, position)
         if sounds[-1].consumed:
             self._thread.rewind(self._needed(position))
         return position
@@ -177,14 +176,18 @@ class MusicgenVoice:
             self._clip = None
 
     def _blocks(self, request: ClipRequest) -> Generator[list[Block], None, None]:
-        """The next block of every lane, again and again."""
+        """The next block of every lane, again and again.
+
+        While a block is decoded, the tokens of the next are drawn; the first block of a clip does not wait for that.
+        """
         end = request.position + request.frames
         while (position := self.position) < end:
-            frames = min(BLOCK_FRAMES, end - position)
-            self._follow(request, position + frames // 2)
-            gain = _dying_away(position, frames, end) if request.final else np.ones((1, 1), np.float32)
-            sounds = [self._play(lane, frames) * gain for lane in range(len(self._pairs))]
-            yield [Block(position, samples, Cue.FREE, 0.0, "", ()) for samples in sounds]
+            after = min(position + BLOCK_FRAMES, end)
+            self._follow(request, (position + after) // 2)
+            ahead = after if position == request.position else min(after + BLOCK_FRAMES, end)
+            sounds = self._play(after - position, ahead)
+            gain = _dying_away(position, after, end) if request.final else np.ones((1, 1), np.float32)
+            yield [Block(position, samples * gain, Cue.FREE, 0.0, "", ()) for samples in sounds]
 
     def _follow(self, request: ClipRequest, position: int) -> None:
         """Tell the decoder what to play at `position`, where that has changed."""
@@ -198,24 +201,32 @@ class MusicgenVoice:
         """Frames of tokens without which the sound up to `position` is not known."""
         return math.ceil((position - self._origin) / LEVEL_FRAMES) + self._studio.codec.latency_frames
 
-    def _play(self, lane: int, frames: int) -> Samples:
-        """The lane's next samples, shape (frames, 2)."""
+    def _play(self, frames: int, ahead: int) -> list[Samples]:
+        """The next samples of every lane, shape (frames, 2). Tokens are drawn up to position `ahead` meanwhile."""
+        end = self.position + frames
+        self._thread.grow(self._needed(end))
+        decoding = [self._studio.decoding.submit(self._sound, lane, end) for lane in range(len(self._pairs))]
+        self._thread.grow(self._needed(ahead))
+        return [future.result() for future in decoding]
+
+    def _sound(self, lane: int, end: int) -> Samples:
+        """The samples of a lane up to position `end`, whose tokens are known."""
         sounds = self._sounds[lane]
-        sound = sounds[-1]
-        consumed = self._needed(sound.position + frames)
+        sound, consumed = sounds[-1], self._needed(end)
         rest, codec, level = sound.rest, sound.codec, sound.level
         if consumed > sound.consumed:
-            self._thread.grow(consumed)
-            decoded, codec = self._studio.codec.decode(self._thread.codes(lane, sound.consumed, consumed), codec)
+            codes = self._thread.codes(lane, sound.consumed, consumed)
+            decoded, codec = self._studio.codec.decode(codes, codec)
             levelled, level = (level if self._told is None else level.towards(self._told[0])).apply(decoded)
             rest = np.concatenate((rest, levelled))
-        sounds.append(_Sound(sound.position + frames, codec, level, max(consumed, sound.consumed), rest[frames:]))
+        frames = end - sound.position
+        sounds.append(_Sound(end, codec, level, max(consumed, sound.consumed), rest[frames:]))
         if len(sounds) > REMEMBERED_BLOCKS:
             sounds.popleft()
         return rest[:frames]
 
 
-def _dying_away(position: int, frames: int, end: int) -> Samples:
-    """Gain of the last seconds of a piece, half a cosine; shape (frames, 1)."""
-    left = np.clip((end - np.arange(position, position + frames)) / REST_FRAMES, 0.0, 1.0)
+def _dying_away(start: int, stop: int, end: int) -> Samples:
+    """Gain of frames [start, stop) of a piece that ends at `end`, half a cosine; shape (frames, 1)."""
+    left = np.clip((end - np.arange(start, stop)) / REST_FRAMES, 0.0, 1.0)
     return np.asarray(0.5 - 0.5 * np.cos(np.pi * left), np.float32)[:, None]

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ CALM, TENSE = Emotion(0.6, -0.6), Emotion(-0.6, 0.6)
 FRAME = SAMPLE_RATE // 50
 SECOND = SAMPLE_RATE
 ROUNDING = 1e-6
+DECODING = ThreadPoolExecutor(1)
 
 OpenVoice = Callable[..., MusicgenVoice]
 
@@ -33,7 +35,7 @@ def parts(tiny_model: Path) -> tuple[StreamingCodec, Conditioner]:
 def open_voice(parts: tuple[StreamingCodec, Conditioner]) -> OpenVoice:
     def opened(seed: int = 1, position: int = 0, slots: int = 2) -> MusicgenVoice:
         engine = ScriptEngine(slots)
-        return MusicgenVoice(Studio(engine, Slots(slots), *parts), seed, position)
+        return MusicgenVoice(Studio(engine, Slots(slots), *parts, DECODING), seed, position)
 
     return opened
 
@@ -187,7 +189,7 @@ def test_the_first_variant_is_what_would_have_been_played(open_voice: OpenVoice)
 
 
 def test_there_are_no_more_voices_than_the_engine_has_room_for(parts: tuple[StreamingCodec, Conditioner]) -> None:
-    studio = Studio(ScriptEngine(4), Slots(4), *parts)
+    studio = Studio(ScriptEngine(4), Slots(4), *parts, DECODING)
     first, second = MusicgenVoice(studio, 1, 0), MusicgenVoice(studio, 2, 0)
     with pytest.raises(GeneratorFailed, match="room for 2"):
         MusicgenVoice(studio, 3, 0)

@@ -1,0 +1,80 @@
+"""MusicGen as a generator: a checkpoint, the engine that suits this machine, and the voices that share them."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from musicmed_live.core.emotion import NEUTRAL, Emotion
+from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Pace, Preference, frames_of
+from musicmed_live.errors import InvalidInput
+from musicmed_live.musicgen.adapters import load_adapter, parse_adapter_option
+from musicmed_live.musicgen.codec import StreamingCodec
+from musicmed_live.musicgen.conditioning import Conditioner
+from musicmed_live.musicgen.engines import open_engine
+from musicmed_live.musicgen.prompts import texts
+from musicmed_live.musicgen.voice import BLOCK_FRAMES, MusicgenVoice, Slots, Studio
+from musicmed_live.musicgen.weights import open_checkpoint
+
+DEVICES = ("auto", "cpu", "cuda")
+CPU_VOICES, CUDA_VOICES = 1, 4  # each holds two slots of the engine; on a CPU there is time for one
+TRIAL_FRAMES = frames_of(3.0)
+
+
+class MusicgenGenerator:
+    """Opens voices that share one engine, as many at a time as it has pairs of slots.
+
+    Raises `InvalidInput` for a checkpoint, an adapter or a device that cannot be used, `GeneratorFailed` where there is
+    not memory enough.
+    """
+
+    def __init__(
+        self, model: str, adapters: Sequence[str] = (), device: str = "auto", voices: int | None = None
+    ) -> None:
+        """`model` is a directory or a hub name, each of `adapters` a `[MOOD=]DIR`; `voices` is how many at a time."""
+        chosen = _device(device)
+        torch.set_num_threads(1)  # torch's own threads wait for each other, which a busy core makes very slow
+        checkpoint = open_checkpoint(model)
+        options = [parse_adapter_option(option) for option in adapters]
+        loaded = [load_adapter(folder, checkpoint.config) for _, folder in options]
+        self.voices = voices or (CUDA_VOICES if chosen == "cuda" else CPU_VOICES)
+        engine = open_engine(checkpoint.config, checkpoint.decoder_tensors(), loaded, 2 * self.voices, chosen)
+        self._studio = Studio(
+            engine,
+            Slots(engine.slots),
+            StreamingCodec(torch.nn.Module.to(checkpoint.codec(), chosen)),
+            Conditioner(checkpoint.text_encoder, keep=chosen == "cuda"),
+            ThreadPoolExecutor(1, "decode", torch.set_num_threads, (1,)),
+            tuple(place for place, _ in options),
+        )
+
+    def open_voice(self, seed: int, position: int = 0) -> MusicgenVoice:
+        """A new voice whose first clip begins at `position`. Raises `GeneratorFailed` where every place is taken."""
+        return MusicgenVoice(self._studio, seed, position)
+
+    def warm_up(self) -> Pace:
+        """Read the prompts, make a little music, and measure how long that takes."""
+        self._studio.conditioner.warm(texts(Preference(), Preference()))
+        voice = self.open_voice(0)
+        try:
+            list(voice.compose(ClipRequest(0, BLOCK_FRAMES, NEUTRAL, NEUTRAL)))
+            began = time.perf_counter()
+            list(voice.compose(ClipRequest(voice.position, TRIAL_FRAMES, NEUTRAL, NEUTRAL)))
+            took = time.perf_counter() - began
+            began = time.perf_counter()
+            position, elsewhere = voice.rewind(voice.position // 2), Emotion(0.6, -0.4)
+            list(voice.compose(ClipRequest(position, BLOCK_FRAMES, elsewhere, elsewhere)))
+            return Pace(TRIAL_FRAMES / SAMPLE_RATE / took, time.perf_counter() - began)
+        finally:
+            voice.close()
+
+
+def _device(name: str) -> str:
+    if name not in DEVICES:
+        raise InvalidInput(f"--device: {name!r} is none of {', '.join(DEVICES)}", "device")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InvalidInput("--device: cuda was asked for, but torch finds no CUDA device; use --device cpu", "device")
+    return name
