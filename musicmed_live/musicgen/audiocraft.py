@@ -86,7 +86,7 @@ def read_decoder(path: Path) -> LanguageModel:
             heads=parts.count(shape, "num_heads", path),
             ffn=width * parts.count({"hidden_scale": 4} | shape, "hidden_scale", path),
             text_width=projection.shape[1],
-            codebooks=parts.count(shape, "n_q", path),
+            codebooks=parts.count(shape, "n_q", path, parts.MOST_CODEBOOKS),
             vocab=parts.count(shape, "card", path),
         ),
         path,
@@ -150,7 +150,7 @@ def _check_variant(cfg: Mapping[str, object], path: Path) -> None:
             raise BadWeights(f"{path}: {name} is {shown(shape[name])}; MusicGen has {shown(wanted)}")
     pattern = _section(cfg, "codebooks_pattern", path)
     delays = pattern.get("delay")
-    wanted_delays = list(range(parts.count(shape, "n_q", path, 64)))
+    wanted_delays = list(range(parts.count(shape, "n_q", path, parts.MOST_CODEBOOKS)))
     if pattern.get("modeling") != "delay" or not isinstance(delays, dict) or delays.get("delays") != wanted_delays:
         raise BadWeights(f"{path}: the codebooks' pattern is {shown(pattern)}; MusicGen delays each by one more frame")
 

@@ -1,12 +1,23 @@
 """The parts of a checkpoint: its decoder's shape, T5's encoder for prompts, EnCodec for sound."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
-from transformers import EncodecConfig, EncodecModel, T5Config, T5EncoderModel, T5Tokenizer
+from transformers import (
+    EncodecConfig,
+    EncodecModel,
+    MusicgenDecoderConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 from transformers.initialization import no_init_weights
 
 from musicmed_live.errors import BadWeights, shown
@@ -15,25 +26,28 @@ from musicmed_live.musicgen.tensors import Shape
 
 CODEC_RATE = 32_000
 LARGEST = 1 << 20  # of what a configuration counts: no published model has more of anything
-MOST_LAYERS = 256
+MOST_LAYERS, MOST_CODEBOOKS = 256, 64
+
+Kind = TypeVar("Kind", bound=PreTrainedConfig)
 
 
 def decoder_config(section: Mapping[str, object], text_width: int, where: Path) -> DecoderConfig:
     """The decoder's shape, from its part of a `config.json`. Raises `BadWeights` for one that is none of ours."""
-    if section.get("audio_channels", 1) != 1:
+    values = _parsed(MusicgenDecoderConfig, section, where).to_dict()
+    if values["audio_channels"] != 1:
         raise BadWeights(f"{where} is of a stereo model; only the mono ones can be played, such as musicgen-small")
     for name, wanted in (("activation_function", "gelu"), ("scale_embedding", False)):
-        if section.get(name, wanted) != wanted:
-            raise BadWeights(f"{where}: {name} is {shown(section[name])}; MusicGen has {shown(wanted)}")
+        if values[name] != wanted:
+            raise BadWeights(f"{where}: {name} is {shown(values[name])}; MusicGen has {shown(wanted)}")
     return check_decoder(
         DecoderConfig(
-            layers=count(section, "num_hidden_layers", where, MOST_LAYERS),
-            width=count(section, "hidden_size", where),
-            heads=count(section, "num_attention_heads", where),
-            ffn=count(section, "ffn_dim", where),
+            layers=count(values, "num_hidden_layers", where, MOST_LAYERS),
+            width=count(values, "hidden_size", where),
+            heads=count(values, "num_attention_heads", where),
+            ffn=count(values, "ffn_dim", where),
             text_width=text_width,
-            codebooks=count(section, "num_codebooks", where),
-            vocab=count(section, "vocab_size", where),
+            codebooks=count(values, "num_codebooks", where, MOST_CODEBOOKS),
+            vocab=count(values, "vocab_size", where),
         ),
         where,
     )
@@ -42,7 +56,7 @@ def decoder_config(section: Mapping[str, object], text_width: int, where: Path) 
 def check_decoder(config: DecoderConfig, where: Path) -> DecoderConfig:
     """Raise `BadWeights` where the heads do not share the width evenly, in even parts; else give the shape back."""
     if config.width % (2 * config.heads):
-        raise BadWeights(f"{where}: {config.heads} heads cannot share a width of {config.width} evenly")
+        raise BadWeights(f"{where}: {config.heads} heads cannot share a width of {config.width} in equal, even parts")
     return config
 
 
@@ -75,13 +89,11 @@ def text_config(section: Mapping[str, object], where: Path) -> T5Config:
     """The text encoder's configuration. Raises `BadWeights` for one that is not T5's."""
     if section.get("model_type") != "t5":
         raise BadWeights(f"{where}: the text encoder is {shown(section.get('model_type'))}; MusicGen's is t5")
-    count(section, "num_layers", where, MOST_LAYERS)
+    config: T5Config = _parsed(T5Config, section, where)
+    values = config.to_dict()
+    count(values, "num_layers", where, MOST_LAYERS)
     for name in ("d_model", "d_kv", "d_ff", "num_heads", "vocab_size"):
-        count(section, name, where)
-    try:
-        config = T5Config.from_dict(dict(section))
-    except (StrictDataclassError, ValueError, TypeError) as fault:
-        raise BadWeights(f"{where}: no configuration of a T5: {_one_line(fault)}") from fault
+        count(values, name, where)
     return config
 
 
@@ -89,49 +101,58 @@ def codec_config(section: Mapping[str, object], decoder: DecoderConfig, where: P
     """The codec's configuration. Raises `BadWeights` for one whose tokens are not those that the decoder makes."""
     if section.get("model_type") != "encodec":
         raise BadWeights(f"{where}: the codec is {shown(section.get('model_type'))}; MusicGen's is encodec")
-    for name in ("num_filters", "hidden_size", "codebook_size", "sampling_rate", "audio_channels"):
-        count(section, name, where)
-    count(section, "num_residual_layers", where, MOST_LAYERS)
-    ratios = section.get("upsampling_ratios")
-    if not isinstance(ratios, list) or not all(isinstance(ratio, int) and 1 <= ratio <= 64 for ratio in ratios):
-        raise BadWeights(f"{where}: upsampling_ratios is {shown(ratios)}, not a list of whole numbers from 1 to 64")
-    try:
-        config = EncodecConfig.from_dict(dict(section))
-        found = (config.sampling_rate, config.audio_channels, config.sampling_rate / config.hop_length)
-        tokens = (config.num_quantizers, config.codebook_size)
-    except (StrictDataclassError, ValueError, TypeError, ArithmeticError, IndexError) as fault:
-        raise BadWeights(f"{where}: no configuration of an EnCodec: {_one_line(fault)}") from fault
-    _check_codec(found, tokens, decoder, where)
+    config: EncodecConfig = _parsed(EncodecConfig, section, where)
+    values = config.to_dict()
+    for name in ("num_residual_layers", "num_lstm_layers"):
+        count(values, name, where, MOST_LAYERS)
+    for name in ("num_filters", "hidden_size", "codebook_size", "codebook_dim", "kernel_size", "compress"):
+        count(values, name, where)
+    _check_codec(config, decoder, where)
     return config
 
 
-def _check_codec(found: tuple[int, int, float], tokens: tuple[int, int], decoder: DecoderConfig, where: Path) -> None:
-    if found != (CODEC_RATE, 1, FRAME_RATE):
-        rate, channels, frames = found
+def _parsed(kind: type[Kind], section: Mapping[str, object], where: Path) -> Kind:
+    try:
+        config: Kind = kind.from_dict(dict(section))
+    except (StrictDataclassError, ValueError, TypeError) as fault:
+        raise BadWeights(f"{where} holds no {kind.__name__}: {_one_line(fault)}") from fault
+    return config
+
+
+def _check_codec(config: EncodecConfig, decoder: DecoderConfig, where: Path) -> None:
+    hop, channels = math.prod(config.upsampling_ratios), config.audio_channels
+    if (config.sampling_rate, channels, hop) != (CODEC_RATE, 1, CODEC_RATE // FRAME_RATE) or config.normalize:
         raise BadWeights(
-            f"{where}: the codec has {rate} Hz, {channels} channels and {frames:g} frames a second; "
-            f"MusicGen's has {CODEC_RATE}, 1 and {FRAME_RATE}"
+            f"{where}: the codec has {config.sampling_rate} Hz, {channels} channels and {hop} samples to a frame; "
+            f"MusicGen's has {CODEC_RATE}, 1 and {CODEC_RATE // FRAME_RATE}, and keeps the level"
         )
-    if tokens != (decoder.codebooks, decoder.vocab):
+    try:
+        books = config.num_quantizers if config.target_bandwidths else 0
+    except (ArithmeticError, ValueError):  # it divides by numbers of the file
+        books = 0
+    if (books, config.codebook_size) != (decoder.codebooks, decoder.vocab):
         raise BadWeights(
-            f"{where}: the codec has {tokens[0]} codebooks of {tokens[1]} tokens, "
+            f"{where}: the codec has {books} codebooks of {config.codebook_size} tokens, "
             f"the decoder {decoder.codebooks} of {decoder.vocab}; they are not of one model"
         )
 
 
 def text_shapes(config: T5Config) -> dict[str, Shape]:
     """Every tensor of a T5 encoder, but for the embedding's second name."""
-    with torch.device("meta"):
-        return _shapes(T5EncoderModel(config), {"encoder.embed_tokens.weight"})
+    return _shapes(T5EncoderModel, config, {"encoder.embed_tokens.weight"})
 
 
 def codec_shapes(config: EncodecConfig) -> dict[str, Shape]:
     """Every tensor of a codec."""
-    with torch.device("meta"):
-        return _shapes(EncodecModel(config), set())
+    return _shapes(EncodecModel, config, set())
 
 
-def _shapes(model: nn.Module, left_out: set[str]) -> dict[str, Shape]:
+def _shapes(kind: type[PreTrainedModel], config: PreTrainedConfig, left_out: set[str]) -> dict[str, Shape]:
+    try:
+        with torch.device("meta"):
+            model = kind(config)
+    except (ValueError, RuntimeError, KeyError, TypeError) as fault:
+        raise BadWeights(f"no {kind.__name__} is as config.json says: {_one_line(fault)}") from fault
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if name not in left_out}
 
 

@@ -229,28 +229,34 @@ def test_a_configuration_that_is_not_json(copied: Path, text: str) -> None:
         (["decoder", "num_attention_heads"], 64, "64 heads cannot share a width of 64"),
         (["decoder", "num_hidden_layers"], -1, "num_hidden_layers is -1"),
         (["decoder", "num_hidden_layers"], 10**9, "num_hidden_layers is 1000000000"),
-        (["decoder", "hidden_size"], 64.0, "hidden_size is 64.0"),
-        (["decoder", "hidden_size"], True, "hidden_size is true"),
-        (["decoder", "ffn_dim"], "many", 'ffn_dim is "many"'),
+        (["decoder", "hidden_size"], 64.0, "hidden_size"),
+        (["decoder", "hidden_size"], True, "hidden_size"),
+        (["decoder", "ffn_dim"], "many", "ffn_dim"),
         (["decoder", "activation_function"], "relu", "MusicGen has \"gelu\""),
         (["decoder", "vocab_size"], 1024, "they are not of one model"),
         (["decoder", "num_codebooks"], 8, "they are not of one model"),
         (["audio_encoder", "model_type"], "dac", "the codec is \"dac\""),
         (["audio_encoder", "sampling_rate"], 24_000, "24000 Hz"),
         (["audio_encoder", "audio_channels"], 2, "2 channels"),
-        (["audio_encoder", "upsampling_ratios"], [8, 5, 4, 2], "100 frames a second"),
-        (["audio_encoder", "upsampling_ratios"], [], "frames a second"),
+        (["audio_encoder", "upsampling_ratios"], [8, 5, 4, 2], "320 samples to a frame"),
+        (["audio_encoder", "upsampling_ratios"], [], "1 samples to a frame"),
         (["audio_encoder", "upsampling_ratios"], "8542", "upsampling_ratios"),
         (["audio_encoder", "codebook_size"], 1024, "they are not of one model"),
-        (["audio_encoder", "target_bandwidths"], [], "EnCodec"),
+        (["audio_encoder", "target_bandwidths"], [], "they are not of one model"),
         (["audio_encoder", "num_filters"], 8, "has the shape"),
-        (["audio_encoder", "norm_type"], "none", "EnCodec"),
-        (["audio_encoder", "kernel_size"], "seven", "EnCodec"),
+        (["audio_encoder", "num_lstm_layers"], 10**9, "num_lstm_layers is 1000000000"),
+        (["audio_encoder", "normalize"], True, "keeps the level"),
+        (["audio_encoder", "target_bandwidths"], [float("inf")], "they are not of one model"),
+        (["audio_encoder", "codebook_size"], 1, "they are not of one model"),
+        (["audio_encoder", "pad_mode"], 7, "pad_mode"),
+        (["text_encoder", "dense_act_fn"], "none", "T5EncoderModel"),
+        (["audio_encoder", "norm_type"], "none", "norm_type"),
+        (["audio_encoder", "kernel_size"], "seven", "kernel_size"),
         (["text_encoder", "model_type"], "bert", "the text encoder is \"bert\""),
         (["text_encoder", "d_model"], 64, "has the shape"),
         (["text_encoder", "num_layers"], 3, "lacks the tensor"),
         (["text_encoder", "num_heads"], 0, "num_heads is 0"),
-        (["text_encoder", "feed_forward_proj"], 3, "T5"),
+        (["text_encoder", "feed_forward_proj"], 3, "feed_forward_proj"),
     ],
 )  # fmt: skip
 def test_a_configuration_that_makes_no_sense_or_is_of_another_model(
@@ -259,6 +265,12 @@ def test_a_configuration_that_makes_no_sense_or_is_of_another_model(
     edit_config(copied, *keys, value=value)
 
     assert words in refusal(copied)
+
+
+def test_a_codec_that_transformers_cannot_make(copied: Path) -> None:
+    edit_config(copied, "audio_encoder", "residual_kernel_size", value=-1)
+
+    assert "no EncodecModel is as config.json says" in refusal(copied)
 
 
 def test_a_tokenizer_that_is_none(copied: Path) -> None:
@@ -370,9 +382,9 @@ def test_a_decoder_of_audiocraft_that_is_of_another_model(
         (["channels"], 2, "2 channels"),
         (["rvq", "n_q"], 8, "they are not of one model"),
         (["rvq", "bins"], 1024, "they are not of one model"),
-        (["seanet", "ratios"], [8, 5, 4, 2], "100 frames a second"),
+        (["seanet", "ratios"], [8, 5, 4, 2], "320 samples to a frame"),
         (["seanet", "n_filters"], 8, "has the shape"),
-        (["seanet", "lstm"], None, "EnCodec"),
+        (["seanet", "lstm"], None, "num_lstm_layers"),
         (["seanet"], None, "seanet in its xp.cfg is null"),
     ],
 )
