@@ -17,6 +17,7 @@ from musicmed_live.core.emotion import WORDS, Emotion, parse_emotion_text
 from musicmed_live.core.messages import DRAWN_SEEDS, MAX_SEED, parse_minutes
 from musicmed_live.core.session import Plan
 from musicmed_live.errors import InvalidInput, MusicmedError
+from musicmed_live.service import models
 from musicmed_live.service.generators import DEVICES, GENERATORS, Choice, check_generator
 
 DEFAULT_PORT = 8765
@@ -46,7 +47,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="musicmed-live",
         description="Music composed while it plays: it meets a listener's mood and leads it to a better one.",
         epilog="It relaxes; it diagnoses and treats nothing.",
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("--report", type=Path, metavar="FILE.json", help="what the session consists of, clip by clip")
     _add_plan(render)
     _add_generator(render)
+    models.add_parser(commands)
     doctor = commands.add_parser("doctor", help="what this machine can do, and how to get what is missing")
     doctor.set_defaults(run=_doctor)
     return parser

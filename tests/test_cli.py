@@ -16,6 +16,7 @@ import soundfile
 
 from musicmed_live import __version__
 from musicmed_live.cli import main
+from musicmed_live.service import generators
 
 CLIP_FRAMES = 30 * 48_000
 RENDER = ("--start", "anxious", "--goal", "calm", "--minutes", "0.75", "--seed", "7")
@@ -148,7 +149,12 @@ def test_a_start_that_is_the_goal_gives_constant_emotion(tmp_path: Path) -> None
         (["--seed", "1.5"], ["--seed", "'1.5'"]),
         (["--seed", "²"], ["--seed", "'²'"]),
         (["--seed", str(2**63)], ["--seed", str(2**63)]),
-        (["--generator", "orchestra"], ["--generator", "'orchestra'", "composer"]),
+        (["--generator", "orchestra"], ["--generator", "'orchestra'", "composer", "musicgen"]),
+        (["--generator", "musicgen"], ["--generator musicgen", "--model"]),
+        (["--model", "somewhere"], ["--model", "--generator musicgen"]),
+        (["--adapter", "calm=somewhere"], ["--adapter", "--generator musicgen"]),
+        (["--device", "cuda"], ["--device", "--generator musicgen"]),
+        (["--generator", "musicgen", "--model", "x", "--device", "tpu"], ["--device", "'tpu'", "auto, cpu, cuda"]),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_accepted(
@@ -158,6 +164,15 @@ def test_a_bad_value_is_named_with_what_is_accepted(
     said = refused(capsys, "render", str(out), *arguments)
     assert all(word in said for word in named)
     assert not out.exists()
+
+
+def test_musicgen_without_its_packages_is_refused_with_the_command_that_installs_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generators, "missing_for_musicgen", lambda: ["torch", "soxr"])
+    said = refused(capsys, "play", "--generator", "musicgen", "--model", "somewhere")
+    assert "torch, soxr" in said
+    assert "pip install 'musicmed-live[musicgen]'" in said
 
 
 @pytest.mark.parametrize("out", ["a.mp3", "a", "wav"])

@@ -4,7 +4,7 @@ import { MoodPad, nearestWord } from "./pad.js";
 import { PathView } from "./path.js";
 import { Player } from "./player.js";
 import { createSession, fetchWords, Session } from "./session.js";
-import { phaseText, playingText, timeText } from "./status.js";
+import { generatorText, phaseText, playingText, timeText } from "./status.js";
 import { Throttle } from "./throttle.js";
 
 const REPORT_INTERVAL_MS = 350;
@@ -111,7 +111,7 @@ function end(why) {
   phase = null;
   path.clear();
   byId("phase").textContent = "The session has ended. Ready when you are.";
-  byId("playing").textContent = byId("time").textContent = "";
+  for (const line of ["playing", "generator", "time"]) byId(line).textContent = "";
   showProblem(why);
   showStage("start");
 }
@@ -144,6 +144,7 @@ function showState(state) {
   showControls();
   setText("phase", phaseText(state, nearestWord(state.goal, words)));
   setText("playing", playingText(state));
+  setText("generator", generatorText(state));
   setText("time", timeText(state));
 }
 

@@ -26,6 +26,11 @@ export function playingText({ clip }) {
   return parts.filter((part) => part !== "").join(" · ");
 }
 
+/** Why another generator plays than the chosen one; nothing in the plain case. */
+export function generatorText({ generator }) {
+  return generator.reason === null ? "" : `${generator.reason}.`;
+}
+
 export function timeText({ position, frames }) {
   return frames === null ? clock(position) : `${clock(position)} of ${clock(frames)}`;
 }

@@ -34,6 +34,14 @@ def test_what_is_not_known_about_the_music_is_left_out(modules: Page) -> None:
     assert said(modules, "playingText", {"clip": None}) == ""
 
 
+def test_who_plays_is_told_only_where_it_is_not_the_chosen_one(modules: Page) -> None:
+    plain = {"name": "musicgen", "chosen": "musicgen", "reason": None}
+    bridged = {"name": "composer", "chosen": "musicgen", "reason": "MusicGen is still loading"}
+
+    assert said(modules, "generatorText", {"generator": plain}) == ""
+    assert said(modules, "generatorText", {"generator": bridged}) == "MusicGen is still loading."
+
+
 def test_the_time_counts_towards_the_end_if_there_is_one(modules: Page) -> None:
     assert said(modules, "timeText", {"position": 65 * 48000 - 1, "frames": 900 * 48000}) == "1:04 of 15:00"
     assert said(modules, "timeText", {"position": 3605 * 48000, "frames": None}) == "60:05"
