@@ -1,7 +1,6 @@
 """What a patient does on the page, and what comes out of the loudspeaker."""
 
 import json
-import math
 import re
 import urllib.request
 from collections.abc import Iterator
@@ -13,14 +12,13 @@ from websockets.typing import Subprotocol
 
 from musicmed_live.core.messages import SUBPROTOCOL
 from tests.e2e.browser import Page, wait_for
+from tests.e2e.patient import AUDIBLE_DBFS, is_near, music_point, on_pad, path_end, seconds_played, start_music
 from tests.e2e.sound import Recording, centroid_hz, level_dbfs, longest_gap_s
 
-AUDIBLE_DBFS = -50.0
 SILENT_DBFS = -60.0
 
 CALM = (0.4, -0.8)
 EXCITED = (0.6, 0.9)
-_HALF_WINDOW = 1.15  # of the pad, in emotion units
 
 
 def test_start_brings_music_without_a_gap(page: Page, heard: Recording) -> None:
@@ -244,13 +242,6 @@ def test_the_page_asks_nobody_but_its_own_server(page: Page, url: str) -> None:
     assert all(address.startswith((url, "data:")) for address in asked)
 
 
-def start_music(page: Page, heard: Recording) -> None:
-    """Press Start, and wait until it is heard and the page says what plays."""
-    page.click("#start")
-    wait_for(lambda: level_dbfs(heard.next(0.2)) > AUDIBLE_DBFS, "sound")
-    wait_for(lambda: page.text("#playing"), "the page to say what plays")
-
-
 def open_session(url: str) -> tuple[str, str]:
     """Name and patient's token of a session that somebody else opened."""
     body = json.dumps({"start": "happy", "goal": "calm"}).encode()
@@ -268,35 +259,6 @@ def join(page: Page, session: str, token: str) -> None:
     """Open the address that invites to a session, and press Start."""
     page.evaluate(f"location.hash = 'session={session}&token={token}'")
     page.click("#start")
-
-
-def on_pad(page: Page, emotion: tuple[float, float]) -> tuple[float, float]:
-    """The point of the window where the pad has that emotion."""
-    valence, arousal = emotion
-    return page.point_in("#pad", 0.5 + valence / _HALF_WINDOW / 2, 0.5 - arousal / _HALF_WINDOW / 2)
-
-
-def music_point(page: Page) -> tuple[float, float]:
-    """Where on the pad the music is, as the page was last told."""
-    return last_point(page.evaluate("document.querySelector('#played').getAttribute('points')"))
-
-
-def path_end(page: Page) -> tuple[float, float]:
-    return last_point(page.evaluate("document.querySelector('#planned').getAttribute('points')"))
-
-
-def last_point(points: str) -> tuple[float, float]:
-    x, y = points.split()[-1].split(",")
-    return float(x), -float(y)
-
-
-def is_near(point: tuple[float, float], emotion: tuple[float, float]) -> bool:
-    return math.dist(point, emotion) < 0.1
-
-
-def seconds_played(page: Page) -> int:
-    minutes, seconds = page.text("#time").split()[0].split(":")
-    return int(minutes) * 60 + int(seconds)
 
 
 @contextmanager
