@@ -61,7 +61,7 @@ class Comeback:
     @property
     def ahead_frames(self) -> int:
         """How far ahead of what is heard it can enter: what it takes to make the stock, and some time to spare."""
-        making = self._source.margin_frames / SAMPLE_RATE + STOCK_SECONDS / self._source.voice_realtime_x
+        making = self._source.first_block_frames / SAMPLE_RATE + STOCK_SECONDS / self._source.voice_realtime_x
         return frames_of(1.25 * making + SPARE_SECONDS)
 
     @property

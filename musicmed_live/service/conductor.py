@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, frames_of
 from musicmed_live.core.mixer import Mixer
-from musicmed_live.core.session import LANDING_EMOTION, Land, Recompose, Session
-from musicmed_live.core.timeline import Clip, Timeline, Track
+from musicmed_live.core.session import Land, Recompose, Session
+from musicmed_live.core.timeline import Clip, Timeline
 from musicmed_live.errors import GeneratorFailed, MusicmedError
-from musicmed_live.service import voices
+from musicmed_live.service import landing
 from musicmed_live.service.comeback import Comeback
+from musicmed_live.service.landing import Landing
 from musicmed_live.service.playhead import Playhead
 from musicmed_live.service.sources import Part, Source, Sources
 from musicmed_live.service.workers import MAX_DEATHS
@@ -28,9 +29,7 @@ HORIZON_FRAMES = frames_of(9.0)  # so much is composed ahead of what is heard
 RUNWAY_FRAMES = frames_of(0.6)  # less than that is not given up for something new
 PREROLL_FRAMES = frames_of(2.0)  # so much is composed before the play-head may go
 GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
-HANDOVER_FRAMES = frames_of(0.25)  # is mixed before another voice can be heard
 SPLICE_FRAMES = frames_of(1.0)  # fade between two threads of music
-LANDING_CLIP_FRAMES = frames_of(8.0)
 LANDING_OUT_FRAMES = frames_of(2.5)
 LATE_FRAMES = frames_of(1.5)  # with less than that ahead the chosen generator is too late,
 GATHERING = 0.1  # but from what a cut leaves it may gather that at this rate
@@ -39,8 +38,6 @@ PATIENCE_SECONDS = 0.5  # nor much longer than its first block takes where somet
 HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
 BAR_FRAMES = frames_of(3.0)  # a bar line that is no farther away is waited for
 LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
-
-LANDED = "Calm music is kept ready by the composer"
 
 Announce = Callable[[int, str], None]
 T = TypeVar("T")
@@ -76,9 +73,7 @@ class Conductor:
         self._comeback = Comeback(sources.chosen, lambda: self._open_part(sources.chosen), self._next_entry, self.wake)
         self._changed = 0  # what was heard when the music was last changed
         self._wake = asyncio.Event()
-        self._settled = asyncio.Event()  # set when there is time for more than the next block
-        self._landing: list[Block] = []  # calm music, kept ready
-        self._landing_track: Track | None = None
+        self._landing = Landing(session.wish, self._workers[sources.stand_in.name])
         self._limit: asyncio.Timeout | None = None  # while a voice is waited for,
         self._asked = 0.0  # since then, by the loop's clock
 
@@ -93,7 +88,7 @@ class Conductor:
         track = self._part.track if clip is None else clip.track
         chosen = self._sources.chosen.name
         plain = track.generator == chosen
-        reason = None if plain else LANDED if track is self._landing_track else self._absence()
+        reason = None if plain else landing.REASON if self._landing.is_on(track) else self._absence()
         return {"name": track.generator, "chosen": chosen, "reason": reason}
 
     def wake(self) -> None:
@@ -109,15 +104,12 @@ class Conductor:
 
     def land(self, action: Land) -> None:
         """Put the landing music that is kept ready over everything, now, and want more of the kind."""
-        if not self._landing:
+        clip = self._landing.clip(action)
+        if clip is None:
             self.want(Recompose(Cue.BEAT, "too_much"))
-            return
-        self._landing_track = Track(self._sources.stand_in.name)
-        for block in self._landing:
-            self._landing_track.add(replace(block, position=block.position + action.position))
-        emotion = LANDING_EMOTION
-        self._put(Clip(action.position, LANDING_CLIP_FRAMES, emotion, emotion, self._landing_track, action.fade_frames))
-        self.want(action)
+        else:
+            self._put(clip)
+            self.want(action)
 
     def watch(self) -> None:
         """Stop waiting for a voice where another one must go on, or can. To be called again and again."""
@@ -153,20 +145,7 @@ class Conductor:
 
     async def prepare_landing(self) -> None:
         """Compose the calm music that is kept ready, as soon as there is time for it."""
-        wish = self._session.wish
-        emotion = LANDING_EMOTION
-        request = ClipRequest(0, LANDING_CLIP_FRAMES, emotion, emotion, wish.instruments, wish.style)
-        worker = self._workers[self._sources.stand_in.name]
-        await self._settled.wait()
-        for deaths in range(1, MAX_DEATHS + 1):
-            try:
-                self._landing = await worker.call(_now() + 1.0, voices.compose_alone, wish.seed, request)
-            except GeneratorFailed as fault:
-                if deaths == MAX_DEATHS:
-                    raise
-                log.warning("%s: %s", self._name, fault)
-            else:
-                return
+        await self._landing.prepare()
 
     async def come_back(self) -> None:
         """Get the chosen generator ready whenever the composer stands in for it."""
@@ -190,7 +169,7 @@ class Conductor:
 
     async def _compose_next(self) -> None:
         if self._playhead.started and self._sources.differ:
-            self._settled.set()  # the composer has nothing else to do
+            self._landing.settled.set()  # the composer has nothing else to do
         wish = self.wanted
         match wish:
             case _ if self._may_take_back():
@@ -205,7 +184,7 @@ class Conductor:
                 await self._extend()
             case _:
                 if self._playhead.started:
-                    self._settled.set()
+                    self._landing.settled.set()
                 self._wake.clear()
                 await self._wake.wait()
 
@@ -226,8 +205,8 @@ class Conductor:
             return False
         if self._stands_in():
             return waited > HUNG_SECONDS and self._may_take_back()
-        margin = self._part.source.margin_frames / SAMPLE_RATE
-        if self.wanted is not None and waited > 2 * margin + PATIENCE_SECONDS:
+        first = self._part.source.first_block_frames / SAMPLE_RATE
+        if self.wanted is not None and waited > 2 * first + PATIENCE_SECONDS:
             return True
         if not self._playhead.playing:
             return self._playhead.waited_seconds > START_SECONDS
@@ -236,15 +215,7 @@ class Conductor:
     def _least_left(self) -> int:
         """With less than that ahead the chosen generator is too late. After a cut it may take its time to gather it."""
         since = 0 if self.wanted else self._playhead.heard - self._changed
-        return min(LATE_FRAMES, self._floor() + round(GATHERING * since))
-
-    def _floor(self) -> int:
-        """What must be ahead for the composer to take over without a gap."""
-        return HANDOVER_FRAMES + self._sources.stand_in.margin_frames + self._part.source.slack_frames // 2
-
-    def _enough(self) -> int:
-        """What the chosen generator must have ahead for the music to be cut."""
-        return self._floor() + self._part.source.slack_frames // 2
+        return min(LATE_FRAMES, self._sources.floor_frames(self._part.source) + round(GATHERING * since))
 
     def _bridge(self, fault: MusicmedError) -> None:
         """Let the composer go on."""
@@ -337,7 +308,8 @@ class Conductor:
     async def _enter(self, part: Part, request: ClipRequest) -> list[Block]:
         """A clip's first blocks: of the chosen generator so many that what is there may be given up for them."""
         blocks = [await part.voice.begin(request, _now())]
-        while part.source is not self._sources.stand_in and blocks[-1].end < self._soonest() + self._enough():
+        enough = self._sources.enough_frames(part.source)
+        while blocks[-1].end < self._soonest() + enough:
             block = await part.voice.next_block(_now())
             if block is None:
                 break
@@ -353,23 +325,16 @@ class Conductor:
 
     def _has_runway(self) -> bool:
         """Whether there is music to cut, and enough of it that a burst of wishes does not eat it up."""
-        left = self._left()
-        needed = RUNWAY_FRAMES
-        if self._part.source is not self._sources.stand_in:
-            needed = max(needed, self._margin() + self._floor())
+        left, source = self._left(), self._part.source
+        needed = max(RUNWAY_FRAMES, self._sources.margin_frames(source) + self._sources.floor_frames(source))
         return left > 0 and (not self._playhead.playing or left >= needed or self.complete)
-
-    def _margin(self) -> int:
-        """How far ahead of what is heard the music is cut: so long it takes to make what must be there for that."""
-        source = self._part.source
-        if source is self._sources.stand_in:
-            return source.margin_frames
-        return source.margin_frames + round(self._enough() / source.voice_realtime_x) + GUARD_FRAMES
 
     def _reachable(self, kind: Cue) -> int:
         """The first cue of that kind, or else the first of a lesser one, for which a block can be made in time."""
         voice, track = self._part.voice, self._part.track
-        earliest = self._playhead.heard + (self._margin() if self._playhead.playing else 0)
+        earliest = self._playhead.heard + (
+            self._sources.margin_frames(self._part.source) if self._playhead.playing else 0
+        )
         if not voice.remembers(min(earliest, voice.end)):
             return earliest
         for cue in (track.next_cue(earliest, kind) for kind in (kind, Cue.BEAT, Cue.FREE)):

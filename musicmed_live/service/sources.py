@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 LEAST_REALTIME_X = 1.15  # slower than that, and the first hitch is never made up for
 LEAST_MARGIN_SECONDS = 0.12  # a block has to get from the worker to the listener, too
 SLACK_SECONDS = 0.8  # at real time; a faster generator makes up for a hitch so much sooner
+HANDOVER_FRAMES = frames_of(0.25)  # is mixed before another voice can be heard
+SPARE_FRAMES = frames_of(0.05)  # the music is cut so much later than it might be
 RETRY_SECONDS = 60.0  # a generator that failed is loaded again after this, and each time twice as long
 MAX_RETRY_SECONDS = 960.0
 
@@ -30,7 +32,7 @@ class Source:
         self.workers = workers
         self._pace: Pace | None = None
         self._voices: int | None = None  # that it keeps going at once
-        self._held = 0
+        self.held = 0  # voices that are open
         self._fault = f"{self.title} is still loading"
 
     @property
@@ -41,7 +43,7 @@ class Source:
         if self._pace.realtime_x < LEAST_REALTIME_X:
             pace = f"{self._pace.realtime_x:.2g}"
             return f"{self.title} makes {pace} s of music in a second on this machine, which is too slow"
-        if self._voices is not None and self._held >= self._voices:
+        if self._voices is not None and self.held >= self._voices:
             return f"{self.title} plays in as many other sessions as it keeps up with ({self._voices})"
         return None
 
@@ -51,28 +53,20 @@ class Source:
         return self._pace is not None
 
     @property
-    def margin_frames(self) -> int:
-        """What the first block of a clip takes."""
+    def first_block_frames(self) -> int:
+        """What is heard while it makes the first block of a clip."""
         seconds = 0.0 if self._pace is None else self._pace.first_block_seconds
         return frames_of(max(LEAST_MARGIN_SECONDS, seconds))
 
     @property
     def slack_frames(self) -> int:
-        """How much music there has to be ahead, for this one to be in time in spite of a hitch."""
+        """How much music has to be ahead, for it to be in time in spite of a hitch."""
         return frames_of(SLACK_SECONDS / self.voice_realtime_x)
 
     @property
     def voice_realtime_x(self) -> float:
         """Seconds of music in a second, for each of the voices that are open."""
-        return (1.0 if self._pace is None else self._pace.realtime_x) / max(1, self._held)
-
-    def hold(self) -> None:
-        """A voice is opened."""
-        self._held += 1
-
-    def release(self) -> None:
-        """A voice is closed."""
-        self._held -= 1
+        return (1.0 if self._pace is None else self._pace.realtime_x) / max(1, self.held)
 
     async def warm_up(self) -> None:
         """Return when it is ready. Raises `MusicmedError` if it cannot work."""
@@ -109,6 +103,22 @@ class Sources:
     def differ(self) -> bool:
         """Whether there is a generator to stand in for the chosen one."""
         return self.chosen is not self.stand_in
+
+    def floor_frames(self, source: Source) -> int:
+        """What must be ahead while `source` plays, for the stand-in to take over without a gap; 0 where it cannot."""
+        if source is self.stand_in:
+            return 0
+        return HANDOVER_FRAMES + self.stand_in.first_block_frames + source.slack_frames // 2
+
+    def enough_frames(self, source: Source) -> int:
+        """What `source` must have made before the music is cut for it. The stand-in's first block will do."""
+        return 0 if source is self.stand_in else self.floor_frames(source) + source.slack_frames // 2
+
+    def margin_frames(self, source: Source) -> int:
+        """How far ahead of what is heard the music is cut: as long as it takes `source` to make enough."""
+        if source is self.stand_in:
+            return source.first_block_frames
+        return source.first_block_frames + round(self.enough_frames(source) / source.voice_realtime_x) + SPARE_FRAMES
 
     @property
     def all(self) -> tuple[Source, ...]:
@@ -152,7 +162,7 @@ class Part:
         self.voice = RemoteVoice(f"{name} {source.name}", seed, worker)
         self.track = Track(source.name)
         self._open = True
-        source.hold()
+        source.held += 1
 
     def renew(self) -> None:
         """Go on with another track, which does not continue the one before."""
@@ -163,7 +173,7 @@ class Part:
         if self._open:
             self._open = False
             self.voice.close()
-            self.source.release()
+            self.source.held -= 1
 
 
 def open_sources(choice: Choice) -> Sources:

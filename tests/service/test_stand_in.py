@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, Pace, frames_of
 from musicmed_live.core.session import LANDING_EMOTION, Event, Goal, Pause, Phase, Play, Report, Stop, TooMuch
-from musicmed_live.service.conductor import LANDED
+from musicmed_live.service.landing import REASON
 from tests.service.stage import ANXIOUS, CALM, JOYFUL, FreeGenerator, Stage, stage
 
 ON_A_CPU, ON_A_GPU = Pace(1.7, 0.5), Pace(30.0, 0.08)
@@ -235,12 +235,12 @@ def test_one_that_is_too_slow_on_this_machine_is_not_asked_at_all() -> None:
 
 def test_one_that_others_have_is_waited_for() -> None:
     with stage(chosen=FreeGenerator(ON_A_CPU), loaded=False) as on:
-        on.chosen.hold()
+        on.chosen.held += 1
         on.load()
         play(on)
         assert on.generator["name"] == "composer"
         assert on.generator["reason"] == "MusicGen plays in as many other sessions as it keeps up with (1)"
-        on.chosen.release()
+        on.chosen.held -= 1
         on.until(lambda: name(on) == "musicgen", 20.0)
         assert nobody_heard_it(on)
 
@@ -319,7 +319,7 @@ def test_too_much_is_answered_by_the_composer_and_the_chosen_one_goes_on_calmly(
         play(on)
         position = on.do(TooMuch())
         on.wait(0.5)
-        assert on.generator == {"name": "composer", "chosen": "musicgen", "reason": LANDED}
+        assert on.generator == {"name": "composer", "chosen": "musicgen", "reason": REASON}
         assert on.cuts[0][0] <= position + 4800
         on.wait(12.0)
         assert (name(on), on.live.bridges) == ("musicgen", 0)
