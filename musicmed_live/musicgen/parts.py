@@ -22,7 +22,7 @@ from transformers.initialization import no_init_weights
 
 from musicmed_live.errors import BadWeights, shown
 from musicmed_live.musicgen.decoder import FRAME_RATE, DecoderConfig
-from musicmed_live.musicgen.tensors import Shape
+from musicmed_live.musicgen.tensors import Shape, read_json
 
 CODEC_RATE = 32_000
 LARGEST = 1 << 20  # of what a configuration counts: no published model has more of anything
@@ -183,6 +183,9 @@ def load_tokenizer(folder: Path) -> T5Tokenizer:
     """The tokenizer of prompts. Raises `BadWeights` where its file is missing or unreadable."""
     if not (folder / "tokenizer.json").is_file():
         raise BadWeights(f"{folder / 'tokenizer.json'} is missing; copy the whole model, or pull it again")
+    settings = folder / "tokenizer_config.json"
+    if settings.is_file() and "extra_ids" in (content := read_json(settings)):
+        count(content, "extra_ids", settings)  # as many are made, whatever the number
     try:
         tokenizer: T5Tokenizer = T5Tokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as fault:  # the library that reads the file raises nothing narrower

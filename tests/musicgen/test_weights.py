@@ -280,6 +280,14 @@ def test_a_tokenizer_that_is_none(copied: Path) -> None:
         check(copied)
 
 
+def test_a_tokenizer_of_a_thousand_million_words(copied: Path) -> None:
+    path = copied / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"extra_ids": 10**9}))
+
+    with pytest.raises(BadWeights, match="extra_ids is 1000000000"):
+        check(copied)
+
+
 @pytest.mark.parametrize("name", ["state_dict.bin", "compression_state_dict.bin"])
 @pytest.mark.parametrize("kept", [0, 100, 100_000, -1])
 def test_a_truncated_file_of_audiocraft(copied_audiocraft: Path, name: str, kept: int) -> None:
