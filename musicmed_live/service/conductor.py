@@ -87,8 +87,10 @@ class Conductor:
         clip = self.timeline.clip_at(position)
         track = self._part.track if clip is None else clip.track
         chosen = self._sources.chosen.name
-        plain = track.generator == chosen
-        reason = None if plain else landing.REASON if self._landing.is_on(track) else self._absence()
+        if track.generator == chosen:
+            reason = None
+        else:
+            reason = landing.REASON if self._landing.is_on(track) else self._absence()
         return {"name": track.generator, "chosen": chosen, "reason": reason}
 
     def wake(self) -> None:
@@ -201,7 +203,7 @@ class Conductor:
 
     def _is_overdue(self) -> bool:
         waited = _now() - self._asked
-        if not self._sources.differ or self.complete:
+        if not self._sources.differ:
             return False
         if self._stands_in():
             return waited > HUNG_SECONDS and self._may_take_back()
@@ -210,7 +212,7 @@ class Conductor:
             return True
         if not self._playhead.playing:
             return self._playhead.waited_seconds > START_SECONDS
-        return self._left() < self._least_left()
+        return not self.complete and self._left() < self._least_left()
 
     def _least_left(self) -> int:
         """With less than that ahead the chosen generator is too late. After a cut it may take its time to gather it."""
@@ -308,6 +310,8 @@ class Conductor:
     async def _enter(self, part: Part, request: ClipRequest) -> list[Block]:
         """A clip's first blocks: of the chosen generator so many that what is there may be given up for them."""
         blocks = [await part.voice.begin(request, _now())]
+        if part.source is self._sources.stand_in:
+            return blocks
         enough = self._sources.enough_frames(part.source)
         while blocks[-1].end < self._soonest() + enough:
             block = await part.voice.next_block(_now())
@@ -332,9 +336,8 @@ class Conductor:
     def _reachable(self, kind: Cue) -> int:
         """The first cue of that kind, or else the first of a lesser one, for which a block can be made in time."""
         voice, track = self._part.voice, self._part.track
-        earliest = self._playhead.heard + (
-            self._sources.margin_frames(self._part.source) if self._playhead.playing else 0
-        )
+        margin = self._sources.margin_frames(self._part.source) if self._playhead.playing else 0
+        earliest = self._playhead.heard + margin
         if not voice.remembers(min(earliest, voice.end)):
             return earliest
         for cue in (track.next_cue(earliest, kind) for kind in (kind, Cue.BEAT, Cue.FREE)):

@@ -42,17 +42,15 @@ class Landing:
         return track is self._track
 
     async def prepare(self) -> None:
-        """Compose it. Raises `GeneratorFailed` if the worker dies over it again and again."""
+        """Compose it. Where the worker dies over it again and again, there is none, and a fade must do."""
         wish = self._wish
         request = ClipRequest(0, CLIP_FRAMES, LANDING_EMOTION, LANDING_EMOTION, wish.instruments, wish.style)
         await self.settled.wait()
-        for deaths in range(1, MAX_DEATHS + 1):
+        for _ in range(MAX_DEATHS):
             deadline = asyncio.get_running_loop().time() + 1.0
             try:
                 self._blocks = await self._worker.call(deadline, voices.compose_alone, wish.seed, request)
             except GeneratorFailed as fault:
-                if deaths == MAX_DEATHS:
-                    raise
                 log.warning("calm music: %s", fault)
             else:
                 return

@@ -330,6 +330,32 @@ def test_too_much_is_answered_by_the_composer_and_the_chosen_one_goes_on_calmly(
         assert nobody_heard_it(on)
 
 
+@pytest.mark.parametrize("before_end", [20.0, 12.0, 4.0])
+def test_too_much_near_the_end_while_the_chosen_one_hangs_plays_it_out(before_end: float) -> None:
+    with stage(A_MINUTE, chosen=FreeGenerator(ON_A_GPU)) as on:
+        play(on, 60.0 - before_end)
+        on.other.delay = None
+        on.do(TooMuch())
+        on.wait(before_end + 0.1)
+        assert on.live.over.is_set()
+        assert on.live.heard == A_MINUTE
+        assert nobody_heard_it(on)
+
+
+def test_a_composer_that_cannot_even_make_calm_music_does_not_end_a_session_that_plays() -> None:
+    with stage(chosen=FreeGenerator(ON_A_CPU)) as on:
+        on.worker.delay = None
+        play(on, 1.0)
+        for _ in range(3):
+            on.until(lambda: on.worker.busy_with)
+            on.worker.die()
+        on.wait(5.0)
+        on.do(TooMuch())
+        on.wait(5.0)
+        on.check()
+        assert (name(on), on.sounding) == ("musicgen", LANDING_EMOTION)
+
+
 @pytest.mark.parametrize("later", [0.0, 0.5, 3.0, 6.0])
 def test_too_much_during_a_bridge_is_calm_whoever_plays(later: float) -> None:
     with stage(chosen=FreeGenerator(ON_A_CPU)) as on:
