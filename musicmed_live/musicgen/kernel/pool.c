@@ -7,7 +7,6 @@
  * and fewer threads can be faster; where memory is the limit, too. So how many work is found by trying, all the time. */
 #define _GNU_SOURCE
 #include <sched.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "engine.h"
@@ -16,8 +15,8 @@ typedef unsigned long long Ticket;
 
 enum { NEXT_BITS = 24, BLOCK_BITS = 24 };
 enum { SPINS = 1000, PATIENCE_NS = 1000 * 1000 };
-enum { TRIED_PASSES = 4, FIRST_INTERVAL = 16, LAST_INTERVAL = 512 };
-static const double CLEARLY_FASTER = 0.95, CLEARLY_SLOWER = 1.3, SMOOTHING = 0.1;
+enum { TRIED_PASSES = 4, FIRST_INTERVAL = 16, LAST_INTERVAL = 128 };
+static const double WORTH_A_THREAD = 0.9, CLEARLY_SLOWER = 1.3, SMOOTHING = 0.1;
 static const Ticket CLOSED = ~0ull << (NEXT_BITS + BLOCK_BITS); /* no pass is under way */
 
 static Ticket next_of(Ticket ticket)
@@ -149,9 +148,11 @@ static void begin_trial(Engine *engine, Trial *trial)
 
 static void end_trial(Engine *engine, Trial *trial)
 {
-    if (trial->tried_ns / TRIED_PASSES < CLEARLY_FASTER * trial->settled_ns) {
+    double tried_ns = trial->tried_ns / TRIED_PASSES;
+    bool larger = trial->direction > 0;
+    if (tried_ns < trial->settled_ns * (larger ? WORTH_A_THREAD : 1)) {
         trial->settled = atomic_load(&engine->crew);
-        trial->settled_ns = trial->tried_ns / TRIED_PASSES;
+        trial->settled_ns = tried_ns;
         trial->interval = FIRST_INTERVAL;
     } else {
         trial->direction = -trial->direction;
