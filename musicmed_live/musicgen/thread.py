@@ -2,9 +2,11 @@
 
 The decoder sees 30 s at a time. So a thread has two windows onto its tokens, each a slot of the engine: one in which it
 grows, and one that is filled with the last 10 s on the side, a little after each stretch, and takes over when the first
-is full. Nothing has to stop for it, and until the full one is needed anew, the thread can go back into it.
+is full. It is filled beside what is drawn, in the same passes through the weights, so nothing has to stop for it. Until
+the full one is needed anew, the thread can go back into it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,7 +17,7 @@ from musicmed_live.musicgen.engine import Conditioning, Engine
 
 PROMPT_FRAMES = 500  # 10 s: a window begins with so much of what was played before
 REMEMBERED_FRAMES = 700  # 14 s: how far back a thread can go
-FILL_COLUMNS = 32  # the other window is filled in stretches of so many: fewer cost more each
+MOST_LAG, CATCH_UP = 64, 32  # columns: where the other window is far behind, it is filled faster
 
 UNKNOWN = -1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -57,10 +59,17 @@ class Thread:
         until = frames + self._engine.config.codebooks - 1
         while self._column < until:
             full = self._now.start + self._engine.window
-            self._run(self._now, min(until, full))
-            self._column = min(until, full)
-            self._fill(at_once=self._column == full)
+            end = min(until, full)
+            windows = [self._now]
+            if self._lag() >= end - self._column:
+                windows.append(self._other)  # what is known passes through the weights beside what is drawn
+            self._run(windows, end - self._column)
+            self._column = end
+            self._clear_the_other()
+            if self._lag() > MOST_LAG:
+                self._run([self._other], CATCH_UP)
             if self._column == full:
+                self._run([self._other], self._lag())
                 self._now, self._other = self._other, self._now
         self._forget(self._column - self._engine.window - REMEMBERED_FRAMES)
 
@@ -103,25 +112,40 @@ class Thread:
         for slot in window.slots:
             self._engine.rewind(slot, min(self._engine.length(slot), max(0, column - window.start)))
 
-    def _fill(self, at_once: bool) -> None:
-        """Bring the other window nearer to where the thread has come."""
-        if self._other.start < self._now.start:
-            following = self._after(self._now.start)
-            if self._column <= following:
-                return  # it can be gone back into as long as it is not needed
+    def _clear_the_other(self) -> None:
+        """Let the full window before this one go, which can be gone back into as long as it is not needed."""
+        following = self._after(self._now.start)
+        if self._other.start < self._now.start and self._column > following:
             self._other.start = following
             self._shorten(self._other, following)
-        held = self._other.start + self._engine.length(self._other.slots[0])
-        if self._column - held >= FILL_COLUMNS or at_once:
-            self._run(self._other, self._column)
 
-    def _run(self, window: _Window, until: int) -> None:
-        """Let the decoder go through the columns of `window` up to `until`, and take over what it draws."""
-        begin = window.start + self._engine.length(window.slots[0])
-        if begin == until:
+    def _lag(self) -> int:
+        """Columns that the other window has yet to be filled with; negative as long as it is not needed."""
+        if self._other.start < self._now.start:
+            return -1
+        return self._column - self._held(self._other)
+
+    def _held(self, window: _Window) -> int:
+        """The first column that the window does not hold yet."""
+        return window.start + self._engine.length(window.slots[0])
+
+    def _run(self, windows: Sequence[_Window], count: int) -> None:
+        """Let the decoder go through the next `count` columns of each of `windows`, and take over what it draws."""
+        if count == 0:
             return
-        first, known = self._columns(window, begin - 1, begin), self._columns(window, begin, until)
-        drawn = self._engine.advance(window.slots, first[:, 0], known, self._keys(begin, until))
+        begins = [self._held(window) for window in windows]
+        spans = list(zip(windows, begins, strict=True))
+        drawn = self._engine.advance(
+            [slot for window in windows for slot in window.slots],
+            torch.cat([self._columns(window, begin - 1, begin)[:, 0] for window, begin in spans]),
+            torch.cat([self._columns(window, begin, begin + count) for window, begin in spans]),
+            torch.cat([self._keys(begin, begin + count) for begin in begins]),
+        )
+        self._take_over(drawn[: len(self._seeds)], windows[0], begins[0])
+
+    def _take_over(self, drawn: torch.Tensor, window: _Window, begin: int) -> None:
+        """The columns from `begin` on are what `window` gave, shape (lanes, columns, codebooks)."""
+        until = begin + drawn.shape[1]
         frames, books = self._places(begin, until)
         inside = frames >= window.start
         missing = until - self._first - self._tokens.shape[1]
