@@ -22,6 +22,11 @@ class Sampling:
     top_k: int = 250  # 1: the likeliest token
     temperature: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be drawn with."""
+        if self.top_k < 1 or not self.temperature > 0:
+            raise ValueError(f"top_k {self.top_k} must be at least 1, and temperature {self.temperature} above 0")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conditioning:

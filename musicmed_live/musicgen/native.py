@@ -17,7 +17,6 @@ from musicmed_live.errors import GeneratorFailed
 from musicmed_live.musicgen.adapters import Adapter
 from musicmed_live.musicgen.decoder import PROMPT_TOKENS, WINDOW_STEPS, DecoderConfig, sinusoids
 from musicmed_live.musicgen.engine import Conditioning, Sampling
-from musicmed_live.musicgen.sampling import guide, sample
 
 _TILE = 64  # outputs and columns come in multiples of it
 _MOST_SLOTS = 16
@@ -48,8 +47,22 @@ class _Columns(ctypes.Structure):
         ("slots", ctypes.c_void_p),
         ("positions", ctypes.c_void_p),
         ("tokens", ctypes.c_void_p),
-        ("every_column", ctypes.c_bool),
         ("logits", ctypes.c_void_p),
+    )
+
+
+class _Draws(ctypes.Structure):
+    _fields_ = (
+        ("count", ctypes.c_int),
+        ("steps", ctypes.c_int),
+        ("slots", ctypes.c_void_p),
+        ("positions", ctypes.c_void_p),
+        ("columns", ctypes.c_void_p),
+        ("keys", ctypes.c_void_p),
+        ("logits", ctypes.c_void_p),
+        ("guidance", ctypes.c_float),
+        ("top_k", ctypes.c_int32),
+        ("temperature", ctypes.c_double),
     )
 
 
@@ -75,6 +88,7 @@ _FUNCTIONS: Final = {
     "engine_low_rank": (ctypes.c_bool, [_ENGINE, _INT, _INT, _Numbers, _Numbers, _Numbers]),
     "engine_condition": (None, [_ENGINE, _INT, _INT, _Numbers, _Numbers, _Numbers]),
     "engine_run": (None, [_ENGINE, ctypes.POINTER(_Columns)]),
+    "engine_draw": (None, [_ENGINE, ctypes.POINTER(_Draws)]),
     "engine_copy": (None, [_ENGINE, _INT, _INT, _INT]),
 }
 
@@ -189,11 +203,8 @@ class NativeEngine:
         given = int((known >= 0).all(-1).all(0).cumprod(0).sum())
         if given:
             self._run(slots, columns[:, :given])
-        for step in range(given, steps):
-            conditional, unconditional = self._run(slots, columns[:, step : step + 1], last=True)[:, 0].unbind(1)
-            logits = guide(conditional, unconditional, self._sampling.guidance)
-            drawn = sample(logits, keys[:, step], self._sampling)
-            columns[:, step + 1] = torch.where(known[:, step] >= 0, known[:, step], drawn)
+        if given < steps:
+            columns[:, given:] = self._draw(slots, columns[:, given:], keys[:, given:])
         return columns[:, 1:]
 
     def logits(self, slot: int, columns: torch.Tensor) -> torch.Tensor:
@@ -203,25 +214,41 @@ class NativeEngine:
         """
         self._check_slots([slot])
         self._check_room([slot], len(columns))
-        return self._run([slot], columns[None], every=True)[0]
+        logits = torch.empty(len(columns), 2, self.config.codebooks, self.config.vocab)
+        self._run([slot], columns[None], logits)
+        return logits
 
-    def _run(
-        self, slots: Sequence[int], columns: torch.Tensor, last: bool = False, every: bool = False
-    ) -> torch.Tensor:
-        """Run columns (slots, T, codebooks); logits (slots, T, 2, codebooks, vocab) of every or the last, or none."""
+    def _run(self, slots: Sequence[int], columns: torch.Tensor, logits: torch.Tensor | None = None) -> None:
+        """Run known columns (slots, T, codebooks); `logits` takes those of each, (slots, T, 2, codebooks, vocab)."""
         self._check_tokens(columns)
-        count, steps, books = columns.shape
-        wanted = steps if every else int(last)
-        logits = torch.empty(count, wanted, 2, books, self.config.vocab)
         tokens = columns.to(torch.int32).contiguous()
-        numbers = torch.tensor(slots, dtype=torch.int32)
-        positions = torch.tensor([self._lengths[slot] for slot in slots], dtype=torch.int32)
-        places = [tensor.data_ptr() for tensor in (numbers, positions, tokens)]
-        run = _Columns(count, steps, *places, every, logits.data_ptr() if wanted else None)
+        numbers, positions = self._places(slots)
+        pointers = [tensor.data_ptr() for tensor in (numbers, positions, tokens)]
+        run = _Columns(*columns.shape[:2], *pointers, None if logits is None else logits.data_ptr())
         self._library.engine_run(self._engine, ctypes.byref(run))
+        self._grow(slots, columns.shape[1])
+
+    def _draw(self, slots: Sequence[int], columns: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """Run steps (slots, T + 1, codebooks): what goes into the first, and what comes out of each; -1 is drawn."""
+        self._check_tokens(columns.clamp_min(0))
+        count, steps, sampling = len(slots), columns.shape[1] - 1, self._sampling
+        tokens, seeds = columns.to(torch.int32).contiguous(), keys.contiguous()
+        logits = torch.empty(count, 2, self.config.codebooks, self.config.vocab)
+        numbers, positions = self._places(slots)
+        pointers = [tensor.data_ptr() for tensor in (numbers, positions, tokens, seeds, logits)]
+        draws = _Draws(count, steps, *pointers, sampling.guidance, sampling.top_k, sampling.temperature)
+        self._library.engine_draw(self._engine, ctypes.byref(draws))
+        self._grow(slots, steps)
+        return tokens.long()
+
+    def _places(self, slots: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The slots and their lengths as the kernel reads them."""
+        lengths = [self._lengths[slot] for slot in slots]
+        return torch.tensor(slots, dtype=torch.int32), torch.tensor(lengths, dtype=torch.int32)
+
+    def _grow(self, slots: Sequence[int], steps: int) -> None:
         for slot in slots:
             self._lengths[slot] += steps
-        return logits
 
     def _check_slots(self, slots: Sequence[int]) -> None:
         if not slots or len(set(slots)) < len(slots) or not all(0 <= slot < self.slots for slot in slots):

@@ -18,7 +18,7 @@ from musicmed_live.musicgen.adapters import Adapter
 from musicmed_live.musicgen.decoder import PROMPT_TOKENS, WINDOW_STEPS, DecoderConfig
 from musicmed_live.musicgen.engine import Conditioning, Sampling
 from musicmed_live.musicgen.native import NativeEngine
-from musicmed_live.musicgen.sampling import guide
+from musicmed_live.musicgen.sampling import guide, sample
 
 TINY = DecoderConfig(layers=2, width=128, heads=2, ffn=256, text_width=32)
 NARROW = DecoderConfig(layers=2, width=64, heads=2, ffn=128, text_width=32, vocab=64)
@@ -300,3 +300,22 @@ def test_what_the_kernel_does_not_do_is_said() -> None:
         NativeEngine(TINY, {}, slots=17)
     with pytest.raises(GeneratorFailed, match="no sse2"):
         NativeEngine(TINY, {}, instructions="sse2")
+
+
+@pytest.mark.parametrize(
+    "sampling", [Sampling(), Sampling(guidance=1.5, top_k=5, temperature=0.7), Sampling(top_k=9999)]
+)
+def test_it_draws_the_tokens_that_the_other_engines_draw(sampling: Sampling) -> None:
+    made = engine(sampling=sampling)
+    drawn = draw(made, [0], 60, seed=2**40)
+    inputs = torch.cat([torch.full((1, 4), 2048), drawn[0, :-1]])
+    logits = made.logits(1, inputs)
+    wanted = sample(guide(logits[:, 0], logits[:, 1], sampling.guidance), torch.arange(60) + 2**40, sampling)
+    assert (drawn[0] == wanted).float().mean() > 0.99, "but for ties to the last place"
+    assert len(set(drawn.flatten().tolist())) > 30
+
+
+@pytest.mark.parametrize("options", [{"top_k": 0}, {"temperature": 0.0}])
+def test_a_sampling_that_draws_nothing_is_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be at least 1"):
+        Sampling(**options)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ enum {
     CROSS_GATHER, CROSS_MERGE, FFN_PREPARE, FFN_EXPAND, FFN_GATHER, FFN_MERGE, HEAD_PREPARE, HEAD_PROJECT,
     TEXT_GATHER, TEXT_PROJECT, PROMPT_GATHER, PROMPT_PROJECT, PROMPT_STORE, NOTHING
 };
+enum { BLOCKS_PER_THREAD = 4, MOST_TILES = 4 };
 enum { LAYER_PHASES = FFN_MERGE - EMBED, PROMPT_PHASES = PROMPT_STORE - TEXT_PROJECT };
 
 static void embed_low_rank(const Engine *engine, const Matrix *matrix, int token, const float *weights, float *x)
@@ -124,49 +125,72 @@ static Stage stage_of(const Engine *engine, int phase)
     return (Stage){rest < 2 ? HEAD_PREPARE + rest : NOTHING, 0};
 }
 
-/* Blocks of a phase, 0 where it has nothing to do; -1 after the last phase. */
-static int blocks(const Engine *engine, int phase)
+/* Tiles of weights that a stage goes through; 0 for one that has other things to do. */
+static int tiles_of(const Engine *engine, int kind)
 {
     const Shape *shape = &engine->shape;
     const Pass *pass = &engine->pass;
     int tiles = shape->width / TILE;
-    switch (stage_of(engine, phase).kind) {
-    case EMBED: case SELF_PREPARE: case SELF_GATHER: case FFN_PREPARE: case FFN_GATHER: case TEXT_GATHER:
-    case PROMPT_GATHER:
-        return pass->rows;
+    switch (kind) {
     case SELF_PROJECT:
         return 3 * tiles;
-    case SELF_ATTEND:
-        return pass->stream_count * shape->heads;
     case SELF_MERGE: case FFN_MERGE: case TEXT_PROJECT:
         return tiles;
-    case CROSS_PREPARE: case CROSS_GATHER:
-        return pass->cross_count;
     case CROSS_PROJECT: case CROSS_MERGE:
         return pass->cross_count ? tiles : 0;
-    case CROSS_ATTEND:
-        return pass->cross_count * shape->heads;
     case FFN_EXPAND:
         return shape->ffn / TILE;
-    case HEAD_PREPARE:
-        return pass->drawn_count;
     case HEAD_PROJECT:
         return pass->drawn_count ? shape->codebooks * (shape->vocab / TILE) : 0;
     case PROMPT_PROJECT:
         return 2 * tiles;
-    case PROMPT_STORE:
-        return shape->heads;
     default:
-        return -1;
+        return 0;
     }
 }
 
-static void run(Engine *engine, int phase, int block)
+/* Memory is read fastest in long stretches, but every thread has to have some of them. */
+static int tiles_per_block(const Engine *engine, int tiles)
+{
+    int share = tiles / (BLOCKS_PER_THREAD * engine->threads);
+    return share < 1 ? 1 : share > MOST_TILES ? MOST_TILES : share;
+}
+
+/* Blocks of a phase, 0 where it has nothing to do; -1 after the last phase. */
+static int blocks(const Engine *engine, int phase)
+{
+    const Pass *pass = &engine->pass;
+    int kind = stage_of(engine, phase).kind;
+    int tiles = tiles_of(engine, kind);
+    if (tiles)
+        return (tiles - 1) / tiles_per_block(engine, tiles) + 1;
+    switch (kind) {
+    case EMBED: case SELF_PREPARE: case SELF_GATHER: case FFN_PREPARE: case FFN_GATHER: case TEXT_GATHER:
+    case PROMPT_GATHER:
+        return pass->rows;
+    case SELF_ATTEND:
+        return pass->stream_count * engine->shape.heads;
+    case CROSS_PREPARE: case CROSS_GATHER:
+        return pass->cross_count;
+    case CROSS_ATTEND:
+        return pass->cross_count * engine->shape.heads;
+    case HEAD_PREPARE:
+        return pass->drawn_count;
+    case PROMPT_STORE:
+        return engine->shape.heads;
+    case NOTHING:
+        return -1;
+    default:
+        return 0;
+    }
+}
+
+/* One tile of weights, or one row or head of what has none. */
+static void run_one(Engine *engine, Stage stage, int block)
 {
     const Shape *shape = &engine->shape;
     const Pass *pass = &engine->pass;
     Workspace *work = &engine->work;
-    Stage stage = stage_of(engine, phase);
     const Matrix *matrices = layer_matrix(engine, stage.layer, 0);
     const Norm *norms = &engine->norms[stage.layer * LAYER_NORMS];
     int width = shape->width, row;
@@ -219,6 +243,17 @@ static void run(Engine *engine, int phase, int block)
     case PROMPT_STORE:
         return store_prompt(engine, stage.layer, block);
     }
+}
+
+static void run(Engine *engine, int phase, int block)
+{
+    Stage stage = stage_of(engine, phase);
+    int tiles = tiles_of(engine, stage.kind);
+    if (tiles == 0)
+        return run_one(engine, stage, block);
+    int share = tiles_per_block(engine, tiles), end = (block + 1) * share;
+    for (int tile = block * share; tile < end && tile < tiles; tile++)
+        run_one(engine, stage, tile);
 }
 
 const Instructions INSTRUCTIONS = {blocks, run, quantise_matrix};

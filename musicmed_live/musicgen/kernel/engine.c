@@ -295,28 +295,38 @@ typedef struct {
     int count, columns;
     const int32_t *slots, *positions; /* (count) */
     const int32_t *tokens;            /* (count, columns, codebooks) */
-    bool every_column;                /* logits of all columns, else of the last */
-    float *logits;                    /* (count, columns or 1, 2, codebooks, vocab), the conditional ones first */
+    float *logits;                    /* NULL, or (count, columns, 2, codebooks, vocab), the conditional ones first */
 } Columns;
 
-static float *logits_of(const Engine *engine, const Columns *columns, int i, int column, int guided)
+/* Steps that draw, in slots at once. */
+typedef struct {
+    int count, steps;
+    const int32_t *slots, *positions; /* (count) */
+    int32_t *columns;                 /* (count, steps + 1, codebooks): what goes in first, then what comes out; -1: draw */
+    const uint64_t *keys;             /* (count, steps) */
+    float *logits;                    /* room for (count, 2, codebooks, vocab) */
+    Sampling sampling;
+} Draws;
+
+static size_t row_numbers(const Engine *engine)
 {
-    size_t wanted = columns->every_column ? columns->columns : 1;
-    if (!columns->logits || (!columns->every_column && column + 1 < columns->columns))
-        return NULL;
-    size_t place = (i * wanted + (columns->every_column ? column : 0)) * 2 + (guided ? 0 : 1);
-    return columns->logits + place * engine->shape.codebooks * engine->shape.vocab;
+    return (size_t)engine->shape.codebooks * engine->shape.vocab;
 }
 
-static void add_stream(Engine *engine, const Columns *columns, int i, int guided, int first, int count)
+/* Adds `count` columns of a slot for one row of guidance. `logits`: of the last column or, with `every`, of each; or NULL. */
+static void add_stream(
+    Engine *engine, Slot *slot, int guided, int position, const int32_t *tokens, int count, float *logits, bool every)
 {
     Pass *pass = &engine->pass;
-    Slot *slot = &engine->slots[columns->slots[i]];
-    int position = columns->positions[i] + first;
     pass->streams[pass->stream_count++] = (Stream){slot, guided, pass->rows, count, position};
-    for (int column = first; column < first + count; column++) {
-        const int32_t *tokens = columns->tokens + ((size_t)i * columns->columns + column) * engine->shape.codebooks;
-        add_row(pass, slot, guided, columns->positions[i] + column, tokens, logits_of(engine, columns, i, column, guided));
+    if (logits && !guided)
+        logits += row_numbers(engine);
+    for (int column = 0; column < count; column++) {
+        bool wanted = logits && (every || column + 1 == count);
+        add_row(pass, slot, guided, position + column, tokens + (size_t)column * engine->shape.codebooks,
+                wanted ? logits : NULL);
+        if (wanted)
+            logits += 2 * row_numbers(engine);
     }
 }
 
@@ -327,10 +337,52 @@ EXPORT void engine_run(Engine *engine, const Columns *columns)
     for (int first = 0; first < columns->columns; first += most) {
         int count = columns->columns - first < most ? columns->columns - first : most;
         memset(&engine->pass, 0, sizeof engine->pass);
-        for (int i = 0; i < columns->count; i++)
+        for (int i = 0; i < columns->count; i++) {
+            size_t place = (size_t)i * columns->columns + first;
+            const int32_t *tokens = columns->tokens + place * engine->shape.codebooks;
+            float *logits = columns->logits ? columns->logits + place * 2 * row_numbers(engine) : NULL;
             for (int guided = 1; guided >= 0; guided--)
-                add_stream(engine, columns, i, guided, first, count);
+                add_stream(engine, &engine->slots[columns->slots[i]], guided, columns->positions[i] + first, tokens, count,
+                           logits, true);
+        }
         pool_run(engine);
+    }
+}
+
+static bool is_known(const Engine *engine, const int32_t *column)
+{
+    for (int book = 0; book < engine->shape.codebooks; book++)
+        if (column[book] < 0)
+            return false;
+    return true;
+}
+
+static void draw_column(const Engine *engine, const Draws *draws, float *logits, uint64_t key, int32_t *column)
+{
+    size_t vocab = engine->shape.vocab;
+    for (int book = 0; book < engine->shape.codebooks; book++)
+        if (column[book] < 0)
+            column[book] = draw_token(&draws->sampling, logits + book * vocab, logits + row_numbers(engine) + book * vocab,
+                                      (int)vocab, key, book);
+}
+
+/* Runs the steps one after the other: what is drawn in one goes into the next. */
+EXPORT void engine_draw(Engine *engine, const Draws *draws)
+{
+    int books = engine->shape.codebooks;
+    for (int step = 0; step < draws->steps; step++) {
+        memset(&engine->pass, 0, sizeof engine->pass);
+        for (int i = 0; i < draws->count; i++) {
+            const int32_t *column = draws->columns + ((size_t)i * (draws->steps + 1) + step) * books;
+            float *logits = is_known(engine, column + books) ? NULL : draws->logits + i * 2 * row_numbers(engine);
+            for (int guided = 1; guided >= 0; guided--)
+                add_stream(engine, &engine->slots[draws->slots[i]], guided, draws->positions[i] + step, column, 1, logits,
+                           false);
+        }
+        pool_run(engine);
+        for (int i = 0; i < draws->count; i++)
+            draw_column(engine, draws, draws->logits + i * 2 * row_numbers(engine), draws->keys[i * draws->steps + step],
+                        draws->columns + ((size_t)i * (draws->steps + 1) + step + 1) * books);
     }
 }
 

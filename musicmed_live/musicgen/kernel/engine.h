@@ -144,6 +144,12 @@ struct Engine {
     _Alignas(64) atomic_int done;      /* blocks of the open phase */
 };
 
+typedef struct {
+    float guidance;
+    int32_t top_k;
+    double temperature;
+} Sampling;
+
 static inline Matrix *layer_matrix(const Engine *engine, int layer, int kind)
 {
     return &engine->matrices[layer * LAYER_MATRICES + kind];
@@ -163,6 +169,8 @@ static inline Matrix *embedding_matrix(const Engine *engine, int codebook)
 {
     return text_projection(engine) + 1 + codebook;
 }
+
+int draw_token(const Sampling *sampling, float *conditional, float *unconditional, int vocab, uint64_t key, int codebook);
 
 /* Starts the threads beside the caller's, as many as the system allows. */
 void pool_open(Engine *engine, int threads);
