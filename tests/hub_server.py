@@ -34,11 +34,12 @@ class Hub:
 
     def tree(self) -> list[dict[str, object]]:
         """The repository's files as the API lists them."""
-        return [self._entry(path) for path in sorted(self.folder.iterdir()) if path.is_file()]
+        return [self._entry(path) for path in sorted(self.folder.rglob("*")) if path.is_file()]
 
     def _entry(self, path: Path) -> dict[str, object]:
         size, digest = path.stat().st_size, self.digest(path)
-        entry: dict[str, object] = {"type": "file", "path": path.name, "size": size, "oid": digest[:40]}
+        name = path.relative_to(self.folder).as_posix()
+        entry: dict[str, object] = {"type": "file", "path": name, "size": size, "oid": digest[:40]}
         return entry | ({"lfs": {"oid": digest, "size": size, "pointerSize": 130}} if path.name.endswith(LARGE) else {})
 
 

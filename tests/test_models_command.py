@@ -1,5 +1,6 @@
 """`musicmed-live models`: what is listed, fetched from a hub on loopback, and found wrong."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,17 @@ def test_what_was_damaged_on_its_way_is_refused_and_pulled_anew(hub: Hub, capsys
     assert "not in the local cache" in refused(capsys, "check", "small")
 
     hub.falsify = False
+    said(capsys, "pull", "small")
+    assert said(capsys, "check", "small").startswith("ok: ")
+
+
+def test_a_repository_may_have_folders(
+    hub: Hub, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.folder = Path(shutil.copytree(model, tmp_path / "other"))
+    (hub.folder / "models").mkdir()
+    shutil.copy(model / "model.safetensors", hub.folder / "models" / "older.safetensors")
+
     said(capsys, "pull", "small")
     assert said(capsys, "check", "small").startswith("ok: ")
 

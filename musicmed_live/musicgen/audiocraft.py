@@ -121,9 +121,13 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
     if isinstance(package, dict) and "pretrained" in package:
         raise BadWeights(f"{path} only names {shown(package['pretrained'])}; put that model's own {path.name} there")
     state = package.get("best_state") if isinstance(package, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+    if not isinstance(state, dict) or not all(map(_is_plain, state, state.values())):
         raise BadWeights(f"{path} has no best_state of tensors; export it with audiocraft's utils.export")
     return state, _read_cfg(package.get("xp.cfg"), path)
+
+
+def _is_plain(name: object, tensor: object) -> bool:
+    return isinstance(name, str) and isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided
 
 
 def _read_cfg(text: object, path: Path) -> dict[str, object]:
@@ -141,7 +145,9 @@ def _check_variant(cfg: Mapping[str, object], path: Path) -> None:
         raise BadWeights(f"{path}: the model is {shown(cfg.get('lm_model'))}; MusicGen's is transformer_lm")
     conditioners = set(_section(cfg, "conditioners", path)) - {"args"}
     if conditioners != {"description"}:
-        raise BadWeights(f"{path} is conditioned on {shown(sorted(conditioners))}; only text alone can be played")
+        raise BadWeights(
+            f"{path} is conditioned on {shown(sorted(map(str, conditioners)))}; only text alone can be played"
+        )
     if cfg.get("channels", 1) != 1:
         raise BadWeights(f"{path} is of a stereo model; only the mono ones can be played, such as musicgen-small")
     shape = _section(cfg, "transformer_lm", path)
@@ -167,7 +173,7 @@ def _split(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     parted: dict[str, torch.Tensor] = {}
     for name, tensor in tensors.items():
         place, joint, _ = name.partition("in_proj_weight")
-        if joint:
+        if joint and tensor.dim() == 2:
             parted |= {f"{place}{part}_proj.weight": third for part, third in zip("qkv", tensor.chunk(3), strict=False)}
         else:
             parted[name] = tensor

@@ -34,8 +34,8 @@ class Published:
 
 PUBLISHED = (
     Published("facebook/musicgen-small", "small", "420 million", "2.4 GB", "2 fast CPU cores, or a GPU"),
-    Published("facebook/musicgen-medium", "medium", "1.8 billion", "8.0 GB", "a GPU with 8 GB"),
-    Published("facebook/musicgen-large", "large", "3.3 billion", "13.7 GB", "a GPU with 12 GB"),
+    Published("facebook/musicgen-medium", "medium", "1.8 billion", "8.0 GB", "a GPU with 16 GB"),
+    Published("facebook/musicgen-large", "large", "3.3 billion", "13.7 GB", "a GPU with 24 GB"),
 )
 
 
@@ -129,8 +129,9 @@ def _download(name: str, files: tuple[str, ...], offline: bool) -> Path:
         raise BadWeights(
             f"{name} could not be downloaded ({' '.join(str(fault).split())[:160]}); try again: it goes on where it was"
         ) from fault
-    for path in sorted(folder.iterdir()):
-        _compare(path, name)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():  # a name may have a folder in it
+            _compare(path, name)
     return folder
 
 

@@ -97,6 +97,8 @@ def read_json(path: Path) -> dict[str, object]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadWeights(f"{path} is missing; copy the whole model, or pull it again") from None
+    except OSError as fault:
+        raise BadWeights(f"{path} cannot be read ({fault.strerror}); see that it may be") from fault
     except (ValueError, RecursionError) as fault:
         raise BadWeights(f"{path} is not JSON ({fault}); download it again") from fault
     if not isinstance(content, dict):

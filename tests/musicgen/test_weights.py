@@ -343,6 +343,8 @@ def test_a_pickle_that_would_run_code_is_not_run(copied_audiocraft: Path, tmp_pa
     [
         ([], "has no best_state"),
         ({"best_state": {"a": 1}}, "has no best_state"),
+        ({"best_state": {1: torch.zeros(1)}}, "has no best_state"),
+        ({"best_state": {"a": torch.zeros(3, 3).to_sparse()}}, "has no best_state"),
         ({"best_state": {}}, "has no configuration in xp.cfg"),
         ({"best_state": {}, "xp.cfg": "{"}, "its xp.cfg is not YAML"),
         ({"best_state": {}, "xp.cfg": "3"}, "has no configuration in xp.cfg"),
@@ -361,6 +363,7 @@ def test_a_file_of_something_else(copied_audiocraft: Path, content: object, word
     [
         (["lm_model"], "transformer_lm_magnet", "transformer_lm_magnet"),
         (["conditioners", "self_wav"], {"model": "chroma_stem"}, "self_wav"),
+        (["conditioners", 7], {"model": "t5"}, '"7"'),
         (["channels"], 2, "stereo"),
         (["codebooks_pattern", "modeling"], "parallel", "the codebooks' pattern"),
         (["codebooks_pattern", "delay", "delays"], [0, 0, 1, 1], "the codebooks' pattern"),
@@ -402,6 +405,23 @@ def test_a_codec_of_audiocraft_that_does_not_suit(
     edit_cfg(copied_audiocraft / "compression_state_dict.bin", *keys, value=value)
 
     assert words in refusal(copied_audiocraft)
+
+
+def test_a_joint_projection_of_one_number(copied_audiocraft: Path) -> None:
+    path = copied_audiocraft / "state_dict.bin"
+    package = torch.load(path)
+    package["best_state"]["transformer.layers.0.self_attn.in_proj_weight"] = torch.tensor(1.0)
+    torch.save(package, path)
+
+    assert "lacks the tensor" in refusal(copied_audiocraft)
+
+
+def test_a_configuration_that_is_no_file(copied_audiocraft: Path) -> None:
+    config = copied_audiocraft / "t5-base" / "config.json"
+    config.unlink()
+    config.mkdir()
+
+    assert f"{config} cannot be read" in refusal(copied_audiocraft)
 
 
 def test_a_text_encoder_beside_the_decoder_of_another_width(copied_audiocraft: Path) -> None:
