@@ -10,7 +10,7 @@ GENERATORS = ("composer", "musicgen")
 TITLES = {"composer": "The composer", "musicgen": "MusicGen"}  # as people are told of them
 DEVICES = ("auto", "cpu", "cuda")
 LEAST_CACHE_BYTES = 96 * 2**20  # less than the notes of two moods, and they would be made over and over
-MUSICGEN_NEEDS = ("torch", "transformers", "safetensors", "soxr")
+MUSICGEN_NEEDS = ("torch", "transformers", "safetensors", "huggingface_hub", "httpx2", "yaml", "soxr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,15 @@ def missing_for_musicgen() -> list[str]:
     return [name for name in MUSICGEN_NEEDS if importlib.util.find_spec(name) is None]
 
 
-def _check_musicgen(choice: Choice) -> None:
+def require_musicgen() -> None:
+    """Raise `GeneratorFailed` unless all packages that MusicGen needs are there."""
     missing = missing_for_musicgen()
     if missing:
         raise GeneratorFailed(f"MusicGen needs {', '.join(missing)}: pip install 'musicmed-live[musicgen]'")
+
+
+def _check_musicgen(choice: Choice) -> None:
+    require_musicgen()
     if not choice.model:
         raise InvalidInput(
             "--generator musicgen: no weights are named; add --model DIR, or --model facebook/musicgen-small", "model"

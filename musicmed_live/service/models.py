@@ -1,17 +1,15 @@
 """`musicmed-live models`: which weights MusicGen can play with, getting them, and looking whether they are whole."""
 
 import argparse
-import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
-from musicmed_live.errors import InvalidInput
+from musicmed_live.service.generators import require_musicgen
 
 if TYPE_CHECKING:
     from musicmed_live.musicgen.weights import Findings
 
 LICENCE = "CC-BY-NC 4.0"
-NEEDED = ("torch", "transformers", "safetensors", "huggingface_hub")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -32,7 +30,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def list_models() -> None:
     """Say which models are published, what they take, and where those are that are here."""
-    _require_extra()
+    require_musicgen()
     from musicmed_live.musicgen.hub import PUBLISHED, cached
 
     for model in PUBLISHED:
@@ -43,7 +41,7 @@ def list_models() -> None:
 
 def pull(name: str) -> None:
     """Download a model, or what is lacking of it, and say where it is. Raises `InvalidInput` where it cannot be had."""
-    _require_extra()
+    require_musicgen()
     from musicmed_live.musicgen import hub, weights
 
     folder = hub.download(hub.hub_name(name))
@@ -52,7 +50,7 @@ def pull(name: str) -> None:
 
 def check(source: str) -> None:
     """Say that a model is whole, and what it is. Raises `InvalidInput` that names the first thing wrong with it."""
-    _require_extra()
+    require_musicgen()
     from musicmed_live.musicgen import weights
 
     found = weights.check(source, offline=True)
@@ -65,12 +63,6 @@ def _in_words(found: "Findings") -> str:
         f"{shape.layers} layers of width {shape.width} with {shape.heads} heads, "
         f"{found.parameters / 1e6:.0f} million parameters, laid out as by {found.layout}"
     )
-
-
-def _require_extra() -> None:
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InvalidInput(f"this needs {', '.join(missing)}: pip install 'musicmed-live[musicgen]'", "generator")
 
 
 def _say(text: str) -> None:
