@@ -66,6 +66,19 @@ class _Draws(ctypes.Structure):
     )
 
 
+class _Recurrent(ctypes.Structure):
+    _fields_ = (
+        ("width", ctypes.c_int),
+        ("frames", ctypes.c_int),
+        ("weights", ctypes.c_void_p),
+        ("scales", ctypes.c_void_p),
+        ("gates", ctypes.c_void_p),
+        ("out", ctypes.c_void_p),
+        ("cell", ctypes.c_void_p),
+        ("outs", ctypes.c_void_p),
+    )
+
+
 class _Numbers:
     """An argument that is a tensor's numbers; the call keeps the tensor alive."""
 
@@ -90,6 +103,7 @@ _FUNCTIONS: Final = {
     "engine_run": (None, [_ENGINE, ctypes.POINTER(_Columns)]),
     "engine_draw": (None, [_ENGINE, ctypes.POINTER(_Draws)]),
     "engine_copy": (None, [_ENGINE, _INT, _INT, _INT]),
+    "recurrent_unroll": (None, [_INT, ctypes.POINTER(_Recurrent)]),
 }
 
 
@@ -313,6 +327,35 @@ class NativeEngine:
             pair = down.bfloat16().contiguous(), up.bfloat16().contiguous()
             if not self._library.engine_low_rank(self._engine, number, len(owners), owners, *pair):
                 raise GeneratorFailed(f"there is not enough memory for {len(adapters)} adapters; take fewer")
+
+
+class Recurrence:
+    """What an LSTM layer makes of its last output: (4 * width, width), in the order i, f, o, g; 16 bits, one core.
+
+    Raises `GeneratorFailed` where there is no kernel, or for a width that is no multiple of 16.
+    """
+
+    def __init__(self, weights: torch.Tensor) -> None:
+        library = _library()
+        if library is None or weights.shape[1] % 16:
+            raise GeneratorFailed(f"the CPU kernel has no recurrent layer of width {weights.shape[1]}")
+        self._library, self._set = library, _SETS.index(instruction_sets()[0])
+        self._scales = (weights.abs().amax(1) / 32767).clamp_min(1e-30)
+        self._weights = (weights / self._scales[:, None]).round().to(torch.int16).contiguous()
+
+    def __call__(
+        self, gates: torch.Tensor, out: torch.Tensor, cell: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Run over `gates` (n, 4 * width), the input's share, from the last output and the cell, each (1, width).
+
+        Returns all outputs (n, width), and the last of them and the cell as they are then.
+        """
+        frames, width = len(gates), out.shape[1]
+        gates, out, cell, outs = gates.clone(), out.clone(), cell.clone(), gates.new_empty(frames, width)
+        tensors = (self._weights, self._scales, gates, out, cell, outs)
+        layer = _Recurrent(width, frames, *(tensor.data_ptr() for tensor in tensors))
+        self._library.recurrent_unroll(self._set, ctypes.byref(layer))
+        return outs, out, cell
 
 
 def usable_cores() -> int:

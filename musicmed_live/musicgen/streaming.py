@@ -5,7 +5,8 @@ look-ahead here, so a layer gives its rows a little later than it gets them. At 
 does. A layer itself never changes; what it remembers is a `State`, a few rows, that it takes and gives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, cast
 
 import torch
@@ -18,6 +19,8 @@ from transformers.models.encodec.modeling_encodec import (
     EncodecLSTM,
     EncodecResnetBlock,
 )
+
+from musicmed_live.musicgen import native
 
 State = tuple[Tensor, ...]  # what one layer remembers
 
@@ -194,7 +197,7 @@ class _Recurrent:
         self._gates = [
             (
                 _Affine(tensors[f"weight_ih_l{index}"], tensors[f"bias_ih_l{index}"] + tensors[f"bias_hh_l{index}"]),
-                _Affine(tensors[f"weight_hh_l{index}"], None),
+                _recurrence(tensors[f"weight_hh_l{index}"]),
             )
             for index in range(layer.lstm.num_layers)
         ]
@@ -207,23 +210,30 @@ class _Recurrent:
         if not len(rows):
             return rows, state
         out, after = rows, []
-        for index, (ahead, back) in enumerate(self._gates):
-            out, cell = self._unroll(ahead(out), back, state[2 * index], state[2 * index + 1])
-            after += [out[-1:].clone(), cell]
+        for index, (ahead, unroll) in enumerate(self._gates):
+            out, *new = unroll(ahead(out), state[2 * index], state[2 * index + 1])
+            after += new
         return out.add_(rows), tuple(after)
 
-    @staticmethod
-    def _unroll(gates: Tensor, back: _Affine, out: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Run one layer over `gates` (n, 4 * width), the input's share of them, from its last output and its cell."""
-        width = cell.shape[1]
-        outs = []
-        for gate in gates.unbind():
-            total = back(out).add_(gate)
-            admit, keep, show = total[:, : 3 * width].sigmoid_().chunk(3, dim=1)
-            cell = (keep * cell).addcmul_(admit, total[:, 3 * width :].tanh_())
-            out = show * cell.tanh()
-            outs.append(out)
-        return torch.cat(outs), cell
+
+def _recurrence(weights: Tensor) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
+    """One layer over its input's share of the gates, by the kernel where that can."""
+    if native.available() and weights.device.type == "cpu" and weights.shape[1] % 16 == 0:
+        return native.Recurrence(weights)
+    return partial(_unroll, _Affine(weights, None))
+
+
+def _unroll(back: _Affine, gates: Tensor, out: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As `native.Recurrence`, on any device."""
+    width = cell.shape[1]
+    outs = []
+    for gate in gates.unbind():
+        total = back(out).add_(gate)
+        admit, keep, show = total[:, : 3 * width].sigmoid_().chunk(3, dim=1)
+        cell = (keep * cell).addcmul_(admit, total[:, 3 * width :].tanh_())
+        out = show * cell.tanh()
+        outs.append(out)
+    return torch.cat(outs), out, cell
 
 
 def layers_of(decoder: EncodecDecoder) -> tuple[Layer, ...]:

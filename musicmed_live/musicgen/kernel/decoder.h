@@ -1,5 +1,5 @@
-/* The decoder's arithmetic, compiled once for each instruction set: linear.h, attention.h and, here, the phases of a pass.
- * The including file defines before it:
+/* All arithmetic, compiled once for each instruction set: linear.h, attention.h, the codec's recurrent.h and, here, the
+ * phases of a pass. The including file defines before it:
  *
  *   dot(vectors, count, tile, steps, rows, sums)  sums[r][v] = tile's bytes times integers of row r, wrapping at 2^32;
  *                                                 `vectors` (16 outputs each) and `count` are constants when inlined
@@ -8,6 +8,8 @@
 #include "linear.h"
 
 #include "attention.h"
+
+#include "recurrent.h"
 
 enum {
     EMBED, SELF_PREPARE, SELF_PROJECT, SELF_ATTEND, SELF_GATHER, SELF_MERGE, CROSS_PREPARE, CROSS_PROJECT, CROSS_ATTEND,
@@ -256,4 +258,4 @@ static void run(Engine *engine, int phase, int block)
         run_one(engine, stage, tile);
 }
 
-const Instructions INSTRUCTIONS = {blocks, run, quantise_matrix};
+const Instructions INSTRUCTIONS = {blocks, run, quantise_matrix, unroll};

@@ -413,3 +413,10 @@ EXPORT void engine_copy(Engine *engine, int source, int target, int length)
     memcpy(to->adapters, from->adapters, sizeof(float) * engine->adapters);
     to->tokens = from->tokens;
 }
+
+/* ---- the codec ---- */
+
+EXPORT void recurrent_unroll(int set, const Recurrent *layer)
+{
+    instructions_of(set).unroll(layer);
+}

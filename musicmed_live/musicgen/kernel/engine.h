@@ -111,11 +111,22 @@ typedef struct {
     double settled_ns, calm_ns, tried_ns;
 } Trial;
 
+/* A layer of the codec's LSTM, and a stretch of frames that it runs over. Gates stand in the order i, f, o, g. */
+typedef struct {
+    int width, frames;
+    const int16_t *weights; /* (4 width, width) */
+    const float *scales;    /* (4 width) */
+    float *gates;           /* (frames, 4 width): the input's share; used up */
+    float *out, *cell;      /* (width): the state, before and after */
+    float *outs;            /* (frames, width) */
+} Recurrent;
+
 typedef struct Engine Engine;
 typedef struct Instructions {
     int (*blocks)(const Engine *, int phase);
     void (*run)(Engine *, int phase, int block);
     void (*quantise)(Matrix *, const float *weights);
+    void (*unroll)(const Recurrent *);
 } Instructions;
 
 struct Engine {
