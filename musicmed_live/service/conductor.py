@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 HORIZON_FRAMES = frames_of(9.0)  # so much is composed ahead of what is heard
 RUNWAY_FRAMES = frames_of(0.6)  # less than that is not given up for something new
-PREROLL_FRAMES = frames_of(2.0)  # so much is composed before the play-head may go
+PREROLL_FRAMES = frames_of(2.0)  # so much the composer composes before the play-head may go
 GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
 SPLICE_FRAMES = frames_of(1.0)  # fade between two threads of music
 LANDING_OUT_FRAMES = frames_of(2.5)
@@ -80,7 +80,8 @@ class Conductor:
     @property
     def ready(self) -> bool:
         """Whether the play-head may go: there is music, and what was asked for before is composed."""
-        return self.wanted is None and (self._left() >= PREROLL_FRAMES or self.complete)
+        enough = self._sources.enough_frames(self._part.source) or PREROLL_FRAMES
+        return self.wanted is None and (self._left() >= enough or self.complete)
 
     def generator_at(self, position: int) -> dict[str, str | None]:
         """The `generator` of the `state` message: who plays at `position`, and why it is not the chosen one."""
