@@ -37,6 +37,10 @@ class GeneratorFailed(MusicmedError):
     """A generator cannot make music: its font or weights are missing, or it was asked for what it cannot do."""
 
 
+class DeviceFailed(GeneratorFailed):
+    """A GPU has failed, and nothing will work on it in this process any more; another process can try again."""
+
+
 class WorkerDied(GeneratorFailed):
     """The process that a generator worked in is gone; another one can try again."""
 

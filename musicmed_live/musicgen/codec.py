@@ -17,6 +17,7 @@ from transformers.models.encodec.modeling_encodec import EncodecEuclideanCodeboo
 from musicmed_live.core.generator import SAMPLE_RATE, Samples
 from musicmed_live.errors import GeneratorFailed
 from musicmed_live.musicgen.decoder import FRAME_RATE
+from musicmed_live.musicgen.device import running
 from musicmed_live.musicgen.stereo import WideningState, begin_widening, widen
 from musicmed_live.musicgen.streaming import State, lag_of, layers_of, run
 
@@ -81,13 +82,14 @@ class StreamingCodec:
         """Frames of sound that are out when `frames` of tokens are consumed."""
         return max(0, frames - self.latency_frames)
 
-    @torch.inference_mode()
     def _mono(self, codes: Tensor, state: CodecState, last: bool) -> tuple[NDArray[np.float32], tuple[State, ...]]:
         """What `state` keeps at 32 kHz and what `codes` add to it."""
         device = self._codebooks[0].device
-        rows = torch.stack([F.embedding(c, e) for c, e in zip(codes.to(device), self._codebooks, strict=True)]).sum(0)
-        rows, layers = run(self._layers, rows, state.layers, last)
-        return np.concatenate((state.mono, rows[:, 0].cpu().numpy())), layers
+        with running(), torch.inference_mode():
+            codes = codes.to(device)
+            rows = torch.stack([F.embedding(c, e) for c, e in zip(codes, self._codebooks, strict=True)]).sum(0)
+            rows, layers = run(self._layers, rows, state.layers, last)
+            return np.concatenate((state.mono, rows[:, 0].cpu().numpy())), layers
 
 
 def _kept_from(frames: int) -> int:

@@ -6,15 +6,14 @@ may be looked at. A slot in the range that was not asked for is run for nothing:
 place behind the window, and its length stays.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 
-from musicmed_live.errors import GeneratorFailed
 from musicmed_live.musicgen.adapters import Adapter
 from musicmed_live.musicgen.decoder import PROMPT_TOKENS, WINDOW_STEPS, DecoderConfig
+from musicmed_live.musicgen.device import running
 from musicmed_live.musicgen.engine import Conditioning, Sampling
 from musicmed_live.musicgen.projection import Blend, Loader
 from musicmed_live.musicgen.sampling import guide, sample
@@ -29,8 +28,8 @@ _PREFILL = 256  # steps that are run in one go, which bounds the memory that the
 class TorchEngine:
     """An `Engine` in torch. `dtype` is that of the matrices: float32, bfloat16, or int8 (on a CPU, in bfloat16).
 
-    Raises `GeneratorFailed` where the device has too little memory or fails, from whichever method meets it; the
-    slots' lengths are then as they were.
+    Raises `GeneratorFailed` where the device has too little memory, `DeviceFailed` where it fails, from whichever
+    method meets it; the slots' lengths are then as they were.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class TorchEngine:
         self._span = _SPAN[device]
         self._lengths = [0] * slots
         activations = torch.bfloat16 if dtype is torch.int8 else dtype
-        with _running():
+        with running():
             self._blend = Blend(slots, len(adapters), activations, device)
             self._stack = Stack(config, Loader(weights, adapters, self._blend, dtype, device), _PLACES)
             self._memory = Memory(config, slots, _PLACES, activations, device)
@@ -63,7 +62,7 @@ class TorchEngine:
             raise ValueError(f"a prompt of {tokens} tokens is too long; at most {PROMPT_TOKENS} fit")
         if len(conditioning.adapters) not in (0, adapters):
             raise ValueError(f"{len(conditioning.adapters)} adapter weights were given; the engine has {adapters}")
-        with _running():
+        with running():
             weights = torch.tensor(conditioning.adapters or (0.0,) * adapters)
             self._blend.weights[slot] = weights.to(self._blend.weights)
             self._blend.over(slice(slot, slot + 1))
@@ -81,7 +80,7 @@ class TorchEngine:
 
     def copy(self, source: int, target: int) -> None:
         """Make the slot `target` what `source` is: its past, and what it follows."""
-        with _running():
+        with running():
             self._memory.copy(source, target, self._lengths[source])
             self._blend.weights[target] = self._blend.weights[source]
         self._lengths[target] = self._lengths[source]
@@ -99,7 +98,7 @@ class TorchEngine:
                 )
         given = int((known >= 0).all(-1).all(0).cumprod(0).sum())
         inputs = torch.cat([first[:, None], known], dim=1)
-        with _running():
+        with running():
             for slot, columns in zip(slots, inputs, strict=True):
                 self._prefill(slot, columns[:given])
             self._turn.begin(slots, [length + given for length in lengths], inputs[:, given], known, keys, given)
@@ -203,18 +202,3 @@ class _Turn:
         self.made[part].index_copy_(1, self.step, column[:, None])
         self.places += 1
         self.step += 1
-
-
-@contextmanager
-def _running() -> Iterator[None]:
-    """Torch without gradients, its device's failures said in a sentence."""
-    try:
-        with torch.no_grad():
-            yield
-    except torch.OutOfMemoryError as error:
-        raise GeneratorFailed(
-            "the GPU has too little free memory for the model; free some, take fewer slots or a smaller model"
-        ) from error
-    except torch.AcceleratorError as error:
-        reason = str(error).partition("\n")[0]
-        raise GeneratorFailed(f"the GPU failed ({reason}); start again, or use the CPU") from error

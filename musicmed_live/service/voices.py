@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from musicmed_live.core.generator import Block, ClipRequest, Generator, Pace, Voice, frames_of
-from musicmed_live.errors import GeneratorFailed, MusicmedError
+from musicmed_live.errors import DeviceFailed, GeneratorFailed, MusicmedError
 from musicmed_live.service.generators import Choice, load_generator
 
 Measured = tuple[Pace, int | None]  # and how many voices are kept going at once
@@ -27,14 +27,20 @@ _clips: dict[str, Iterator[Block]] = {}
 def serve(
     pipe: "Connection[Answer, tuple[Callable[..., Any], tuple[Any, ...]]]", choice: Choice, processes: int
 ) -> None:
-    """Answer calls until the other end of `pipe` is gone. The generator is loaded by the first that needs it."""
+    """Answer calls until the other end of `pipe` is gone. The generator is loaded by the first that needs it.
+
+    After a `DeviceFailed` the process has to go: torch cannot use a GPU that has failed once in the same process.
+    """
     global _choice, _processes
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _choice, _processes = choice, processes
     with suppress(EOFError, ConnectionError):
         while True:
             function, args = pipe.recv()
-            pipe.send(_answer(function, args))
+            result, fault = _answer(function, args)
+            pipe.send((result, fault))
+            if isinstance(fault, DeviceFailed):
+                return
 
 
 def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:

@@ -9,7 +9,7 @@ from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
 from transformers import MusicgenForConditionalGeneration
 
-from musicmed_live.errors import GeneratorFailed
+from musicmed_live.errors import DeviceFailed, GeneratorFailed
 from musicmed_live.musicgen import stack, torch_engine
 from musicmed_live.musicgen.adapters import Adapter
 from musicmed_live.musicgen.decoder import DecoderConfig, MusicgenDecoder, apply_delay, undo_delay
@@ -345,14 +345,22 @@ def test_each_slot_has_adapters_of_its_own(device: Literal["cpu", "cuda"]) -> No
 
 
 @pytest.mark.parametrize(
-    ("failure", "said"),
+    ("failure", "raised", "said"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "too little free memory"),
-        (torch.AcceleratorError("CUDA error: unspecified launch failure\nmore"), "unspecified launch failure"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried 2.00 GiB"), GeneratorFailed, "too little free memory"),
+        (
+            torch.AcceleratorError("CUDA error: launch failure\nmore"),
+            DeviceFailed,
+            "failed .CUDA error: launch failure.;",
+        ),
     ],
 )
 def test_a_failing_device_is_a_generator_that_failed(
-    weights: dict[str, torch.Tensor], failure: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+    weights: dict[str, torch.Tensor],
+    failure: Exception,
+    raised: type[GeneratorFailed],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine = TorchEngine(CONFIG, weights, dtype=torch.float32)
     engine.condition(0, prompt(0))
@@ -363,9 +371,9 @@ def test_a_failing_device_is_a_generator_that_failed(
 
     with monkeypatch.context() as patched:
         patched.setattr(torch_engine, "sample", fail)
-        with pytest.raises(GeneratorFailed, match=said):
+        with pytest.raises(raised, match=said):
             play(engine, 0, 5, first=before[-1])
         patched.setattr(torch, "zeros", fail)
-        with pytest.raises(GeneratorFailed, match=said):
+        with pytest.raises(raised, match=said):
             TorchEngine(CONFIG, weights, dtype=torch.float32)
     assert engine.length(0) == 5

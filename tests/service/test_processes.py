@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from benchmarks.listener import serving
-from musicmed_live.errors import WorkerDied
+from musicmed_live.errors import DeviceFailed, WorkerDied
 from musicmed_live.service import workers
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.workers import Worker
@@ -37,6 +37,22 @@ async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.undo()
     assert await worker.call(0.0, os.getpid) != os.getpid()
     assert worker.restarts == 1
+    running.cancel()
+
+
+def fail_on_the_gpu() -> None:
+    raise DeviceFailed("the GPU failed")
+
+
+async def test_a_worker_whose_gpu_has_failed_is_replaced() -> None:
+    worker = Worker(Choice(), 1)
+    running = asyncio.create_task(worker.run())
+    before = await worker.call(0.0, os.getpid)
+    with pytest.raises(DeviceFailed):
+        await worker.call(0.0, fail_on_the_gpu)
+    with pytest.raises(WorkerDied):
+        await worker.call(0.0, os.getpid)
+    assert await worker.call(0.0, os.getpid) != before
     running.cancel()
 
 
