@@ -37,16 +37,22 @@ class _Process:
         self._process = context.Process(target=voices.serve, args=(theirs, choice, count), daemon=True)
         self._process.start()
         theirs.close()
+        # Its own: one that a driver holds may outlive its being killed, and whoever waits for it then waits on.
+        self._waiting = ThreadPoolExecutor(1, "worker")
 
-    def ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> voices.Answer:
-        """Call and wait, in a thread. Raises `EOFError` or `OSError` if the process dies over it."""
-        self._pipe.send((function, args))
-        answer: voices.Answer = self._pipe.recv()
-        return answer
+    async def ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> voices.Answer:
+        """Call and wait. Raises `EOFError` or `OSError` if the process dies over it."""
+        return await asyncio.get_running_loop().run_in_executor(self._waiting, self._exchange, function, args)
 
     def kill(self) -> None:
         """Be done with it; whoever waits in `ask` is told."""
         self._process.kill()
+        self._waiting.shutdown(wait=False)
+
+    def _exchange(self, function: Callable[..., Any], args: tuple[Any, ...]) -> voices.Answer:
+        self._pipe.send((function, args))
+        answer: voices.Answer = self._pipe.recv()
+        return answer
 
 
 class Worker:
@@ -56,7 +62,6 @@ class Worker:
         """One of `count`."""
         self._choice, self._count = choice, count
         self._process = _Process(choice, count)
-        self._thread = ThreadPoolExecutor(1, "worker")
         # Unbounded here, bounded by its users: a session waits for its one call before it makes the next.
         self._jobs: asyncio.PriorityQueue[_Job] = asyncio.PriorityQueue()
         self._order = itertools.count()
@@ -94,14 +99,12 @@ class Worker:
                     await self._carry_out(function, args, done)
         finally:
             self._process.kill()
-            self._thread.shutdown(wait=False)
 
     async def _carry_out(self, function: Callable[..., Any], args: Any, done: "asyncio.Future[Any] | None") -> None:
-        loop = asyncio.get_running_loop()
         fault: MusicmedError | None
         try:
             async with asyncio.timeout(LOADING_SECONDS if function is voices.warm_up else HANG_SECONDS):
-                result, fault = await loop.run_in_executor(self._thread, self._process.ask, function, args)
+                result, fault = await self._process.ask(function, args)
         except (EOFError, OSError):  # a TimeoutError is one of the latter
             self._replace()
             result, fault = None, WorkerDied("the worker process died; another one takes its place")

@@ -40,6 +40,20 @@ async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) 
     running.cancel()
 
 
+async def test_a_worker_that_cannot_even_be_killed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(Choice(), 1)
+    running = asyncio.create_task(worker.run())
+    stuck = worker._process
+    monkeypatch.setattr(stuck, "kill", lambda: None)
+    monkeypatch.setattr(workers, "HANG_SECONDS", 0.2)
+    with pytest.raises(WorkerDied):
+        await worker.call(0.0, time.sleep, 3600.0)
+    monkeypatch.undo()
+    assert await asyncio.wait_for(worker.call(0.0, os.getpid), 20.0) != os.getpid()
+    stuck.kill()
+    running.cancel()
+
+
 def fail_on_the_gpu() -> None:
     raise DeviceFailed("the GPU failed")
 
