@@ -1,14 +1,27 @@
 """A session's voice, which lives in a worker process and may be lost with it."""
 
+import numpy as np
+
 from musicmed_live.core.generator import Block, ClipRequest
+from musicmed_live.errors import GeneratorFailed
 from musicmed_live.service import voices
 from musicmed_live.service.workers import Worker
+
+LOUDEST = 1000.0  # of a sample, 60 dB over full scale: nothing that sounds is so far off
+
+
+def checked(block: Block) -> Block:
+    """The block, if it can be heard. Raises `GeneratorFailed` where damaged weights made something else of it."""
+    if not float(np.abs(block.samples).max(initial=0.0)) < LOUDEST:  # so NaN fails, too
+        raise GeneratorFailed("it made numbers that are no sound; see that its weights are not damaged")
+    return block
 
 
 class RemoteVoice:
     """Knows how far its voice has come and how far back it goes, and opens it anew where there is none.
 
-    Every call raises `GeneratorFailed` if the worker dies or the voice cannot do what it was asked; it is lost then.
+    Every call raises `GeneratorFailed` if the worker dies, or the voice cannot do what it was asked or makes
+    what is no sound; it is lost then.
     """
 
     def __init__(self, name: str, seed: int, worker: Worker) -> None:
@@ -33,7 +46,7 @@ class RemoteVoice:
         if not known:
             await self._worker.call(deadline, voices.open_voice, self._name, self._seed, request.position)
         rewinds = known and request.position < self.end
-        block = await self._worker.call(deadline, voices.begin_clip, self._name, request, rewinds)
+        block = checked(await self._worker.call(deadline, voices.begin_clip, self._name, request, rewinds))
         self.begins, self._in_clip = begins, True
         self.end = block.end
         return block
@@ -44,9 +57,9 @@ class RemoteVoice:
             return None
         begins, self.begins, self._in_clip = self.begins, None, False
         block = await self._worker.call(deadline, voices.next_block, self._name)
-        self.begins, self._in_clip = begins, block is not None
         if block is not None:
-            self.end = block.end
+            self.end = checked(block).end
+        self.begins, self._in_clip = begins, block is not None
         return block
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from musicmed_live.core.mixer import GRID, Mixer
 from musicmed_live.core.session import Plan, Session
 from musicmed_live.core.timeline import Clip, Timeline, Track
 from musicmed_live.errors import CannotServe, InvalidInput
+from musicmed_live.service.remote import checked
 
 SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24"}
 
@@ -28,7 +29,7 @@ def render(wish: Plan, generator: Generator, out: Path, report: Path | None, pro
     """Write the session to `out` (.wav or .flac, 24 bit) and what it consists of to `report` (JSON).
 
     Raises `InvalidInput` for an open-ended session or an unknown file type, `CannotServe` for a file that
-    cannot be written.
+    cannot be written, `GeneratorFailed` where the generator makes what is no sound.
     """
     if wish.frames is None:
         raise InvalidInput("minutes: an open-ended session cannot be written to a file", "minutes")
@@ -79,7 +80,7 @@ def _compose(session: Session, voice: Voice, timeline: Timeline, track: Track) -
         clip = Clip(request.position, request.frames, request.start, request.end, track)
         timeline.append(clip)
         for block in voice.compose(request):
-            track.add(block)
+            track.add(checked(block))
             yield clip
 
 

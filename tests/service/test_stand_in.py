@@ -1,6 +1,7 @@
 """A live session whose chosen generator is slow, fails or hangs: the composer stands in before anybody hears it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicmed_live.core.emotion import Emotion
-from musicmed_live.core.generator import SAMPLE_RATE, Pace, frames_of
+from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Pace, frames_of
 from musicmed_live.core.session import LANDING_EMOTION, Event, Goal, Pause, Phase, Play, Report, Stop, TooMuch
 from musicmed_live.service.landing import REASON
-from tests.service.stage import ANXIOUS, CALM, JOYFUL, FreeGenerator, Stage, stage
+from tests.service.stage import ANXIOUS, CALM, JOYFUL, FreeGenerator, FreeVoice, Stage, stage
 
 ON_A_CPU, ON_A_GPU = Pace(1.7, 0.5), Pace(30.0, 0.08)
 PACES = (ON_A_CPU, ON_A_GPU)
@@ -407,6 +408,26 @@ def test_a_session_that_is_bridged_near_its_end_comes_to_rest(before_end: float)
         on.wait(before_end + 0.1)
         assert on.live.over.is_set()
         assert on.live.heard == A_MINUTE
+        assert nobody_heard_it(on)
+
+
+@pytest.mark.parametrize("sample", [np.nan, np.inf, 1e20])
+def test_what_is_no_sound_is_not_heard(sample: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = FreeVoice._blocks
+
+    def spoilt(voice: FreeVoice, request: ClipRequest, clip: int) -> Iterator[Block]:
+        for block in sound(voice, request, clip):
+            yield replace(block, samples=np.full_like(block.samples, sample))
+
+    with stage(A_MINUTE, chosen=FreeGenerator(ON_A_CPU)) as on:
+        play(on)
+        monkeypatch.setattr(FreeVoice, "_blocks", spoilt)
+        on.do(Report(JOYFUL))
+        on.until(lambda: name(on) == "composer")
+        assert "MusicGen failed: it made numbers that are no sound" in on.generator["reason"]
+        on.wait(10.0)
+        on.check()
+        assert name(on) == "composer"
         assert nobody_heard_it(on)
 
 
