@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from musicmed_live.errors import BadWeights
 from musicmed_live.musicgen.decoder import PROMPT_TOKENS
 from musicmed_live.musicgen.engine import Conditioning
 from musicmed_live.musicgen.prompts import WeightedPrompt
@@ -41,7 +42,7 @@ class Conditioner:
         """The last hidden states of each text, (tokens, text_width) float32 on the CPU, not to be changed.
 
         They are what transformers' MusicGen takes for that prompt by itself, the end token included. A text is cut to
-        `PROMPT_TOKENS`.
+        `PROMPT_TOKENS`. Raises `BadWeights` where the encoder is damaged.
         """
         new = [text for text in dict.fromkeys(texts) if text not in self._cache]
         found = {text: self._cache[text] for text in texts if text in self._cache}
@@ -82,6 +83,8 @@ class Conditioner:
         mask = batch["attention_mask"].bool()
         with torch.no_grad():
             states = encoder(**batch.to(encoder.device)).last_hidden_state.float().cpu()
+        if not states.isfinite().all():
+            raise BadWeights("the text encoder makes numbers of prompts that are none; download the model again")
         return [row[present] for row, present in zip(states, mask, strict=True)]
 
 

@@ -4,7 +4,7 @@ Two layouts are known, that of transformers and that of audiocraft. Nothing in a
 from safetensors files, or from pickles through torch's `weights_only` reader, which builds nothing but tensors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,25 @@ from musicmed_live.musicgen.tensors import MappedTensors, Shape, Stored, check_t
 CONFIG = "config.json"
 
 Tensors = Callable[[], Mapping[str, torch.Tensor]]
+
+
+class _Finite(Mapping[str, torch.Tensor]):
+    """Tensors that are looked at as they are read: one number that is none, and nothing would be heard but that."""
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor], where: Path) -> None:
+        self._tensors, self._where = tensors, where
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        tensor = self._tensors[name]
+        if not tensor.isfinite().all():
+            raise BadWeights(f"{self._where}: {name} holds what is no finite number; it is damaged: download it again")
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,12 +55,15 @@ class Checkpoint:
     _tokenizer: Path
 
     def decoder_tensors(self) -> Mapping[str, torch.Tensor]:
-        """The decoder's tensors by transformers' names, as stored: views of the files, to be dropped one by one."""
-        return self._decoder()
+        """The decoder's tensors by transformers' names, as stored: views of the files, to be dropped one by one.
+
+        Reading one raises `BadWeights` where it is damaged.
+        """
+        return _Finite(self._decoder(), self.folder)
 
     def codec(self) -> EncodecModel:
-        """The codec, float32, ready to decode."""
-        return parts.build_codec(self.codec_config, self._codec())
+        """The codec, float32, ready to decode. Raises `BadWeights` where it is damaged."""
+        return parts.build_codec(self.codec_config, _Finite(self._codec(), self.folder))
 
     def text_encoder(self) -> tuple[T5Tokenizer, T5EncoderModel]:
         """What reads prompts, float32, on views of the file: cheap to make, use and drop."""

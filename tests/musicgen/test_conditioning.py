@@ -18,6 +18,7 @@ from transformers import (
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import Preference
+from musicmed_live.errors import BadWeights
 from musicmed_live.musicgen import prompts
 from musicmed_live.musicgen.conditioning import Conditioner
 from musicmed_live.musicgen.decoder import PROMPT_TOKENS
@@ -215,3 +216,10 @@ def test_nothing_to_blend_is_refused(warm: Conditioner) -> None:
         warm.blend([])
     with pytest.raises(ValueError, match="positive weight"):
         warm.blend([WeightedPrompt(SHORT, 0.0)])
+
+
+def test_a_damaged_encoder_is_refused() -> None:
+    library = Library()
+    library.load()[1].shared.weight.data.fill_(torch.nan)
+    with pytest.raises(BadWeights, match="download the model again"):
+        Conditioner(library.load).warm([SHORT])

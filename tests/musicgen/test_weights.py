@@ -436,3 +436,16 @@ def test_the_tiny_checkpoint_holds_what_a_published_one_holds(tiny_model: Path) 
 
     assert "text_encoder.encoder.embed_tokens.weight" not in names  # stored once, as text_encoder.shared.weight
     assert {name.partition(".")[0] for name in names} == {"decoder", "enc_to_dec_proj", "text_encoder", "audio_encoder"}
+
+
+@pytest.mark.parametrize("name", ["decoder.lm_heads.2.weight", "audio_encoder.decoder.layers.0.conv.bias"])
+def test_a_number_that_is_none_is_found_where_the_weights_are_read(copied: Path, name: str) -> None:
+    def spoil(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        tensors[name].view(-1)[5] = torch.nan
+        return tensors
+
+    edit_tensors(copied, spoil)
+    checkpoint = open_checkpoint(copied)
+    with pytest.raises(BadWeights, match=r"bias|lm_heads\.2\.weight") as refused:
+        _ = [checkpoint.codec(), *checkpoint.decoder_tensors().values()]
+    assert "no finite number" in str(refused.value)
