@@ -31,6 +31,9 @@ byId("too-much").addEventListener("click", () => live.session.send({ type: "too_
 byId("volume").addEventListener("input", () => live?.player?.setVolume(volume()));
 for (const button of goalButtons) button.addEventListener("click", () => chooseGoal(button.value));
 document.addEventListener("pointerdown", () => live?.player?.wake());
+addEventListener("pagehide", () => {
+  if (live?.player) live.session.leave(); // what the server's own speaker plays goes on
+});
 loadWords();
 
 async function loadWords() {

@@ -71,8 +71,13 @@ export class Session {
       this.#ending = true;
       return;
     }
-    fetch(this.#path, { method: "DELETE", keepalive: true }).catch(() => {}); // unreachable: its clock runs out there
+    this.leave();
     this.#end("");
+  }
+
+  /** End it on the server, too, as nobody will listen any more: there may not be room for many. */
+  leave() {
+    fetch(this.#path, { method: "DELETE", keepalive: true }).catch(() => {}); // unreachable: its clock runs out there
   }
 
   get #isOpen() {

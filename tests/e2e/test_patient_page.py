@@ -27,6 +27,15 @@ def test_start_brings_music_without_a_gap(page: Page, heard: Recording) -> None:
     assert longest_gap_s(heard.next(5.0), SILENT_DBFS) < 0.3
 
 
+def test_who_leaves_the_page_leaves_the_place_to_others(page: Page, heard: Recording, url: str) -> None:
+    start_music(page, heard)
+    assert sessions_playing(url) == 1
+
+    page.open("about:blank")
+
+    wait_for(lambda: sessions_playing(url) == 0, "the session to end")
+
+
 def test_the_status_says_in_words_what_plays(page: Page, heard: Recording) -> None:
     start_music(page, heard)
 
@@ -270,3 +279,9 @@ def pulled_cable(page: Page) -> Iterator[None]:
         yield
     finally:
         page.call("Network.emulateNetworkConditions", offline=False, **conditions)
+
+
+def sessions_playing(url: str) -> int:
+    with urllib.request.urlopen(f"{url}metrics", timeout=10) as answer:
+        (playing,) = re.findall(r"^musicmed_sessions_playing (\S+)$", answer.read().decode(), re.MULTILINE)
+    return int(float(playing))
