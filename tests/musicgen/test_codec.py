@@ -17,6 +17,7 @@ from transformers import EncodecConfig, EncodecModel
 
 from musicmed_live.core.generator import Samples
 from musicmed_live.errors import GeneratorFailed
+from musicmed_live.musicgen import native
 from musicmed_live.musicgen.codec import CODEC_RATE, FRAME_SAMPLES, CodecState, StreamingCodec
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -112,6 +113,13 @@ def test_a_long_sound_is_exact_too() -> None:
     codes = tokens(300)
     assert np.std(whole(codes)) > 0.01  # or an error could not be seen
     assert_same_sound(decoded(codes, [25] * 12, streaming()), whole(codes))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_without_the_kernel_it_sounds_the_same(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "available", lambda: False)
+    codes = tokens(60)
+    assert_same_sound(decoded(codes, [7, 13, 40], StreamingCodec(model(shape))), whole(codes, shape))
 
 
 @given(st.lists(st.integers(0, 9), max_size=8))
