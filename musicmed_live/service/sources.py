@@ -19,7 +19,7 @@ LEAST_MARGIN_SECONDS = 0.12  # a block has to get from the worker to the listene
 SLACK_SECONDS = 0.8  # at real time; a faster generator makes up for a hitch so much sooner
 HANDOVER_FRAMES = frames_of(0.25)  # is mixed before another voice can be heard
 SPARE_FRAMES = frames_of(0.05)  # the music is cut so much later than it might be
-RETRY_SECONDS = 60.0  # a generator that failed is loaded again after this, and each time twice as long
+RETRY_SECONDS = 60.0  # a generator that failed or was too slow is tried again after this, and each time twice as long
 MAX_RETRY_SECONDS = 960.0
 
 
@@ -40,9 +40,9 @@ class Source:
         """Why a session cannot have a voice of it now, in one sentence; None where it can."""
         if self._pace is None:
             return self._fault
-        if self._pace.realtime_x < LEAST_REALTIME_X:
-            pace = f"{self._pace.realtime_x:.2g}"
-            return f"{self.title} makes {pace} s of music in a second on this machine, which is too slow"
+        if self._is_too_slow():
+            made = f"{self._pace.realtime_x:.2f}"
+            return f"{self.title} makes {made} s of music in a second on this machine; it needs {LEAST_REALTIME_X}"
         if self._voices is not None and self.held >= self._voices:
             return f"{self.title} plays in as many other sessions as it keeps up with ({self._voices})"
         return None
@@ -77,19 +77,31 @@ class Source:
         self._voices = measured[0][1]
 
     async def stay_ready(self) -> None:
-        """Load it again whenever its process dies, for as long as it takes."""
+        """Load it again whenever its process dies; measure it again where something may have kept the machine busy."""
+        pause = RETRY_SECONDS
         while True:
-            await self.workers.lose_one()
-            self._pace, self._fault = None, f"{self.title} stopped and is being loaded again"
-            pause = RETRY_SECONDS
-            while self._pace is None:
-                try:
-                    await self.warm_up()
-                except MusicmedError as fault:
-                    log.warning("%s cannot be loaded again: %s", self.title, fault)
-                    self._fault = f"{self.title} cannot work any more: {fault}"
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, MAX_RETRY_SECONDS)
+            try:
+                async with asyncio.timeout(pause if self._is_too_slow() else None):
+                    await self.workers.lose_one()
+            except TimeoutError:
+                pause = min(2 * pause, MAX_RETRY_SECONDS)
+            else:
+                self._pace, self._fault = None, f"{self.title} stopped and is being loaded again"
+            await self._warm_up_at_last()
+
+    async def _warm_up_at_last(self) -> None:
+        pause = RETRY_SECONDS
+        while True:
+            try:
+                return await self.warm_up()
+            except MusicmedError as fault:
+                log.warning("%s cannot be loaded again: %s", self.title, fault)
+                self._pace, self._fault = None, f"{self.title} cannot work any more: {fault}"
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MAX_RETRY_SECONDS)
+
+    def _is_too_slow(self) -> bool:
+        return self._pace is not None and self._pace.realtime_x < LEAST_REALTIME_X
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ async def test_a_source_says_why_it_cannot_be_had() -> None:
     assert one.absence == "MusicGen plays in as many other sessions as it keeps up with (2)"
     slow = source((Pace(0.74, 0.1), 1))
     await slow.warm_up()
-    assert slow.absence == "MusicGen makes 0.74 s of music in a second on this machine, which is too slow"
+    assert slow.absence == "MusicGen makes 0.74 s of music in a second on this machine; it needs 1.15"
 
 
 async def test_the_more_voices_share_a_source_the_earlier_it_needs_to_know() -> None:
@@ -77,6 +77,17 @@ async def test_one_that_stops_is_loaded_again_until_it_works(monkeypatch: pytest
     loading.died.set()
     await asyncio.sleep(0.02)
     assert one.absence == "MusicGen cannot work any more: no GPU is there"
+    await asyncio.sleep(0.2)
+    assert one.absence is None
+    caring.cancel()
+
+
+async def test_one_that_was_too_slow_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    slow: Measured = (Pace(0.9, 0.1), 1)
+    one = source(slow, slow, FAST)
+    await one.warm_up()
+    caring = asyncio.create_task(one.stay_ready())
     await asyncio.sleep(0.2)
     assert one.absence is None
     caring.cancel()
