@@ -12,13 +12,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVarTuple
 
 import httpx
+import numpy as np
 import psutil
 import torch
 
@@ -26,12 +27,13 @@ from benchmarks.listener import join, open_session, serving
 from benchmarks.musicgen_peers import steps_per_second
 from benchmarks.musicgen_small import write_small
 from benchmarks.report import print_figures, print_table
+from benchmarks.session import AUDIBLE
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, frames_of
 from musicmed_live.musicgen.decoder import WINDOW_STEPS
 from musicmed_live.musicgen.engine import Conditioning, Engine
 from musicmed_live.musicgen.generator import MusicgenGenerator
-from musicmed_live.musicgen.native import NativeEngine
+from musicmed_live.musicgen.native import NativeEngine, usable_cores
 from musicmed_live.musicgen.voice import BLOCK_FRAMES, MusicgenVoice
 from musicmed_live.musicgen.weights import open_checkpoint
 
@@ -154,12 +156,15 @@ def busy_core() -> Iterator[None]:
 
 
 async def session(url: str, minutes: float) -> Figures:
-    """A session that is listened to, with a report now and then: how often something was not there in time."""
+    """A session that is listened to, with a report every two minutes: how often something was not there in time.
+
+    `session_share` is the share of the time in which MusicGen was heard, not the composer in its place.
+    """
+    began = time.monotonic()
     async with join(url, await open_session(url, start="sad", goal="calm", minutes=minutes, seed=1)) as listener:
         await listener.send("listen")
         await listener.send("play")
-        began = time.monotonic()
-        await listener.until(lambda: len(listener.arrivals) > 0)
+        await listener.until(lambda: np.abs(listener.audio).max(initial=0) > AUDIBLE)
         first = time.monotonic() - began
         reports = 0
         while listener.close_code is None:
@@ -167,9 +172,11 @@ async def session(url: str, minutes: float) -> Figures:
             reports += 1
             if listener.close_code is None and reports % 6 == 0:
                 await listener.send("report", valence=-0.4 + 0.1 * (reports % 5), arousal=0.3 - 0.1 * (reports % 4))
-    names = {message["generator"]["name"] for message in listener.of_type("state")}
-    print(f"played by {', '.join(sorted(names))}; first block {first:.2f} s after play")
-    return metrics(url)
+    playing = [message["generator"] for message in listener.of_type("state") if message["playing"]]
+    for reason in {generator["reason"] for generator in playing if generator["reason"]}:
+        print(f"the composer played: {reason}")
+    share = sum(generator["name"] == "musicgen" for generator in playing) / len(playing)
+    return metrics(url) | {"session_first_audio_s": first, "session_share": share}
 
 
 def metrics(url: str) -> Figures:
@@ -177,6 +184,19 @@ def metrics(url: str) -> Figures:
     lines = (line.split() for line in httpx.get(f"{url}metrics").text.splitlines() if not line.startswith("#"))
     values = {name: float(value) for name, value in lines if name in ("musicmed_underruns", "musicmed_bridges")}
     return {"session_underruns": values["musicmed_underruns"], "session_bridges": values["musicmed_bridges"]}
+
+
+def copy_gb_per_second() -> float:
+    """Bytes that all cores copy in a second, read and written ones counted: what the decoder's speed hangs on."""
+    cores = usable_cores()
+    pairs = [(np.zeros(2**28, np.uint8), np.ones(2**28, np.uint8)) for _ in range(cores)]
+    times = []
+    with ThreadPoolExecutor(cores) as pool:
+        for _ in range(RUNS):
+            began = time.perf_counter()
+            list(pool.map(lambda pair: np.copyto(*pair), pairs))
+            times.append(time.perf_counter() - began)
+    return 2 * cores * 2**28 / min(times) / 1e9
 
 
 def on_the_cpu(model: str, minutes: float, peer_steps: int) -> Figures:
@@ -204,7 +224,7 @@ def on_the_cpu(model: str, minutes: float, peer_steps: int) -> Figures:
         "over_transformers_fp32_x": ours / peers["transformers", "float32"],
         "over_audiocraft_fp32_x": ours / peers["audiocraft", "float32"],
     }
-    figures |= alone(exactness, model)
+    figures |= alone(exactness, model) | {"copy_gb_per_s": copy_gb_per_second()}
     with serving("--generator", "musicgen", "--model", model, "--device", "cpu") as (url, _pid):
         figures |= asyncio.run(session(url, minutes))
     return {f"cpu_{key}": value for key, value in figures.items()}
