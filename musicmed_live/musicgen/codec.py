@@ -11,21 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import EncodecConfig, EncodecModel
+from transformers import EncodecModel
 from transformers.models.encodec.modeling_encodec import EncodecEuclideanCodebook
 
 from musicmed_live.core.generator import SAMPLE_RATE, Samples
-from musicmed_live.errors import GeneratorFailed
 from musicmed_live.musicgen.decoder import FRAME_RATE
 from musicmed_live.musicgen.device import running
+from musicmed_live.musicgen.parts import CODEC_RATE
 from musicmed_live.musicgen.stereo import WideningState, begin_widening, widen
 from musicmed_live.musicgen.streaming import State, lag_of, layers_of, run
 
-CODEC_RATE = 32_000  # of EnCodec as MusicGen uses it, Hz
 FRAME_SAMPLES = SAMPLE_RATE // FRAME_RATE  # 48 kHz samples of a codec frame
 _HOP = CODEC_RATE // FRAME_RATE  # 32 kHz samples of a codec frame
 _QUALITY = "VHQ"
-_ODD = (1, 3, 5, 7, 9)  # kernel sizes that have a centre
 _REACH = 128  # 32 kHz samples, even: soxr's VHQ filter is 126 long to either side at -160 dB
 
 
@@ -45,9 +43,8 @@ class StreamingCodec:
     def __init__(self, model: EncodecModel) -> None:
         """Take what decoding needs of `model`, in float32 and where its weights lie; nothing of it is kept.
 
-        Raises `GeneratorFailed` where the model is not of the kind that MusicGen uses.
+        The model is of the kind that MusicGen uses: one of which `parts.codec_config` has read the configuration.
         """
-        _check(model.config)
         codebooks = (part for part in model.quantizer.modules() if isinstance(part, EncodecEuclideanCodebook))
         self._codebooks = [codebook.embed.detach().float().clone() for codebook in codebooks]
         self._layers = layers_of(model.decoder)
@@ -106,24 +103,3 @@ def _resampled(mono: NDArray[np.float32], begin: int, end: int) -> NDArray[np.fl
     first = (begin * _HOP - start) * SAMPLE_RATE // CODEC_RATE
     resampled: NDArray[np.float32] = soxr.resample(window, CODEC_RATE, SAMPLE_RATE, quality=_QUALITY)
     return resampled[first : first + (end - begin) * FRAME_SAMPLES]
-
-
-def _check(config: EncodecConfig) -> None:
-    """Raise `GeneratorFailed` unless the codec can be streamed and has MusicGen's rates."""
-    expected = {
-        "sampling_rate": (CODEC_RATE,),
-        "hop_length": (_HOP,),
-        "audio_channels": (1,),
-        "normalize": (False,),
-        "use_causal_conv": (False,),
-        "norm_type": ("weight_norm",),
-        "pad_mode": ("reflect",),
-        "kernel_size": _ODD,
-        "last_kernel_size": _ODD,
-        "residual_kernel_size": _ODD,
-    }
-    for name, allowed in expected.items():
-        if (found := getattr(config, name)) not in allowed:
-            raise GeneratorFailed(
-                f"This codec's {name} is {found!r}, not {' or '.join(map(repr, allowed))}: use MusicGen's own EnCodec."
-            )

@@ -24,9 +24,19 @@ from musicmed_live.errors import BadWeights, shown
 from musicmed_live.musicgen.decoder import FRAME_RATE, DecoderConfig
 from musicmed_live.musicgen.tensors import Shape, read_json
 
-CODEC_RATE = 32_000
+CODEC_RATE = 32_000  # of EnCodec as MusicGen uses it, Hz
 LARGEST = 1 << 20  # of what a configuration counts: no published model has more of anything
 MOST_LAYERS, MOST_CODEBOOKS = 256, 64
+
+_ODD = (1, 3, 5, 7, 9)  # kernel sizes that have a centre
+_STREAMED: dict[str, tuple[object, ...]] = {  # what `streaming.py` takes for granted
+    "use_causal_conv": (False,),
+    "norm_type": ("weight_norm",),
+    "pad_mode": ("reflect",),
+    "kernel_size": _ODD,
+    "last_kernel_size": _ODD,
+    "residual_kernel_size": _ODD,
+}
 
 Kind = TypeVar("Kind", bound=PreTrainedConfig)
 
@@ -126,6 +136,9 @@ def _check_codec(config: EncodecConfig, decoder: DecoderConfig, where: Path) -> 
             f"{where}: the codec has {config.sampling_rate} Hz, {channels} channels and {hop} samples to a frame; "
             f"MusicGen's has {CODEC_RATE}, 1 and {CODEC_RATE // FRAME_RATE}, and keeps the level"
         )
+    for name, allowed in _STREAMED.items():
+        if (found := getattr(config, name)) not in allowed:
+            raise BadWeights(f"{where}: the codec's {name} is {shown(found)}; MusicGen's is {shown(allowed)[1:-1]}")
     try:
         books = config.num_quantizers if config.target_bandwidths else 0
     except (ArithmeticError, ValueError):  # it divides by numbers of the file

@@ -246,6 +246,9 @@ def test_a_configuration_that_is_not_json(copied: Path, text: str) -> None:
         (["audio_encoder", "num_filters"], 8, "has the shape"),
         (["audio_encoder", "num_lstm_layers"], 10**9, "num_lstm_layers is 1000000000"),
         (["audio_encoder", "normalize"], True, "keeps the level"),
+        (["audio_encoder", "use_causal_conv"], True, "use_causal_conv is true; MusicGen's is false"),
+        (["audio_encoder", "norm_type"], "time_group_norm", 'norm_type is "time_group_norm"'),
+        (["audio_encoder", "residual_kernel_size"], 4, "residual_kernel_size is 4; MusicGen's is 1, 3"),
         (["audio_encoder", "target_bandwidths"], [float("inf")], "they are not of one model"),
         (["audio_encoder", "codebook_size"], 1, "they are not of one model"),
         (["audio_encoder", "pad_mode"], 7, "pad_mode"),
@@ -268,7 +271,7 @@ def test_a_configuration_that_makes_no_sense_or_is_of_another_model(
 
 
 def test_a_codec_that_transformers_cannot_make(copied: Path) -> None:
-    edit_config(copied, "audio_encoder", "residual_kernel_size", value=-1)
+    edit_config(copied, "audio_encoder", "trim_right_ratio", value=0.5)
 
     assert "no EncodecModel is as config.json says" in refusal(copied)
 
