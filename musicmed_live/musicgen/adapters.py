@@ -116,20 +116,24 @@ def adapter_weights(emotion: Emotion, places: Sequence[Emotion | None]) -> tuple
 
 
 def _read_settings(folder: Path) -> _Settings:
-    if not folder.is_dir():
+    try:
+        found = folder.is_dir()
+    except OSError as fault:  # too long a name, no permission
+        raise BadWeights(f"{shown(str(folder))} cannot be looked at ({fault.strerror}); give another one") from fault
+    if not found:
         raise BadWeights(f"{folder} is not a directory; an adapter is the directory that PEFT's save_pretrained writes")
     path = folder / SETTINGS
     if not path.is_file():
         raise BadWeights(f"{folder} has no {SETTINGS}, so it is not a PEFT adapter; give the directory that has one")
-    found = read_json(path)
-    _check_plain(found, path)
-    ranks, alphas = (_pattern(found, name, path) for name in ("rank_pattern", "alpha_pattern"))
+    settings = read_json(path)
+    _check_plain(settings, path)
+    ranks, alphas = (_pattern(settings, name, path) for name in ("rank_pattern", "alpha_pattern"))
     return _Settings(
-        count(found, "r", path),
-        _number(found, "lora_alpha", path),
+        count(settings, "r", path),
+        _number(settings, "lora_alpha", path),
         {key: count(ranks, key, path) for key in ranks},
         {key: _number(alphas, key, path) for key in alphas},
-        bool(found.get("use_rslora")),
+        bool(settings.get("use_rslora")),
     )
 
 

@@ -44,10 +44,15 @@ def locate(source: str | Path, offline: bool = False) -> Path:
 
     Raises `BadWeights` where it is nowhere, or cannot be had.
     """
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.exists():
+    try:
+        folder = Path(source).expanduser()
+        if folder.is_dir():
+            return folder
+        exists = folder.exists()
+    except (OSError, RuntimeError) as fault:  # no such user, too long a name, no permission
+        why = getattr(fault, "strerror", None) or fault
+        raise BadWeights(f"{shown(str(source))} cannot be looked at ({why}); give a directory, or a name") from fault
+    if exists:
         raise BadWeights(f"{folder} is a file; give the directory that holds the model")
     name = hub_name(source)
     return cached(name) or download(name, offline)

@@ -373,3 +373,8 @@ def test_adapters_share_a_whole_and_do_not_jump(
     assert sum(placed) <= 1 + 1e-9
     change = sum(abs(one - other) for one, other in zip(before, after, strict=True))
     assert change <= 12 * emotion.distance(moved) + 1e-9
+
+
+def test_a_path_that_cannot_be_is_refused() -> None:
+    with pytest.raises(BadWeights, match="too long"):
+        load_adapter(Path("x" * 5000), CONFIG)

@@ -452,3 +452,12 @@ def test_a_number_that_is_none_is_found_where_the_weights_are_read(copied: Path,
     with pytest.raises(BadWeights, match=r"bias|lm_heads\.2\.weight") as refused:
         _ = [checkpoint.codec(), *checkpoint.decoder_tensors().values()]
     assert "no finite number" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "why"), [("~nobody-of-that-name/model", "home directory"), ("x" * 5000, "too long")]
+)
+def test_a_path_that_cannot_be_is_refused(source: str, why: str) -> None:
+    said = refusal(source)
+    assert source[:20] in said
+    assert why in said
