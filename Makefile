@@ -5,20 +5,23 @@ VENV := .venv
 KERNEL := $(wildcard musicmed_live/musicgen/kernel/*)
 INSTALL := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-# Chromium shows the page in the end-to-end tests; PulseAudio is the sound card that they listen to, by way of ALSA for PortAudio.
-DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins
+# Chromium shows the page in the end-to-end tests; PulseAudio is the sound card that they listen to, by way of ALSA for PortAudio;
+# gcc builds the kernel.
+DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins gcc libc6-dev
 
-.PHONY: play test clean
+.PHONY: play test clean debian-packages
 
 play: $(VENV)/installed
 	$(VENV)/bin/musicmed-live play --port $(PORT)
 
-test: $(VENV)/installed-for-tests
-	@scripts/debian-packages $(DEBIAN_PACKAGES) || echo "Going on without them; the tests that need them will fail."
+test: debian-packages $(VENV)/installed-for-tests
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest
+
+debian-packages:
+	@scripts/debian-packages $(DEBIAN_PACKAGES) || echo "Going on without them; the tests that need them will fail."
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -29,7 +29,7 @@ def open_engine(
 
 def _fastest(config: DecoderConfig) -> _Open:
     """The engine that is quickest with a few layers of this width, of those that run here."""
-    if not native.available():
+    if not native.plays(config):
         return _torch_int8
     config = replace(config, layers=TRIAL_LAYERS)
     weights = MusicgenDecoder(config).state_dict()

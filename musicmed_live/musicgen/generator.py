@@ -13,6 +13,7 @@ from musicmed_live.errors import InvalidInput
 from musicmed_live.musicgen.adapters import load_adapter, parse_adapter_option
 from musicmed_live.musicgen.codec import StreamingCodec
 from musicmed_live.musicgen.conditioning import Conditioner
+from musicmed_live.musicgen.device import running
 from musicmed_live.musicgen.engines import open_engine
 from musicmed_live.musicgen.prompts import texts
 from musicmed_live.musicgen.voice import BLOCK_FRAMES, MusicgenVoice, Slots, Studio
@@ -21,6 +22,7 @@ from musicmed_live.musicgen.weights import open_checkpoint
 DEVICES = ("auto", "cpu", "cuda")
 CPU_VOICES, CUDA_VOICES = 1, 4  # each holds two slots of the engine; on a CPU there is time for one
 TRIAL_FRAMES = frames_of(3.0)
+TRIAL_PAST = 1000  # frames of the codec: the middle of what a window holds while a voice grows
 
 
 class MusicgenGenerator:
@@ -41,10 +43,12 @@ class MusicgenGenerator:
         loaded = [load_adapter(folder, checkpoint.config) for _, folder in options]
         self.voices = voices or (CUDA_VOICES if chosen == "cuda" else CPU_VOICES)
         engine = open_engine(checkpoint.config, checkpoint.decoder_tensors(), loaded, 2 * self.voices, chosen)
+        with running():
+            codec = StreamingCodec(torch.nn.Module.to(checkpoint.codec(), chosen))
         self._studio = Studio(
             engine,
             Slots(engine.slots),
-            StreamingCodec(torch.nn.Module.to(checkpoint.codec(), chosen)),
+            codec,
             Conditioner(checkpoint.text_encoder, keep=chosen == "cuda"),
             ThreadPoolExecutor(1, "decode", torch.set_num_threads, (1,)),
             tuple(place for place, _ in options),
@@ -56,11 +60,12 @@ class MusicgenGenerator:
         return MusicgenVoice(self._studio, seed, position)
 
     def warm_up(self) -> Pace:
-        """Read the prompts, make a little music, and measure how long that takes."""
+        """Read the prompts, and measure how fast a voice goes on that has played for a while: it gets slower."""
         self._studio.conditioner.warm(texts(Preference(), Preference()))
         _trim_memory()
         voice = self.open_voice(0)
         try:
+            voice.pretend(TRIAL_PAST)
             list(voice.compose(ClipRequest(0, BLOCK_FRAMES, NEUTRAL, NEUTRAL)))
             began = time.perf_counter()
             list(voice.compose(ClipRequest(voice.position, TRIAL_FRAMES, NEUTRAL, NEUTRAL)))

@@ -20,6 +20,7 @@ from musicmed_live.musicgen.engine import Conditioning, Sampling
 
 _TILE = 64  # outputs and columns come in multiples of it
 _MOST_SLOTS = 16
+_MOST_THREADS = 64
 _MOST_BOOKS = 8
 _SETS: Final = ("avx512", "avx2", "neon", "plain")  # in the kernel's order, the fastest first
 _LAYER_MATRICES: Final = (
@@ -124,6 +125,11 @@ def available() -> bool:
     return _library() is not None
 
 
+def plays(config: DecoderConfig) -> bool:
+    """Whether it is there, and made for such a decoder."""
+    return available() and _misfit(config) is None
+
+
 def instruction_sets() -> tuple[str, ...]:
     """Those that this CPU and the kernel share, the fastest first; empty without a kernel."""
     library = _library()
@@ -153,13 +159,19 @@ class NativeEngine:
         library = _library()
         if library is None:
             raise GeneratorFailed("the CPU kernel was not built; install a C compiler, then this package again")
-        _check(config, slots)
+        misfit = _misfit(config)
+        if misfit is not None:
+            raise GeneratorFailed(misfit)
+        if not 1 <= slots <= _MOST_SLOTS:
+            raise GeneratorFailed(f"the CPU kernel has 1 to {_MOST_SLOTS} slots, not {slots}")
         self.config, self.slots, self.window = config, slots, WINDOW_STEPS
         self._sampling = sampling or Sampling()
         self._adapters = len(adapters)
         self._lengths = [0] * slots
         self._library = library
-        self._engine = ctypes.c_void_p(self._opened(adapters, threads or usable_cores(), instructions))
+        self._engine = ctypes.c_void_p(
+            self._opened(adapters, min(threads or usable_cores(), _MOST_THREADS), instructions)
+        )
         self._load(weights)
         self._adapt(adapters)
 
@@ -364,18 +376,16 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _check(config: DecoderConfig, slots: int) -> None:
-    """Raise `GeneratorFailed` for what the kernel does not do."""
+def _misfit(config: DecoderConfig) -> str | None:
+    """What the kernel does not do, in a sentence; None where it does it all."""
     tiled = (config.width, config.ffn, config.vocab)
     if any(size < 1 or size % _TILE for size in tiled) or config.heads * config.head_width != config.width:
-        raise GeneratorFailed(f"the CPU kernel needs width, ffn and vocab in multiples of {_TILE}, not {tiled}")
+        return f"the CPU kernel needs width, ffn and vocab in multiples of {_TILE}, not {tiled}"
     if config.head_width not in (32, 64):
-        raise GeneratorFailed(f"the CPU kernel has heads of 32 and 64 numbers, not {config.head_width}")
-    if not 1 <= config.codebooks <= _MOST_BOOKS or not 1 <= slots <= _MOST_SLOTS:
-        raise GeneratorFailed(
-            f"the CPU kernel has 1 to {_MOST_BOOKS} codebooks and 1 to {_MOST_SLOTS} slots, "
-            f"not {config.codebooks} and {slots}"
-        )
+        return f"the CPU kernel has heads of 32 and 64 numbers, not {config.head_width}"
+    if not 1 <= config.codebooks <= _MOST_BOOKS:
+        return f"the CPU kernel has 1 to {_MOST_BOOKS} codebooks, not {config.codebooks}"
+    return None
 
 
 def _matrices(config: DecoderConfig) -> list[str]:

@@ -49,6 +49,18 @@ class Thread:
         self._first = 0
         self._column = 0  # the first that is not drawn yet
 
+    @property
+    def drawn(self) -> int:
+        """Frames of which there are tokens, though not of every codebook yet."""
+        return self._column
+
+    def pretend(self, frames: int) -> None:
+        """Let random tokens be the past of a thread that has none, to measure how it goes on."""
+        shape = (len(self._seeds), frames, self._engine.config.codebooks)
+        self._tokens = torch.randint(self._engine.config.vocab, shape, generator=torch.Generator().manual_seed(0))
+        self._column = frames
+        self._run([self._now], frames)
+
     def follow(self, conditioning: Conditioning) -> None:
         """Let what is drawn from now on follow `conditioning`."""
         for slot in self._now.slots + self._other.slots:

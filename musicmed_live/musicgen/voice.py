@@ -8,10 +8,11 @@ import math
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 import numpy as np
+import torch
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import CHANNELS, Block, ClipRequest, Cue, Preference, Samples, frames_of
@@ -25,7 +26,7 @@ from musicmed_live.musicgen.prompts import blend
 from musicmed_live.musicgen.thread import Thread
 
 BLOCK_FRAMES = frames_of(0.2)
-REMEMBERED_BLOCKS = 65  # 13 s: how far back a voice can be rewound
+REMEMBERED_FRAMES = frames_of(13.0)  # how far back a voice can be rewound
 EMOTION_STEP = 0.05  # the decoder is told of an emotion that has moved so far
 REST_FRAMES = frames_of(8.0)  # a piece that ends dies away for so long
 
@@ -43,6 +44,17 @@ class Slots:
         if not self._free:
             raise GeneratorFailed(f"MusicGen has room for {self._pairs} threads of music here, and all are in use")
         return self._free.pop()
+
+    def take_many(self, count: int) -> list[tuple[int, int]]:
+        """So many pairs, or none. Raises `GeneratorFailed` where there are not so many."""
+        taken: list[tuple[int, int]] = []
+        try:
+            while len(taken) < count:
+                taken.append(self.take())
+        except GeneratorFailed:
+            self._free += taken
+            raise
+        return taken
 
     def give(self, pair: tuple[int, int]) -> None:
         """Let others have it."""
@@ -85,7 +97,7 @@ class MusicgenVoice:
         self._studio, self._origin = studio, position
         self._pairs = [studio.slots.take()]  # of each lane
         self._thread = Thread(studio.engine, self._pairs[0], seed)
-        self._seed = seed
+        self._seeds = seed  # the last that was used; lanes that are added go on from it
         self._sounds = [deque([_Sound(position, studio.codec.begin(), Level())])]  # of each lane, the last one now
         self._told: tuple[Emotion, Preference, Preference] | None = None
         self._clip: Generator[list[Block], None, None] | None = None
@@ -121,9 +133,16 @@ class MusicgenVoice:
             sounds.pop()
         if sounds[-1].position < position:
             self._play(position - sounds[-1].position, position)
-        if sounds[-1].consumed:
-            self._thread.rewind(self._needed(position))
+        self._thread.rewind(min(self._needed(position), self._thread.drawn))
         return position
+
+    def pretend(self, frames: int) -> None:
+        """Let a voice that has not played yet be one that has, for so many frames of the codec: for measurements."""
+        self._thread.pretend(frames)
+        latency, sound = self._studio.codec.latency_frames, self._sounds[0][0]
+        _, codec = self._studio.codec.decode(self._thread.codes(0, frames - latency, frames), sound.codec)
+        self._origin = sound.position - (frames - latency) * LEVEL_FRAMES
+        self._sounds[0][0] = replace(sound, codec=codec, consumed=frames)
 
     def variants(self, request: ClipRequest, count: int) -> list[list[Block]]:
         """The clip `count` times, made at once, each drawn otherwise; `choose` one before anything else is asked for.
@@ -131,8 +150,12 @@ class MusicgenVoice:
         Raises `ValueError` as `compose` does, `GeneratorFailed` where there is no room for so many.
         """
         self._begin(request)
-        while len(self._pairs) < count:
-            self._add_lane()
+        pairs = self._studio.slots.take_many(count - 1)
+        for pair in pairs:
+            self._seeds += 1
+            self._thread.fork(pair, self._seeds)
+            self._sounds.append(self._sounds[0].copy())
+        self._pairs += pairs
         return [list(blocks) for blocks in zip(*self._blocks(request), strict=True)]
 
     def choose(self, lane: int) -> None:
@@ -147,12 +170,6 @@ class MusicgenVoice:
         """Make room for others."""
         self._stop()
         self._give_back()
-
-    def _add_lane(self) -> None:
-        pair = self._studio.slots.take()
-        self._thread.fork(pair, self._seed + len(self._pairs))
-        self._pairs.append(pair)
-        self._sounds.append(self._sounds[0].copy())
 
     def _give_back(self) -> None:
         while self._pairs:
@@ -205,23 +222,29 @@ class MusicgenVoice:
         """The next samples of every lane, shape (frames, 2). Tokens are drawn up to position `ahead` meanwhile."""
         end = self.position + frames
         self._thread.grow(self._needed(end))
-        decoding = [self._studio.decoding.submit(self._sound, lane, end) for lane in range(len(self._pairs))]
+        decoding = [
+            self._studio.decoding.submit(self._sound, lane, end, self._codes(lane, end))
+            for lane in range(len(self._pairs))
+        ]
         self._thread.grow(self._needed(ahead))
         return [future.result() for future in decoding]
 
-    def _sound(self, lane: int, end: int) -> Samples:
-        """The samples of a lane up to position `end`, whose tokens are known."""
+    def _codes(self, lane: int, end: int) -> torch.Tensor:
+        """The tokens that the codec has yet to take for the sound up to position `end`."""
+        consumed = self._sounds[lane][-1].consumed
+        return self._thread.codes(lane, consumed, max(consumed, self._needed(end)))
+
+    def _sound(self, lane: int, end: int, codes: torch.Tensor) -> Samples:
+        """The samples of a lane up to position `end`, of which these are the tokens."""
         sounds = self._sounds[lane]
-        sound, consumed = sounds[-1], self._needed(end)
-        rest, codec, level = sound.rest, sound.codec, sound.level
-        if consumed > sound.consumed:
-            codes = self._thread.codes(lane, sound.consumed, consumed)
-            decoded, codec = self._studio.codec.decode(codes, codec)
-            levelled, level = (level if self._told is None else level.towards(self._told[0])).apply(decoded)
-            rest = np.concatenate((rest, levelled))
+        sound = sounds[-1]
+        decoded, codec = self._studio.codec.decode(codes, sound.codec)
+        level = sound.level if self._told is None else sound.level.towards(self._told[0])
+        levelled, level = level.apply(decoded)
+        rest = np.concatenate((sound.rest, levelled))
         frames = end - sound.position
-        sounds.append(_Sound(end, codec, level, max(consumed, sound.consumed), rest[frames:]))
-        if len(sounds) > REMEMBERED_BLOCKS:
+        sounds.append(_Sound(end, codec, level, sound.consumed + codes.shape[1], rest[frames:]))
+        while sounds[1].position <= end - REMEMBERED_FRAMES:
             sounds.popleft()
         return rest[:frames]
 

@@ -119,7 +119,7 @@ class Comeback:
     def _put_off(self, fault: str) -> None:
         """It has failed: let it rest, longer each time."""
         now = asyncio.get_running_loop().time()
-        self._not_before = now + min(BACK_OFF_SECONDS * 2**self._failures, MAX_BACK_OFF_SECONDS)
+        self._not_before = now + min(BACK_OFF_SECONDS * 2 ** min(self._failures, 16), MAX_BACK_OFF_SECONDS)
         self._failures += 1
         self._fault = fault
         self.drop()

@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 HORIZON_FRAMES = frames_of(9.0)  # so much is composed ahead of what is heard
 RUNWAY_FRAMES = frames_of(0.6)  # less than that is not given up for something new
-PREROLL_FRAMES = frames_of(2.0)  # so much the composer composes before the play-head may go
+PREROLL_FRAMES = frames_of(2.0)  # so much the composer composes before the play-head may go,
+CHOSEN_PREROLL_FRAMES = frames_of(1.0)  # and at least so much a generator that takes longer, and can be stood in for
 GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
 SPLICE_FRAMES = frames_of(1.0)  # fade between two threads of music
 LANDING_OUT_FRAMES = frames_of(2.5)
@@ -80,7 +81,9 @@ class Conductor:
     @property
     def ready(self) -> bool:
         """Whether the play-head may go: there is music, and what was asked for before is composed."""
-        enough = self._sources.enough_frames(self._part.source) or PREROLL_FRAMES
+        source = self._part.source
+        chosen = self._sources.differ and source is self._sources.chosen
+        enough = max(CHOSEN_PREROLL_FRAMES, self._sources.enough_frames(source)) if chosen else PREROLL_FRAMES
         return self.wanted is None and (self._left() >= enough or self.complete)
 
     def generator_at(self, position: int) -> dict[str, str | None]:

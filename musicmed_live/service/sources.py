@@ -14,7 +14,7 @@ from musicmed_live.service.workers import Worker, Workers
 
 log = logging.getLogger(__name__)
 
-LEAST_REALTIME_X = 1.15  # slower than that, and the first hitch is never made up for
+LEAST_REALTIME_X = 1.1  # slower than that, and the first hitch is never made up for
 LEAST_MARGIN_SECONDS = 0.12  # a block has to get from the worker to the listener, too
 SLACK_SECONDS = 0.8  # at real time; a faster generator makes up for a hitch so much sooner
 HANDOVER_FRAMES = frames_of(0.25)  # is mixed before another voice can be heard

@@ -34,7 +34,7 @@ def test_both_layouts_of_the_same_weights_sound_the_same(generator: MusicgenGene
         voice = maker.open_voice(1)
         sounds.append(np.concatenate([block.samples for block in voice.compose(request())]))
         voice.close()
-    np.testing.assert_allclose(*sounds, atol=1e-5)
+    np.testing.assert_allclose(sounds[0], sounds[1], atol=1e-5)
 
 
 def test_warming_up_measures_and_leaves_room_for_all_voices(generator: MusicgenGenerator) -> None:

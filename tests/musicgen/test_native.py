@@ -319,3 +319,8 @@ def test_it_draws_the_tokens_that_the_other_engines_draw(sampling: Sampling) -> 
 def test_a_sampling_that_draws_nothing_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be at least 1"):
         Sampling(**options)  # type: ignore[arg-type]
+
+
+def test_more_threads_than_it_can_have_are_not_started() -> None:
+    made, alone = engine(threads=100), engine(threads=1)
+    assert draw(made, [0], 3).equal(draw(alone, [0], 3))

@@ -110,6 +110,15 @@ def test_another_emotion_joins_on_without_a_seam_and_is_heard_soon(open_voice: O
     assert_allclose(after[: FRAME // 2], before[cut : cut + FRAME // 2], atol=ROUNDING)
 
 
+def test_a_voice_that_is_rewound_to_its_beginning_plays_the_new_emotion_from_there(open_voice: OpenVoice) -> None:
+    voice = open_voice()
+    before = play(voice, 2 * SECOND)
+    voice.rewind(0)
+    after = play(voice, 2 * SECOND, TENSE)
+    differs = (np.abs(after - before) > 100 * ROUNDING).any(axis=1)
+    assert differs[SECOND // 2 :].mean() > 0.9
+
+
 def test_a_rewind_that_cannot_be_done_names_what_is_remembered(open_voice: OpenVoice) -> None:
     voice = open_voice(position=100)
     play(voice, SECOND)
@@ -202,6 +211,32 @@ def test_there_are_no_more_voices_than_the_engine_has_room_for(parts: tuple[Stre
     third.close()
 
 
-def test_variants_for_which_there_is_no_room_are_refused(open_voice: OpenVoice) -> None:
+def test_variants_for_which_there_is_no_room_are_refused_and_the_voice_goes_on(open_voice: OpenVoice) -> None:
+    voice = open_voice(slots=4)
     with pytest.raises(GeneratorFailed, match="room"):
-        open_voice(slots=2).variants(request(0, SECOND), 2)
+        voice.variants(request(0, SECOND), 3)
+    assert len(voice.variants(request(0, SECOND), 2)) == 2
+
+
+def test_variants_differ_after_a_choice_as_well(open_voice: OpenVoice) -> None:
+    voice = open_voice(slots=4)
+    voice.variants(request(0, SECOND), 2)
+    voice.choose(1)
+    clips = [sound(clip) for clip in voice.variants(request(SECOND, SECOND), 2)]
+    assert not np.array_equal(clips[0], clips[1])
+
+
+def test_many_short_clips_are_remembered_as_long_as_few_long_ones(open_voice: OpenVoice) -> None:
+    voice = open_voice()
+    for _ in range(300):
+        play(voice, SECOND // 20)
+    assert voice.rewind(15 * SECOND - frames_of(10.0)) == 5 * SECOND
+
+
+def test_a_voice_that_pretends_to_have_played_goes_on_like_any_other(open_voice: OpenVoice) -> None:
+    voice = open_voice()
+    voice.pretend(1000)
+    assert voice.position == 0
+    samples = play(voice, 2 * SECOND)
+    assert len(samples) == 2 * SECOND and np.abs(samples[-SECOND:]).max() > 1e-3
+    assert voice._thread.drawn > 1000

@@ -51,7 +51,7 @@ async def test_a_source_says_why_it_cannot_be_had() -> None:
     assert one.absence == "MusicGen plays in as many other sessions as it keeps up with (2)"
     slow = source((Pace(0.74, 0.1), 1))
     await slow.warm_up()
-    assert slow.absence == "MusicGen makes 0.74 s of music in a second on this machine; it needs 1.15"
+    assert slow.absence == "MusicGen makes 0.74 s of music in a second on this machine; it needs 1.1"
 
 
 async def test_the_more_voices_share_a_source_the_earlier_it_needs_to_know() -> None:

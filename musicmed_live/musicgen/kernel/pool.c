@@ -197,6 +197,8 @@ void pool_open(Engine *engine, int threads)
     atomic_init(&engine->ticket, CLOSED);
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->wake, NULL);
+    if (threads > MAX_THREADS)
+        threads = MAX_THREADS;
     engine->threads = 1;
     atomic_init(&engine->started, 1);
     atomic_init(&engine->crew, threads);
