@@ -6,6 +6,7 @@ included.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +59,10 @@ class Engine(Protocol):
 
     def copy(self, source: int, target: int) -> None:
         """Let the slot `target` become what `source` is: its steps, and what it follows."""
+        ...
+
+    def lending(self) -> AbstractContextManager[None]:
+        """While another thread of the process needs a core, which an engine that works on cores leaves to it."""
         ...
 
     def advance(

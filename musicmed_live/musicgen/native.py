@@ -6,7 +6,8 @@ neither on the number of threads nor on the instruction set, bit for bit.
 
 import ctypes
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from typing import Final
@@ -104,6 +105,7 @@ _FUNCTIONS: Final = {
     "engine_run": (None, [_ENGINE, ctypes.POINTER(_Columns)]),
     "engine_draw": (None, [_ENGINE, ctypes.POINTER(_Draws)]),
     "engine_copy": (None, [_ENGINE, _INT, _INT, _INT]),
+    "engine_lend": (None, [_ENGINE, _INT]),
     "recurrent_unroll": (None, [_INT, ctypes.POINTER(_Recurrent)]),
 }
 
@@ -216,6 +218,15 @@ class NativeEngine:
         if source != target:
             self._library.engine_copy(self._engine, source, target, self._lengths[source])
             self._lengths[target] = self._lengths[source]
+
+    @contextmanager
+    def lending(self) -> Iterator[None]:
+        """See `Engine`."""
+        self._library.engine_lend(self._engine, 1)
+        try:
+            yield
+        finally:
+            self._library.engine_lend(self._engine, -1)
 
     def advance(
         self, slots: Sequence[int], first: torch.Tensor, known: torch.Tensor, keys: torch.Tensor

@@ -7,6 +7,7 @@ place behind the window, and its length stays.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -84,6 +85,10 @@ class TorchEngine:
             self._memory.copy(source, target, self._lengths[source])
             self._blend.weights[target] = self._blend.weights[source]
         self._lengths[target] = self._lengths[source]
+
+    def lending(self) -> AbstractContextManager[None]:
+        """See `Engine`. It has one thread."""
+        return nullcontext()
 
     def advance(
         self, slots: Sequence[int], first: torch.Tensor, known: torch.Tensor, keys: torch.Tensor

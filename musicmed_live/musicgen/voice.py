@@ -238,7 +238,8 @@ class MusicgenVoice:
         """The samples of a lane up to position `end`, of which these are the tokens."""
         sounds = self._sounds[lane]
         sound = sounds[-1]
-        decoded, codec = self._studio.codec.decode(codes, sound.codec)
+        with self._studio.engine.lending():
+            decoded, codec = self._studio.codec.decode(codes, sound.codec)
         level = sound.level if self._told is None else sound.level.towards(self._told[0])
         levelled, level = level.apply(decoded)
         rest = np.concatenate((sound.rest, levelled))

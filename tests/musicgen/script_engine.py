@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -37,6 +38,9 @@ class ScriptEngine:
         self.columns[target] = self.columns[source].copy()
         self._digests[target] = self._digests[source].copy()
         self._prompts[target] = self._prompts[source]
+
+    def lending(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def advance(
         self, slots: Sequence[int], first: torch.Tensor, known: torch.Tensor, keys: torch.Tensor

@@ -414,6 +414,12 @@ EXPORT void engine_copy(Engine *engine, int source, int target, int length)
     to->tokens = from->tokens;
 }
 
+/* Do without so many more cores (fewer where negative) until told otherwise. May be called by any thread. */
+EXPORT void engine_lend(Engine *engine, int cores)
+{
+    atomic_fetch_add(&engine->lent, cores);
+}
+
 /* ---- the codec ---- */
 
 EXPORT void recurrent_unroll(int set, const Recurrent *layer)

@@ -151,6 +151,7 @@ struct Engine {
     atomic_bool closing;
     Trial trial;
     atomic_int crew; /* threads that work: those with a lower index */
+    atomic_int lent;           /* cores that the caller uses for something else meanwhile */
     _Alignas(64) atomic_ullong ticket; /* see pool.c */
     _Alignas(64) atomic_int done;      /* blocks of the open phase */
 };

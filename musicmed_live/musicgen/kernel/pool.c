@@ -15,8 +15,8 @@ typedef unsigned long long Ticket;
 
 enum { NEXT_BITS = 24, BLOCK_BITS = 24 };
 enum { SPINS = 1000, PATIENCE_NS = 1000 * 1000 };
-enum { TRIED_PASSES = 4, FIRST_INTERVAL = 16, LAST_INTERVAL = 128 };
-static const double WORTH_A_THREAD = 0.9, CLEARLY_SLOWER = 1.3, SMOOTHING = 0.1;
+enum { TRIED_PASSES = 4, FIRST_INTERVAL = 64, LAST_INTERVAL = 1024 };
+static const double CLEARLY_FASTER = 0.95, CLEARLY_SLOWER = 1.3, SMOOTHING = 0.1;
 static const Ticket CLOSED = ~0ull << (NEXT_BITS + BLOCK_BITS); /* no pass is under way */
 
 static Ticket next_of(Ticket ticket)
@@ -90,17 +90,25 @@ static void draw_blocks(Engine *engine)
     }
 }
 
+/* Threads that take part in the next pass. */
+static int present(Engine *engine)
+{
+    int left = atomic_load(&engine->crew) - atomic_load(&engine->lent);
+    return left < 1 ? 1 : left;
+}
+
 static bool idle(Engine *engine, int index)
 {
     if (atomic_load(&engine->closing))
         return false;
-    return closed(atomic_load(&engine->ticket)) || index >= atomic_load(&engine->crew);
+    return closed(atomic_load(&engine->ticket)) || index >= present(engine);
 }
 
 /* Steps follow each other closely: stay awake for a moment before going to sleep. */
 static void await_pass(Engine *engine, int index)
 {
-    for (long long until = now_ns() + PATIENCE_NS; idle(engine, index) && now_ns() < until;)
+    long long until = now_ns() + (atomic_load(&engine->lent) ? 0 : PATIENCE_NS);
+    while (idle(engine, index) && now_ns() < until)
         for (int i = 0; i < 32; i++)
             pause_briefly();
     if (!idle(engine, index))
@@ -149,8 +157,7 @@ static void begin_trial(Engine *engine, Trial *trial)
 static void end_trial(Engine *engine, Trial *trial)
 {
     double tried_ns = trial->tried_ns / TRIED_PASSES;
-    bool larger = trial->direction > 0;
-    if (tried_ns < trial->settled_ns * (larger ? WORTH_A_THREAD : 1)) {
+    if (tried_ns < trial->settled_ns * CLEARLY_FASTER) {
         trial->settled = atomic_load(&engine->crew);
         trial->settled_ns = tried_ns;
         trial->interval = FIRST_INTERVAL;
@@ -222,7 +229,9 @@ void pool_run(Engine *engine)
 {
     long long began = now_ns();
     open_phase(engine, 0);
-    wake_below(engine, atomic_load(&engine->crew));
+    bool whole = !atomic_load(&engine->lent);
+    wake_below(engine, present(engine));
     draw_blocks(engine);
-    learn(engine, (double)(now_ns() - began));
+    if (whole && !atomic_load(&engine->lent))
+        learn(engine, (double)(now_ns() - began));
 }
