@@ -69,9 +69,11 @@ class _Elu:
     rate, lag = 1, 0
 
     def begin(self) -> State:
+        """See `Layer`."""
         return ()
 
     def step(self, rows: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        """See `Layer`."""
         return F.elu_(rows), state
 
 
@@ -94,9 +96,11 @@ class _Convolution:
         self._nothing = weight.new_empty(0, weight.shape[1])
 
     def begin(self) -> State:
+        """See `Layer`."""
         return (self._nothing,)
 
     def step(self, rows: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        """See `Layer`."""
         (held,) = state
         begun = len(held) > self.lag
         rows = torch.cat((held, rows))
@@ -142,9 +146,11 @@ class _Upsampling:
         self._zero = weight.new_zeros(1, weight.shape[0])
 
     def begin(self) -> State:
+        """See `Layer`."""
         return (self._zero[:0],)
 
     def step(self, rows: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        """See `Layer`."""
         (held,) = state
         if not len(held) and not len(rows):
             return rows.new_empty(0, self._channels), state
@@ -168,10 +174,12 @@ class _Residual:
         self.lag = sum(convolution.lag for convolution in self._convolutions)
 
     def begin(self) -> State:
+        """See `Layer`."""
         held = tuple(tensor for convolution in self._convolutions for tensor in convolution.begin())
         return (held[0], *held)
 
     def step(self, rows: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        """See `Layer`."""
         direct = torch.cat((state[0], rows))
         held: list[Tensor] = []
         for convolution, before in zip(self._convolutions, state[1:], strict=True):
@@ -204,9 +212,11 @@ class _Recurrent:
         self._zero = tensors["bias_hh_l0"].new_zeros(1, layer.lstm.hidden_size)
 
     def begin(self) -> State:
+        """See `Layer`."""
         return (self._zero,) * (2 * len(self._gates))
 
     def step(self, rows: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        """See `Layer`."""
         if not len(rows):
             return rows, state
         out, after = rows, []
