@@ -6,6 +6,7 @@ hold what transformers' do under other names; the three input projections of an 
 
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,6 +106,13 @@ def read_codec(path: Path, decoder: DecoderConfig) -> Codec:
     return Codec(config, tensors)
 
 
+# What reading a damaged pickle has been seen to raise: its numbers and names are taken as they come.
+_DAMAGE = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
+    *(TypeError, ValueError, struct.error, zipfile.BadZipFile),
+)
+
+
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
     if not path.is_file():
         raise BadWeights(f"{path} is missing; copy the whole model, or pull it again")
@@ -116,7 +124,7 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
         raise BadWeights(
             f"{path} would run code when read, and is not read; get one that audiocraft exported"
         ) from fault
-    except Exception as fault:  # a damaged pickle may do anything
+    except _DAMAGE as fault:
         raise BadWeights(f"{path} is damaged ({type(fault).__name__}); download it again") from fault
     if isinstance(package, dict) and "pretrained" in package:
         raise BadWeights(f"{path} only names {shown(package['pretrained'])}; put that model's own {path.name} there")

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import torch
 
-from musicmed_live.musicgen.decoder import DecoderConfig
+from musicmed_live.musicgen.decoder import PROMPT_TOKENS, WINDOW_STEPS, DecoderConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +78,51 @@ class Engine(Protocol):
         Raises `ValueError` where a slot's window would overflow.
         """
         ...
+
+
+class Slotted:
+    """What engines have in common: how long each slot is, and what they are not to be asked."""
+
+    def __init__(self, config: DecoderConfig, slots: int, adapters: int) -> None:
+        """With that many slots, all empty, and that many adapters."""
+        self.config, self.slots, self.window = config, slots, WINDOW_STEPS
+        self._adapters = adapters
+        self._lengths = [0] * slots
+
+    def length(self, slot: int) -> int:
+        """See `Engine`."""
+        return self._lengths[slot]
+
+    def rewind(self, slot: int, steps: int) -> None:
+        """See `Engine`."""
+        if not 0 <= steps <= self._lengths[slot]:
+            raise ValueError(f"slot {slot} holds {self._lengths[slot]} steps and cannot be rewound to {steps}")
+        self._lengths[slot] = steps
+
+    def _grow(self, slots: Sequence[int], steps: int) -> None:
+        for slot in slots:
+            self._lengths[slot] += steps
+
+    def _check_conditioning(self, conditioning: Conditioning) -> None:
+        tokens, width = conditioning.hidden.shape
+        if tokens > PROMPT_TOKENS or width != self.config.text_width:
+            raise ValueError(
+                f"a prompt of {tokens} x {width} does not fit; at most {PROMPT_TOKENS} x {self.config.text_width} do"
+            )
+        if len(conditioning.log_weight) != tokens:
+            raise ValueError(f"{len(conditioning.log_weight)} log weights were given for {tokens} tokens")
+        if len(conditioning.adapters) not in (0, self._adapters):
+            raise ValueError(
+                f"{len(conditioning.adapters)} adapter weights were given; the engine has {self._adapters}"
+            )
+
+    def _check_slots(self, slots: Sequence[int]) -> None:
+        if not slots or len(set(slots)) < len(slots) or not all(0 <= slot < self.slots for slot in slots):
+            raise ValueError(f"slots {list(slots)} are not different ones of the {self.slots} that the engine has")
+
+    def _check_room(self, slots: Sequence[int], steps: int) -> None:
+        for slot in slots:
+            if self._lengths[slot] + steps > self.window:
+                raise ValueError(
+                    f"slot {slot} holds {self._lengths[slot]} steps; with {steps} more than {self.window} would be held"
+                )

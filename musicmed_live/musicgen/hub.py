@@ -33,7 +33,7 @@ class Published:
 
 
 PUBLISHED = (
-    Published("facebook/musicgen-small", "small", "420 million", "2.4 GB", "2 fast CPU cores, or a GPU"),
+    Published("facebook/musicgen-small", "small", "420 million", "2.4 GB", "a CPU with memory of 45 GB/s, or a GPU"),
     Published("facebook/musicgen-medium", "medium", "1.8 billion", "8.0 GB", "a GPU with 16 GB"),
     Published("facebook/musicgen-large", "large", "3.3 billion", "13.7 GB", "a GPU with 24 GB"),
 )

@@ -20,7 +20,8 @@ from transformers.models.encodec.modeling_encodec import (
     EncodecResnetBlock,
 )
 
-from musicmed_live.musicgen import native
+from musicmed_live.musicgen import binding
+from musicmed_live.musicgen.recurrence import Recurrence
 
 State = tuple[Tensor, ...]  # what one layer remembers
 
@@ -228,13 +229,13 @@ class _Recurrent:
 
 def _recurrence(weights: Tensor) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
     """One layer over its input's share of the gates, by the kernel where that can."""
-    if native.available() and weights.device.type == "cpu" and weights.shape[1] % 16 == 0:
-        return native.Recurrence(weights)
+    if binding.available() and weights.device.type == "cpu" and weights.shape[1] % 16 == 0:
+        return Recurrence(weights)
     return partial(_unroll, _Affine(weights, None))
 
 
 def _unroll(back: _Affine, gates: Tensor, out: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """As `native.Recurrence`, on any device."""
+    """As `Recurrence`, on any device."""
     width = cell.shape[1]
     outs = []
     for gate in gates.unbind():

@@ -13,9 +13,9 @@ from typing import Literal
 import torch
 
 from musicmed_live.musicgen.adapters import Adapter
-from musicmed_live.musicgen.decoder import PROMPT_TOKENS, WINDOW_STEPS, DecoderConfig
+from musicmed_live.musicgen.decoder import WINDOW_STEPS, DecoderConfig
 from musicmed_live.musicgen.device import running
-from musicmed_live.musicgen.engine import Conditioning, Sampling
+from musicmed_live.musicgen.engine import Conditioning, Sampling, Slotted
 from musicmed_live.musicgen.projection import Blend, Loader
 from musicmed_live.musicgen.sampling import guide, sample
 from musicmed_live.musicgen.stack import Memory, Stack
@@ -26,7 +26,7 @@ _SPAN = {"cuda": 128, "cpu": _PLACES}
 _PREFILL = 256  # steps that are run in one go, which bounds the memory that they need
 
 
-class TorchEngine:
+class TorchEngine(Slotted):
     """An `Engine` in torch. `dtype` is that of the matrices: float32, bfloat16, or int8 (on a CPU, in bfloat16).
 
     Raises `GeneratorFailed` where the device has too little memory, `DeviceFailed` where it fails, from whichever
@@ -43,11 +43,10 @@ class TorchEngine:
         device: Literal["cpu", "cuda"] = "cpu",
         dtype: torch.dtype = torch.bfloat16,
     ) -> None:
-        self.config, self.slots, self.window = config, slots, WINDOW_STEPS
+        super().__init__(config, slots, len(adapters))
         self._sampling = sampling or Sampling()
         self._device = device
         self._span = _SPAN[device]
-        self._lengths = [0] * slots
         activations = torch.bfloat16 if dtype is torch.int8 else dtype
         with running():
             self._blend = Blend(slots, len(adapters), activations, device)
@@ -58,26 +57,13 @@ class TorchEngine:
 
     def condition(self, slot: int, conditioning: Conditioning) -> None:
         """See `Engine`. Raises `ValueError` for a prompt that is too long, or not one weight for each adapter."""
-        tokens, adapters = len(conditioning.hidden), self._blend.weights.shape[1]
-        if tokens > PROMPT_TOKENS:
-            raise ValueError(f"a prompt of {tokens} tokens is too long; at most {PROMPT_TOKENS} fit")
-        if len(conditioning.adapters) not in (0, adapters):
-            raise ValueError(f"{len(conditioning.adapters)} adapter weights were given; the engine has {adapters}")
+        self._check_slots([slot])
+        self._check_conditioning(conditioning)
         with running():
-            weights = torch.tensor(conditioning.adapters or (0.0,) * adapters)
+            weights = torch.tensor(conditioning.adapters or (0.0,) * self._adapters)
             self._blend.weights[slot] = weights.to(self._blend.weights)
             self._blend.over(slice(slot, slot + 1))
             self._memory.read(slot, self._stack.texts(conditioning.hidden[None], conditioning.log_weight[None]))
-
-    def length(self, slot: int) -> int:
-        """See `Engine`."""
-        return self._lengths[slot]
-
-    def rewind(self, slot: int, steps: int) -> None:
-        """See `Engine`."""
-        if not 0 <= steps <= self._lengths[slot]:
-            raise ValueError(f"slot {slot} holds {self._lengths[slot]} steps and cannot be rewound to {steps}")
-        self._lengths[slot] = steps
 
     def copy(self, source: int, target: int) -> None:
         """Make the slot `target` what `source` is: its past, and what it follows."""
@@ -96,11 +82,8 @@ class TorchEngine:
         """See `Engine`."""
         steps = known.shape[1]
         lengths = [self._lengths[slot] for slot in slots]
-        for slot, length in zip(slots, lengths, strict=True):
-            if length + steps > self.window:
-                raise ValueError(
-                    f"slot {slot} holds {length} steps; with {steps} more than {self.window} would be held"
-                )
+        self._check_slots(slots)
+        self._check_room(slots, steps)
         given = int((known >= 0).all(-1).all(0).cumprod(0).sum())
         inputs = torch.cat([first[:, None], known], dim=1)
         with running():
@@ -111,8 +94,7 @@ class TorchEngine:
                 self._run(range(min(slots), max(slots) + 1), max(lengths) + step + 1)
             made = self._turn.made[list(slots), :steps].cpu()
         made[:, :given] = known[:, :given]
-        for slot in slots:
-            self._lengths[slot] += steps
+        self._grow(slots, steps)
         return made
 
     def _prefill(self, slot: int, columns: torch.Tensor) -> None:

@@ -43,10 +43,10 @@ def _musicgen() -> Finding:
     if missing:
         words = f"needs {', '.join(missing)}: pip install 'musicmed-live[musicgen]'"
         return Finding("generator musicgen", False, words)
-    from musicmed_live.musicgen import native
+    from musicmed_live.musicgen import binding
 
     words = "needs weights: musicmed-live models list"
-    if not native.available():
+    if not binding.available():
         words += "; its kernel for CPUs was not compiled, and without that only a GPU keeps up"
     return Finding("generator musicgen", True, words)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from transformers import EncodecConfig, EncodecModel
 
 from musicmed_live.core.generator import Samples
-from musicmed_live.musicgen import native
+from musicmed_live.musicgen import binding
 from musicmed_live.musicgen.codec import FRAME_SAMPLES, CodecState, StreamingCodec
 from musicmed_live.musicgen.parts import CODEC_RATE
 
@@ -117,7 +117,7 @@ def test_a_long_sound_is_exact_too() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_without_the_kernel_it_sounds_the_same(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "available", lambda: False)
+    monkeypatch.setattr(binding, "available", lambda: False)
     codes = tokens(60)
     assert_same_sound(decoded(codes, [7, 13, 40], StreamingCodec(model(shape))), whole(codes, shape))
 

@@ -13,7 +13,7 @@ from transformers import MusicgenDecoderConfig
 from transformers.models.musicgen.modeling_musicgen import MusicgenForCausalLM
 
 from musicmed_live.errors import GeneratorFailed
-from musicmed_live.musicgen import native
+from musicmed_live.musicgen import binding
 from musicmed_live.musicgen.adapters import Adapter
 from musicmed_live.musicgen.decoder import PROMPT_TOKENS, WINDOW_STEPS, DecoderConfig
 from musicmed_live.musicgen.engine import Conditioning, Sampling
@@ -115,8 +115,8 @@ def draw(made: NativeEngine, slots: list[int], steps: int, seed: int = 0) -> tor
 
 
 def test_the_kernel_was_built() -> None:
-    assert native.available()
-    assert native.instruction_sets()[-1] == "plain"
+    assert binding.available()
+    assert binding.instruction_sets()[-1] == "plain"
 
 
 @pytest.mark.parametrize("config", [TINY, NARROW, MIDDLE], ids=["tiny", "narrow", "middle"])
@@ -146,7 +146,7 @@ def test_every_instruction_set_and_number_of_threads_gives_the_same_numbers(conf
     codes = columns(config, 70)
     found = [
         engine(config, instructions=instructions, threads=threads).logits(0, codes)
-        for instructions, threads in product(native.instruction_sets(), (1, 2, 3))
+        for instructions, threads in product(binding.instruction_sets(), (1, 2, 3))
     ]
     assert all(logits.equal(found[0]) for logits in found)
 

@@ -241,7 +241,7 @@ def test_what_cannot_be_is_refused(engine: TorchEngine) -> None:
     for steps in (-1, 5):
         with pytest.raises(ValueError, match=f"cannot be rewound to {steps}"):
             engine.rewind(0, steps)
-    with pytest.raises(ValueError, match="65 tokens is too long"):
+    with pytest.raises(ValueError, match="a prompt of 65 x 32 does not fit"):
         engine.condition(0, prompt(0, tokens=65))
     with pytest.raises(ValueError, match="1 adapter weights"):
         engine.condition(0, prompt(0, adapters=(1.0,)))
