@@ -7,12 +7,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from musicmed_live.core.checks import is_number
 from musicmed_live.errors import InvalidInput, shown
 
 
 def _check_coordinate(value: Any, axis: str, field: str = "") -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not -1.0 <= value <= 1.0:  # NaN fails the comparison
+    if not is_number(value) or not -1.0 <= value <= 1.0:
         raise InvalidInput(f"{field or axis}: {shown(value)} is not a number from -1 to 1", field or axis)
 
 

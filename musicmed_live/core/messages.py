@@ -5,11 +5,12 @@ Everything that comes from outside is checked here, once.
 
 import json
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from musicmed_live.core.checks import check_keys, is_number
 from musicmed_live.core.emotion import Emotion, parse_emotion
 from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Preference, frames_of
 from musicmed_live.core.path import EmotionPath, Rules, Shape
@@ -79,7 +80,7 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
 
 def parse_plan(body: dict[str, Any], draw_seed: Callable[[], int]) -> Plan:
     """The body of `POST /api/sessions`. `draw_seed` is asked where it names none. Raises `InvalidInput`."""
-    _only(body, ("start", "goal", "minutes", "seed", "instruments", "style", "shape"))
+    check_keys(body, ("start", "goal", "minutes", "seed", "instruments", "style", "shape"))
     if "goal" not in body:
         raise InvalidInput('goal: missing; a mood word or {"valence": -1..1, "arousal": -1..1}', "goal")
     start = body.get("start")
@@ -101,8 +102,7 @@ def parse_minutes(minutes: Any) -> int | None:
     """A session's length in frames; None for an open end. Raises `InvalidInput`."""
     if minutes is None:
         return None
-    number = isinstance(minutes, int | float) and not isinstance(minutes, bool)
-    if not number or not MIN_MINUTES <= minutes <= MAX_MINUTES:
+    if not is_number(minutes) or not MIN_MINUTES <= minutes <= MAX_MINUTES:
         raise InvalidInput(
             f"minutes: {shown(minutes)} is not a number from {MIN_MINUTES:g} to {MAX_MINUTES:g}, or null", "minutes"
         )
@@ -165,20 +165,19 @@ def clip_object(clip: Clip, description: Description) -> dict[str, Any]:
 
 
 def _listen(message: dict[str, Any]) -> Listen:
-    _only(message, ("codec", "lead_ms"))
+    check_keys(message, ("codec", "lead_ms"))
     codec = message.get("codec", Codec.PCM_S16LE.value)
     if not isinstance(codec, str) or codec not in list(Codec):
         known = ", ".join(Codec)
         raise InvalidInput(f"codec: {shown(codec)} is none of {known}", "codec", "unknown_codec")
     lead_ms = message.get("lead_ms", DEFAULT_LEAD_MS)
-    number = isinstance(lead_ms, int | float) and not isinstance(lead_ms, bool)
-    if not number or not LEAD_MS[0] <= lead_ms <= LEAD_MS[1]:
+    if not is_number(lead_ms) or not LEAD_MS[0] <= lead_ms <= LEAD_MS[1]:
         raise InvalidInput(f"lead_ms: {shown(lead_ms)} is not from {LEAD_MS[0]} to {LEAD_MS[1]}", "lead_ms")
     return Listen(Codec(codec), frames_of(lead_ms / 1000))
 
 
 def _point(message: dict[str, Any]) -> Emotion:
-    _only(message, ("valence", "arousal"))
+    check_keys(message, ("valence", "arousal"))
     for axis in ("valence", "arousal"):
         if axis not in message:
             raise InvalidInput(f"{axis}: missing; a number from -1 to 1", axis)
@@ -187,7 +186,7 @@ def _point(message: dict[str, Any]) -> Emotion:
 
 def _bare(event: Event) -> Callable[[dict[str, Any]], Event]:
     def parse(message: dict[str, Any]) -> Event:
-        _only(message, ())
+        check_keys(message, ())
         return event
 
     return parse
@@ -209,7 +208,7 @@ def _preference(value: Any, field: str) -> Preference:
         return Preference()
     if not isinstance(value, dict):
         raise InvalidInput(f'{field}: {shown(value)} is not {{"prefer": [names], "forbid": [names]}}', field)
-    _only(value, ("prefer", "forbid"), field)
+    check_keys(value, ("prefer", "forbid"), field)
     return Preference(*(_names(value.get(key, []), f"{field}.{key}") for key in ("prefer", "forbid")))
 
 
@@ -223,15 +222,6 @@ def _shape(value: Any) -> Shape:
     if not isinstance(value, str) or value not in list(Shape):
         raise InvalidInput(f"shape: {shown(value)} is none of {', '.join(Shape)}", "shape")
     return Shape(value)
-
-
-def _only(message: dict[str, Any], known: Iterable[str], field: str = "") -> None:
-    for key in message:
-        if key not in known:
-            accepted = ", ".join(known) or "no further keys"
-            where = f"{field}.{shown(key)}" if field else shown(key)
-            named = repr(key[:40])[1:-1]  # escaped: half a surrogate pair could not be sent back
-            raise InvalidInput(f"unknown key {where}; accepted: {accepted}", field or named)
 
 
 def _is_int(value: Any) -> bool:
