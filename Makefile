@@ -6,8 +6,8 @@ KERNEL := $(wildcard musicmed_live/musicgen/kernel/*)
 INSTALL := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 # Chromium shows the page in the end-to-end tests; PulseAudio is the sound card that they listen to, by way of ALSA for PortAudio;
-# gcc builds the kernel.
-DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins gcc libc6-dev
+# mosquitto is the MQTT broker; gcc builds the kernel.
+DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto gcc libc6-dev
 
 .PHONY: play test clean debian-packages
 
