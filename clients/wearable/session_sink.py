@@ -1,0 +1,80 @@
+"""To a session's own WebSocket: `docs/protocol.md`, message `reading`."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from clients.wearable.errors import Lost, Over, Refused, shown
+from clients.wearable.relay import Body
+from clients.wearable.sockets import closed, faults, host_of, open_socket
+
+SUBPROTOCOL = "musicmed.v1"
+ENDED = (1000, 1008)  # close codes of a session that has ended, by itself or by DELETE
+FAILED = 1011  # of one that cannot go on
+
+
+class SessionSink:
+    """`url` is the session's address with its token: `ws://HOST/api/sessions/ID/live?token=TOKEN`."""
+
+    def __init__(self, url: str) -> None:
+        """Raises `Refused` where it is no such address."""
+        self.name = host_of(url, "--session")
+        self._url = url
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["SessionLink"]:
+        """Join the session."""
+        async with open_socket(self._url, subprotocol=SUBPROTOCOL) as socket:
+            yield SessionLink(socket)
+
+
+class SessionLink:
+    """A socket of the session."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+
+    async def send(self, body: Body) -> None:
+        """One `reading`."""
+        with faults():
+            await self._socket.send(json.dumps({"type": "reading", "kind": "heart_rate", **body}))
+
+    async def refusals(self) -> AsyncIterator[str]:
+        """Of all that the session says, the errors; raises when it closes the socket."""
+        while True:
+            try:
+                frame = await self._socket.recv()
+            except ConnectionClosed as fault:
+                raise _ending(fault) from None
+            sentence = _refusal(frame)
+            if sentence is not None:
+                yield sentence
+
+
+def _ending(fault: ConnectionClosed) -> Lost | Over | Refused:
+    code = None if fault.rcvd is None else fault.rcvd.code
+    if code in ENDED:
+        return Over("the session has ended")
+    if code == FAILED:
+        return Refused("the session has failed and cannot go on")
+    return Lost(closed(fault))
+
+
+def _refusal(frame: str | bytes) -> str | None:
+    """What an `error` says; None of every other message."""
+    try:
+        message: Any = json.loads(frame)
+    except ValueError:
+        return None
+    if not isinstance(message, dict) or message.get("type") != "error":
+        return None
+    return refusal(message)
+
+
+def refusal(error: dict[str, Any]) -> str:
+    """An error of the server as a sentence."""
+    return shown(f"{error.get('message', 'no reason given')} ({error.get('code', 'no code')})", 200)
