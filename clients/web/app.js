@@ -1,11 +1,14 @@
 // The patient page: puts pad, path, player and session together.
 
+import { BodyView } from "./body.js";
+import { EstimateView, estimateText } from "./estimate.js";
 import { MoodPad, nearestWord } from "./pad.js";
 import { PathView } from "./path.js";
 import { Player } from "./player.js";
 import { createSession, fetchWords, Session } from "./session.js";
 import { generatorText, phaseText, playingText, timeText } from "./status.js";
 import { Throttle } from "./throttle.js";
+import { WearableView } from "./wearable.js";
 
 const REPORT_INTERVAL_MS = 350;
 const NEEDS_PLAY = ["paused", "landing"]; // phases that `play` leads out of
@@ -14,11 +17,14 @@ const byId = (id) => document.getElementById(id);
 const goalButtons = [...byId("goals").querySelectorAll("button")];
 
 const path = new PathView(byId("pad"));
+const estimate = new EstimateView(byId("pad"));
+const body = new BodyView(byId("body"));
+const wearable = new WearableView(byId("wearable"));
 const reports = new Throttle(REPORT_INTERVAL_MS, (emotion) => live?.session.send({ type: "report", ...emotion }));
 const pad = new MoodPad(byId("pad"), { valence: byId("valence"), arousal: byId("arousal") }, moved);
 
 let words = {};
-// The address may say what to play: ?start=anxious&goal=0.5,-0.4&minutes=15&seed=7
+// The address may say what to play, and for whom: ?start=anxious&goal=0.5,-0.4&minutes=15&seed=7&patient=anna
 const address = new URLSearchParams(location.search);
 let goal = address.get("goal") ?? "calm";
 let live = null; // {session, player} while a session runs; player is null where the server's own speaker plays
@@ -72,7 +78,7 @@ async function startHere() {
 
 function request() {
   const wish = { start: null };
-  for (const [key, value] of address) wish[key] = wished(value);
+  for (const [key, value] of address) wish[key] = key === "patient" ? value : wished(value); // 007 is a name
   if (pad.emotion !== null) wish.start = pad.emotion;
   return { ...wish, goal: wished(goal) };
 }
@@ -103,6 +109,7 @@ function begin(created, player) {
     ended: end,
   });
   live = { session, player };
+  wearable.offer(created);
   showStage("live");
 }
 
@@ -112,9 +119,10 @@ function end(why) {
   live.player?.close();
   live = null;
   phase = null;
-  path.clear();
+  for (const view of [path, body, wearable]) view.clear();
+  estimate.show(null);
   byId("phase").textContent = "The session has ended. Ready when you are.";
-  for (const line of ["playing", "generator", "time"]) byId(line).textContent = "";
+  for (const line of ["why", "estimate-text", "playing", "generator", "time"]) byId(line).textContent = "";
   showProblem(why);
   showStage("start");
 }
@@ -143,9 +151,15 @@ function showState(state) {
   if (live.player === null && phase === null && state.phase === "ready") live.session.send({ type: "play" });
   phase = state.phase;
   path.show(state);
+  estimate.show(state.estimate);
+  body.show(state, performance.now() / 1000);
+  wearable.name(state.patient);
   byId("toggle").textContent = needsPlay() ? "Play" : "Pause";
   showControls();
+  showQuestion(state.asks);
   setText("phase", phaseText(state, nearestWord(state.goal, words)));
+  setText("why", state.why);
+  setText("estimate-text", estimateText(state.estimate, words));
   setText("playing", playingText(state));
   setText("generator", generatorText(state));
   setText("time", timeText(state));
@@ -160,10 +174,20 @@ function showStage(stage) {
   document.body.dataset.stage = stage;
   byId("volume-label").hidden = live?.player === null;
   showControls();
-  byId("mood-hint").textContent =
-    stage === "live"
-      ? "Move the point whenever your mood changes."
-      : "Move the point to how you feel. Leave it alone, and the music begins neutrally.";
+  showQuestion(false);
+}
+
+/** `asks`: whether the music waits for a report. */
+function showQuestion(asks) {
+  byId("mood").classList.toggle("asked", asks);
+  setText("asked", asks ? "How do you feel now? Move the point, or press Enter on it." : "");
+  setText("mood-hint", hint(asks));
+}
+
+function hint(asks) {
+  if (asks) return "Move the point, or touch it again.";
+  if (live !== null) return "Move the point when that changes.";
+  return "Move the point to how you feel. Leave it alone, and the music begins neutrally.";
 }
 
 function showControls() {

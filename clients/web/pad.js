@@ -1,6 +1,8 @@
 // The mood as the patient says it: a point on the pad, two sliders, the arrow keys. All three are one value.
+// A touch, or Enter, where the point already is says the same again.
 
 const KEY_STEP = 0.05;
+const SAY_AGAIN = ["Enter", " "];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
 
 export class MoodPad {
@@ -49,11 +51,12 @@ export class MoodPad {
   }
 
   #key(event) {
-    const arrow = ARROWS[event.key];
-    if (arrow === undefined) return;
+    const again = SAY_AGAIN.includes(event.key);
+    if (!again && !(event.key in ARROWS)) return;
     event.preventDefault();
+    if (again && event.repeat) return; // a key that is held says it once
     const { valence, arousal } = this.#emotion ?? { valence: 0, arousal: 0 };
-    const [right, up] = arrow;
+    const [right, up] = again ? [0, 0] : ARROWS[event.key];
     this.#moveTo({ valence: valence + right * KEY_STEP, arousal: arousal + up * KEY_STEP }, false);
   }
 

@@ -35,10 +35,18 @@ async function call(path, options) {
   throw new Error(message ?? `The music server answered ${answer.status}.`);
 }
 
+/** Where a session's socket is for whoever holds `token`. */
+export function liveAddress(id, token) {
+  const url = new URL(`/api/sessions/${id}/live`, location.href);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  url.searchParams.set("token", token);
+  return url.href;
+}
+
 /** One session's socket. It comes back by itself until the session has ended. */
 export class Session {
   #path;
-  #token;
+  #address;
   #listeners;
   #socket = null;
   #timer = null;
@@ -52,7 +60,7 @@ export class Session {
    */
   constructor({ id, tokens }, listeners) {
     this.#path = `/api/sessions/${id}`;
-    this.#token = tokens.patient;
+    this.#address = liveAddress(id, tokens.patient);
     this.#listeners = listeners;
     this.#connect();
   }
@@ -60,7 +68,7 @@ export class Session {
   /** Send a message now, and again after a connection that broke before the server answered. Nothing, once it ends. */
   send(message) {
     if (this.#ending) return;
-    this.#outbox.put(message);
+    this.#outbox.put(message, seconds());
     if (this.#isOpen) this.#socket.send(JSON.stringify(message));
   }
 
@@ -85,10 +93,7 @@ export class Session {
   }
 
   #connect() {
-    const url = new URL(`${this.#path}/live`, location.href);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("token", this.#token);
-    const socket = new WebSocket(url, "musicmed.v1");
+    const socket = new WebSocket(this.#address, "musicmed.v1");
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened();
     socket.onmessage = ({ data: content }) => this.#received(content);
@@ -113,7 +118,7 @@ export class Session {
     }
     const message = JSON.parse(content);
     if (message.type === "state") {
-      this.#outbox.settle(message);
+      this.#outbox.settle(message, seconds());
       this.#ending ||= message.phase === "ended";
       this.#listeners.state(message);
     } else if (message.type === "cut") {
@@ -165,4 +170,8 @@ export class Session {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(then, delayMs);
   }
+}
+
+function seconds() {
+  return performance.now() / 1000;
 }
