@@ -28,6 +28,7 @@ UNORIENTED_FACTOR = 4.0  # on the variance of a report before that
 SENSED_PER_SECOND = 0.05  # as fast as readings may move arousal: a body needs some 20 s from one end to the middle
 CORRELATED_SECONDS = 5.0  # readings so near to each other are about the same heart beats
 CREDIT_SECONDS = 4.0  # of silence that readings can make up for: the first ones after it are no jump
+LEAST_SECONDS = 1e-6  # a reading that has less to speak for says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +180,9 @@ class Estimator:
         if self._state is None:
             self._state = _State(_UNKNOWN, _UNKNOWN)
         seconds = self._unsensed_seconds / 2
-        self._unsensed_seconds -= seconds
-        if seconds <= 0:
+        if seconds < LEAST_SECONDS:
             return
+        self._unsensed_seconds -= seconds
         reach = SENSED_PER_SECOND * seconds
         variance = sd**2 * max(1.0, CORRELATED_SECONDS / seconds)
         self._state = self._state.sensed(arousal, variance, reach)

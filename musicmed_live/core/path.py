@@ -1,17 +1,20 @@
 """The iso-principle planner: meet the patient's mood, stay there, lead it in small steps, arrive and stay.
 
-I. M. Altshuler, "A psychiatrist's experience with music as a therapeutic agent" (1948), named the iso principle.
+I. M. Altshuler, "A psychiatrist's experience with music as a therapeutic agent" (1948), named the iso principle. The
+rule by which the planner answers reports and readings is in docs/planner.md.
 """
 
 import math
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
-from musicmed_live.core.emotion import Emotion
-from musicmed_live.core.generator import SAMPLE_RATE
+from musicmed_live.core.emotion import NEUTRAL, Emotion
+from musicmed_live.core.estimate import CORRECTION_SECONDS, Estimate
+from musicmed_live.core.following import Answer, Meeting, judge, mood, times
+from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 
 CLIP_FRAMES = 30 * SAMPLE_RATE  # the unit of planning
 
@@ -19,6 +22,20 @@ LEAD_SHARE = 2 / 3  # of what is left of a session is spent leading; the rest is
 HOLD_SHARE = 1 / 6  # at most this share of what is left is spent where the patient is met
 _WITHIN = 0.9999  # of the longest step, so that a path rounded to six places still keeps it
 SLOWEST_STEP_SHARE = 1 / 4  # of the longest step: leading slower than this is not heard as leading
+
+CORRECTION_FRAMES = frames_of(CORRECTION_SECONDS)
+READINGS_FRAMES = frames_of(15.0)  # so long must readings agree to weigh as much as one report
+MOST_DOUBLINGS = 6  # of a stay: half an hour and more
+
+_WAITING = "Playing neutrally until you say how you feel"
+_LISTENING = "Going along with your heart until you say how you feel"
+_LEADING = "Leading on from where we met"
+_FOLLOWED = "Leading on: you are with the music"
+_COMING = "Waiting here: you are on the way"
+_LINGERING = "Staying here a little longer before leading on"
+_ARRIVED = "Staying here: this is where we were going"
+_FASTER = "your heart is still faster than the music"
+_CALMER = "your body is calmer than the music"
 
 
 class Shape(StrEnum):
@@ -30,11 +47,13 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What bounds a plan."""
+    """What bounds a plan; the therapist's to choose."""
 
-    step: float = 0.2  # longest way per 30 s while leading, in units of the plane
+    step: float = 0.2  # .02 .. 1: longest way per 30 s while leading, in units of the plane
     hold_frames: int = CLIP_FRAMES  # how long the music stays where it met the patient
     shape: Shape = Shape.LINEAR
+    patience: int = 2  # 1 .. 10: reports from the same place, or quarters of a minute of readings, until it stays
+    tolerance: float = 0.25  # .05 .. 1: so near to the music, in units of the plane, the patient is with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +99,47 @@ def plan(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Ru
     left = None if end is None else max(0, end - position)
     hold = rules.hold_frames if left is None else min(rules.hold_frames, round(left * HOLD_SHARE))
     way = _way(here, goal, rules.shape)
-    length = sum(a.distance(b) for a, b in pairwise(way))
+    length = _length(way)
     lead = _lead_frames(length, None if left is None else left - hold, rules.step)
+    return _along(way, length, position, hold, lead, end)
+
+
+def hasten(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Rules) -> EmotionPath:
+    """The path of a patient who follows: on to `goal` at once, and as fast as the bound allows."""
+    way = _way(here, goal, rules.shape)
+    length = _length(way)
+    return _along(way, length, position, 0, _fewest_frames(length, rules.step), end)
+
+
+def walk(here: Emotion, there: Emotion, position: int, rules: Rules) -> EmotionPath:
+    """The path straight to another place, as fast as the bound allows, and to stay there; it leads to no goal."""
+    frames = _fewest_frames(here.distance(there), rules.step)
+    return EmotionPath(tuple(_rising([Corner(position, here), Corner(position + frames, there)])), None, None)
+
+
+def _along(way: list[Emotion], length: float, position: int, hold: int, lead: int, end: int | None) -> EmotionPath:
     leads_from = position + hold
     arrival = leads_from + lead
-    corners = [Corner(position, here)]
+    corners = [Corner(position, way[0])]
     if lead:
-        corners.append(Corner(leads_from, here))
+        corners.append(Corner(leads_from, way[0]))
         corners += _paced(way, length, leads_from, lead)
     arrives = arrival if end is None or arrival <= end else None
     return EmotionPath(tuple(_rising(corners)), arrives, leads_from)
 
 
+def _length(way: Iterable[Emotion]) -> float:
+    return sum(a.distance(b) for a, b in pairwise(way))
+
+
+def _fewest_frames(length: float, step: float) -> int:
+    """Frames for a way of `length` at the bound."""
+    return math.ceil(length / (step * _WITHIN) * CLIP_FRAMES)
+
+
 def _lead_frames(length: float, left: int | None, step: float) -> int:
     """Frames for a way of `length`: as slow as the session has time for, never faster than the bound."""
-    fastest = math.ceil(length / (step * _WITHIN) * CLIP_FRAMES)
+    fastest = _fewest_frames(length, step)
     slowest = round(fastest / SLOWEST_STEP_SHARE)
     unhurried = 2 * fastest if left is None else round(left * LEAD_SHARE)
     return max(fastest, min(slowest, unhurried))
@@ -124,3 +169,259 @@ def _rising(corners: Iterable[Corner]) -> Iterable[Corner]:
         if corner.position > last:
             last = corner.position
             yield corner
+
+
+class Stance(StrEnum):
+    """What the music does about the patient."""
+
+    MATCH = "match"  # it goes where the patient is, and stays a while
+    LEAD = "lead"
+    HOLD = "hold"  # it waits where it is
+    STEP_BACK = "step_back"  # it goes back to where it last met the patient, and stays
+    ARRIVE = "arrive"  # it is at the goal, and stays
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the music is to do, until something happens."""
+
+    stance: Stance
+    path: EmotionPath
+    why: str  # one plain sentence, to the patient
+    asks: bool = False  # whether a report is asked for
+
+
+class Planner:
+    """The rule by which the music answers a patient: match, lead, hold, step back, arrive.
+
+    Everything that happens is told it with the `position` that is being heard, which never falls, and the `music` that
+    is heard there. It gives the decision from there on: the very same object where nothing changes. A path begins where
+    the music is, save that of a match, which begins where the patient is; and none is faster than the bound.
+    """
+
+    def __init__(self, goal: Emotion, end: int | None, rules: Rules) -> None:
+        self.goal = goal
+        self.rules = rules
+        self.decision = Decision(Stance.MATCH, stay(NEUTRAL, 0), _WAITING, asks=True)
+        self._end = end
+        self._meeting: Meeting | None = None  # None: before the first word
+        self._reported_at: int | None = None
+        self._before: tuple[Meeting | None, Emotion | None] = (None, None)  # the last report, for one that corrects it
+        self._off_at: int | None = None  # since when readings say that the patient is not with the music
+        self._hastens = False  # whether it leads as fast as the bound allows
+        self._waits_for_body = False  # whether readings made it hold or step back
+
+    def at(self, position: int) -> Decision:
+        """The decision as it stands at `position`: its path may have begun to lead by then, or have arrived."""
+        decision, path = self.decision, self.decision.path
+        if path.arrives is not None and position >= path.arrives:
+            return _turned(decision, Stance.ARRIVE, _ARRIVED)
+        waits = decision.stance in (Stance.MATCH, Stance.HOLD)
+        if waits and path.leads_from is not None and position >= path.leads_from:
+            return _turned(decision, Stance.LEAD, _LEADING)
+        return decision
+
+    def stance_at(self, position: int) -> Stance:
+        """The stance as it is at `position`."""
+        return self.at(position).stance
+
+    def meet(self, here: Emotion | None, position: int) -> Decision:
+        """Begin, or begin anew, where the patient is; None: play neutrally, and wait for a word."""
+        self._meeting, self._reported_at, self._off_at = None, None, None
+        if here is None:
+            return self._decide(Stance.MATCH, stay(NEUTRAL, position), _WAITING, asks=True)
+        return self._match(here, position)
+
+    def report(self, emotion: Emotion, before: Estimate | None, position: int, music: Emotion) -> Decision:
+        """The patient says how they feel, and was thought to be at `before`.
+
+        Within `CORRECTION_SECONDS` of the last report it takes that one's place.
+        """
+        if self._reported_at is not None and position - self._reported_at <= CORRECTION_FRAMES:
+            self._meeting, thought = self._before
+        else:
+            thought = None if before is None else before.emotion
+            self._before = (self._meeting, thought)
+        self._reported_at, self._off_at = position, None
+        if self._meeting is None or self.stance_at(position) is Stance.MATCH:
+            return self._match(emotion, position)
+        meeting = self._since(self._meeting, position, music)
+        answer = judge(emotion, thought, music, meeting.trail, self.rules.tolerance)
+        if answer is Answer.WITH:
+            return self._go_on(meeting, emotion, position, music)
+        if answer is Answer.ELSEWHERE or self.decision.stance is Stance.STEP_BACK:
+            return self._match(emotion, position)
+        if answer is Answer.BEHIND:
+            return self._wait(meeting, position, music)
+        return self._be_patient(meeting, emotion, position, music)
+
+    def sense(self, estimate: Estimate, position: int, music: Emotion) -> Decision:
+        """Readings have moved the estimate."""
+        if self._meeting is None:
+            return self._go_along(estimate.emotion.arousal, position, music)
+        stance = self.stance_at(position)
+        gap = estimate.emotion.arousal - music.arousal
+        if stance is Stance.MATCH or abs(gap) - estimate.arousal_sd <= self.rules.tolerance:
+            self._off_at = None
+            if stance is Stance.MATCH or not self._waits_for_body:
+                return self.decision
+            return self._resume(self._since(self._meeting, position, music), position, music)
+        if self._off_at is None:
+            self._off_at = position
+        if position - self._off_at < self.rules.patience * READINGS_FRAMES:
+            return self.decision
+        self._off_at = position
+        return self._heed(self._since(self._meeting, position, music), _FASTER if gap > 0 else _CALMER, position, music)
+
+    def aim(self, goal: Emotion, position: int, music: Emotion) -> Decision:
+        """Lead to another goal from where the music is."""
+        self.goal, self._off_at = goal, None
+        if self._meeting is None:
+            return self.decision
+        if self.stance_at(position) is Stance.MATCH:
+            return self._redirect(self._meeting, position, music)
+        self._meeting = replace(self._since(self._meeting, position, music), reports=1, returns=0)
+        path = self._plan(music, position, 0)
+        return self._decide(Stance.LEAD, path, f"Leading on to what you want now: {mood(goal)}")
+
+    def obey(self, rules: Rules, position: int, music: Emotion) -> Decision:
+        """Keep other rules from here on."""
+        if rules == self.rules:
+            return self.decision
+        self.rules = rules
+        if self._meeting is None or self.stance_at(position) is Stance.ARRIVE:
+            return self.decision
+        return self._redirect(self._meeting, position, music)
+
+    def _redirect(self, meeting: Meeting, position: int, music: Emotion) -> Decision:
+        """Do what is decided, by other rules or towards another goal."""
+        decision, leads_from = self.at(position), self.decision.path.leads_from
+        if decision.stance is Stance.STEP_BACK:
+            path = walk(music, meeting.place, position, self.rules)
+        elif leads_from is None:
+            return self.decision
+        elif self._hastens:
+            path = hasten(music, self.goal, position, self._end, self.rules)
+        else:
+            here = meeting.place if decision.stance is Stance.MATCH else music  # which may still be on its way there
+            path = self._plan(here, position, max(0, leads_from - position))
+        self._meeting = self._since(meeting, position, music)
+        self.decision = replace(decision, path=path)
+        return self.decision
+
+    def _match(self, here: Emotion, position: int) -> Decision:
+        old = self._meeting
+        again = old is not None and old.place.distance(here) <= self.rules.tolerance
+        returns = old.returns if old is not None and again else 0
+        self._meeting = Meeting(here, position, (here,), returns=returns)
+        path = self._plan(here, position, self.rules.hold_frames << min(returns, MOST_DOUBLINGS))
+        return self._decide(Stance.MATCH, path, f"Meeting you where you are: {mood(here)}")
+
+    def _go_on(self, old: Meeting, emotion: Emotion, position: int, music: Emotion) -> Decision:
+        """Lead on from where music and patient have met; as fast as may be where the patient has come along."""
+        stance = self.stance_at(position)
+        returns = old.returns if music.distance(old.place) <= self.rules.tolerance else 0
+        self._meeting = Meeting(music, position, (music,), returns=returns)
+        follows = not returns and emotion.distance(music) < emotion.distance(old.place)
+        lingers = stance is Stance.HOLD and self.decision.path.leads_from is not None
+        if (
+            stance is Stance.ARRIVE
+            or (stance is Stance.LEAD and (self._hastens or not follows))
+            or (lingers and returns)
+        ):
+            return self._keep()
+        if not follows:
+            return self._resume(self._meeting, position, music)
+        path = hasten(music, self.goal, position, self._end, self.rules)
+        return self._decide(Stance.LEAD, path, _FOLLOWED, hastens=True)
+
+    def _wait(self, meeting: Meeting, position: int, music: Emotion) -> Decision:
+        """Hold for somebody who is coming along."""
+        self._meeting = replace(meeting, reports=1)
+        if self.stance_at(position) is Stance.ARRIVE:
+            return self._keep()
+        return self._decide(Stance.HOLD, self._plan(music, position, self.rules.hold_frames), _COMING)
+
+    def _be_patient(self, meeting: Meeting, emotion: Emotion, position: int, music: Emotion) -> Decision:
+        """Hold, or in the end step back, for somebody who does not come along."""
+        reports, patience = meeting.reports + 1, self.rules.patience
+        self._meeting = replace(meeting, reports=reports)
+        said = f"you reported {mood(emotion)} {times(reports)}"
+        if reports >= max(patience, 2) + patience:
+            return self._step_back(self._meeting, said, position, music)
+        if reports < patience:
+            return self._keep()
+        path = self.decision.path
+        if self.stance_at(position) is not Stance.HOLD or path.leads_from is not None:
+            path = stay(music, position)
+        return self._decide(Stance.HOLD, path, f"Staying here: {said}")
+
+    def _heed(self, meeting: Meeting, said: str, position: int, music: Emotion) -> Decision:
+        """Hold, step back or ask, as readings say that the patient does not come along."""
+        stance = self.stance_at(position)
+        if stance is Stance.ARRIVE:
+            return self._decide(Stance.ARRIVE, self.decision.path, f"Staying here, though {said}", asks=True)
+        if stance is Stance.HOLD and self._waits_for_body:
+            return self._step_back(meeting, said, position, music, for_body=True)
+        if stance is Stance.STEP_BACK or self.decision.path.leads_from is None:
+            return self.decision
+        self._meeting = meeting
+        return self._decide(Stance.HOLD, stay(music, position), f"Staying here: {said}", for_body=True)
+
+    def _step_back(
+        self, meeting: Meeting, said: str, position: int, music: Emotion, for_body: bool = False
+    ) -> Decision:
+        self._meeting = replace(meeting, reports=1, returns=meeting.returns + 1)
+        path = walk(music, meeting.place, position, self.rules)
+        why = f"Going back to where we met: {said}"
+        return self._decide(Stance.STEP_BACK, path, why, asks=True, for_body=for_body)
+
+    def _resume(self, meeting: Meeting, position: int, music: Emotion) -> Decision:
+        """Lead on without haste; the later, the more often it was in vain."""
+        self._meeting = meeting
+        if not meeting.returns:
+            return self._decide(Stance.LEAD, self._plan(music, position, 0), _LEADING)
+        frames = self.rules.hold_frames << min(meeting.returns - 1, MOST_DOUBLINGS)
+        return self._decide(Stance.HOLD, self._plan(music, position, frames), _LINGERING)
+
+    def _go_along(self, arousal: float, position: int, music: Emotion) -> Decision:
+        """Before the first word: let the music's arousal come to that of the readings."""
+        if abs(arousal - self.decision.path.corners[-1].emotion.arousal) < self.rules.tolerance / 2:
+            return self.decision
+        path = walk(music, Emotion(music.valence, arousal), position, self.rules)
+        return self._decide(Stance.MATCH, path, _LISTENING, asks=True)
+
+    def _plan(self, here: Emotion, position: int, hold_frames: int) -> EmotionPath:
+        return plan(here, self.goal, position, self._end, replace(self.rules, hold_frames=hold_frames))
+
+    def _since(self, meeting: Meeting, position: int, music: Emotion) -> Meeting:
+        """The meeting with the way that the music has come since."""
+        corners = self.decision.path.corners
+        passed = [corner.emotion for corner in corners if meeting.position < corner.position < position]
+        return meeting.gone([*passed, music], position)
+
+    def _keep(self) -> Decision:
+        """Nothing changes, save that a report that was asked for has come."""
+        if self.decision.asks:
+            self.decision = replace(self.decision, asks=False)
+        return self.decision
+
+    def _decide(
+        self,
+        stance: Stance,
+        path: EmotionPath,
+        why: str,
+        asks: bool = False,
+        hastens: bool = False,
+        for_body: bool = False,
+    ) -> Decision:
+        self._hastens, self._waits_for_body = hastens, for_body
+        decision = Decision(stance, path, why, asks)
+        if decision != self.decision:
+            self.decision = decision
+        return self.decision
+
+
+def _turned(decision: Decision, stance: Stance, why: str) -> Decision:
+    """What a decision has become on its way."""
+    return decision if decision.stance is stance else replace(decision, stance=stance, why=why)
