@@ -1,0 +1,206 @@
+"""Sessions over MQTT (docs/mqtt.md): readings, reports, goals and commands in; states and discovery out."""
+
+import asyncio
+import json
+import logging
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from aiomqtt import Client, Message, MqttError, Will
+
+from musicmed_live.core.emotion import WORDS as MOODS
+from musicmed_live.service.discovery import BIRTH, device, discovery_topic
+from musicmed_live.service.hub import Hub
+from musicmed_live.service.intake import Intake
+from musicmed_live.service.live import LiveSession
+from musicmed_live.service.mqtt_address import Address, parse_address
+from musicmed_live.service.mqtt_client import Inbox, client, pause_seconds, sentence
+from musicmed_live.service.topics import AVAILABILITIES, OFFLINE, ONLINE, READINGS, STATUS, WORDS, topic
+
+__all__ = ["Address", "Bridge", "parse_address"]
+
+log = logging.getLogger(__name__)
+
+STATE_SECONDS = 1.0  # between two states of a patient
+QUIET_SECONDS = 10.0  # the same, while nothing plays and nothing happens
+LEAVE_SECONDS = 2.0  # for saying goodbye
+OUTBOX = 64  # answers that wait to be published; more of them are dropped
+WANTED = 256  # patients that wait to be told of; more of them are left for the next connection
+
+_WORD_OF = {(point.valence, point.arousal): word for word, (point, _) in MOODS.items()}
+
+
+class Bridge:
+    """Between one broker and all sessions of a hub. `run` it as a task of their event loop."""
+
+    def __init__(self, address: Address, hub: Hub) -> None:
+        self._address = address
+        self._hub = hub
+        self._intake = Intake(hub, self._answer)
+        self._connected = False
+        self._reason: str | None = "not connected yet"
+        self._outbox: asyncio.Queue[tuple[str, str]] = asyncio.Queue(OUTBOX)
+        self._wanted: set[str] = set()  # patients of whom the broker is to be told
+        self._news = asyncio.Event()  # there are some
+        self._told: dict[str, asyncio.Event] = {}  # patients of whom it is being told, and that there is more to tell
+        self._births = 0  # of Home Assistant
+        hub.on_open.add(self._note_opened)
+
+    def health(self) -> dict[str, Any]:
+        """`connected`, and where it is not, the `reason` in one sentence."""
+        return {"connected": self._connected, "reason": self._reason}
+
+    async def run(self) -> None:
+        """Be connected, again and again, until cancelled."""
+        tries = 0
+        while True:
+            fault = await self._until_lost()
+            tries = 1 if self._connected else tries + 1
+            self._connected, self._reason = False, sentence(self._address, fault)
+            if tries == 1:
+                log.warning("MQTT: %s; sessions play on, and it is tried again", self._reason)
+            await asyncio.sleep(pause_seconds(fault, tries))
+
+    async def _until_lost(self) -> MqttError:
+        """Connect and serve; what ended that."""
+        will = Will(STATUS, OFFLINE, qos=1, retain=True)
+        spoken, measured = Inbox(), Inbox()
+        lost = MqttError("no reason is known")
+        try:
+            # Words have a connection of their own, so that no flood of readings is ahead of them.
+            async with (
+                client(self._address, "words", spoken, will) as words,
+                client(self._address, "readings", measured) as readings,
+            ):
+                await words.subscribe([(name, 1) for name in (*WORDS, AVAILABILITIES, BIRTH)])
+                await readings.subscribe(READINGS)
+                await words.publish(STATUS, ONLINE, qos=1, retain=True)
+                await self._serve(words, spoken, readings, measured)
+        except* MqttError as faults:
+            lost = _first(faults)
+        return lost
+
+    async def _serve(self, words: Client, spoken: Inbox, readings: Client, measured: Inbox) -> None:
+        """Take in and tell until a connection is lost, which raises, or until cancelled."""
+        self._connected, self._reason = True, None
+        self._told.clear()
+        for live in self._hub.lives:
+            self._want(live.patient)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(words, spoken), name="mqtt words")
+                group.create_task(self._read(readings, measured), name="mqtt readings")
+                group.create_task(self._publish_answers(words), name="mqtt answers")
+                group.create_task(self._tell_all(words, group), name="mqtt tell")
+        except asyncio.CancelledError:
+            await self._leave(words)
+            raise
+
+    async def _read(self, connection: Client, inbox: Inbox) -> None:
+        """Take in what comes, all that is there at a time."""
+        async for message in connection.messages:
+            self._take(message)
+            while not inbox.empty():
+                self._take(inbox.get_nowait())
+            while inbox.lost:
+                inbox.lost -= 1
+                self._intake.drop("backlog")
+
+    def _take(self, message: Message) -> None:
+        name = message.topic.value
+        if name == BIRTH:
+            if message.payload == ONLINE.encode() and not message.retain:
+                self._births += 1
+                self._note_changes()
+        elif name.endswith("/availability"):
+            if message.retain and message.payload:
+                self._want(name.split("/")[1])  # it may be left over from sessions of before
+        else:
+            self._intake.take(message)
+
+    async def _tell_all(self, words: Client, group: asyncio.TaskGroup) -> None:
+        """See to it that a task tells of each patient who has, or had, an open session."""
+        while True:
+            self._news.clear()
+            for patient in self._wanted - self._told.keys():
+                self._told[patient] = asyncio.Event()
+                group.create_task(self._tell(words, patient), name=f"mqtt {patient}")
+            self._wanted.clear()
+            await self._news.wait()
+
+    async def _tell(self, words: Client, patient: str) -> None:
+        """Publish the device and the states of a patient's newest session, and clear them after the last one."""
+        changed, announced = self._told[patient], -1
+        while (live := self._hub.of_patient(patient)) is not None:
+            changed.clear()
+            if announced != self._births:
+                announced = self._births
+                await words.publish(discovery_topic(patient), json.dumps(device(patient)), qos=1, retain=True)
+                await words.publish(topic(patient, "availability"), ONLINE, qos=1, retain=True)
+            await words.publish(topic(patient, "state"), _state(live), retain=True)
+            await asyncio.sleep(STATE_SECONDS)
+            if not live.playing:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(QUIET_SECONDS):
+                        await changed.wait()
+        await self._clear(words, patient)
+        self._intake.forget(patient)
+        del self._told[patient]
+        if self._hub.of_patient(patient) is not None:
+            self._want(patient)  # it was opened just now
+
+    async def _clear(self, words: Client, patient: str) -> None:
+        """Tell that the patient has no session, and leave nothing of it at the broker."""
+        await words.publish(topic(patient, "availability"), OFFLINE, qos=1)
+        for name in (discovery_topic(patient), topic(patient, "state"), topic(patient, "availability")):
+            await words.publish(name, None, qos=1, retain=True)
+
+    async def _leave(self, words: Client) -> None:
+        """The server goes away, and its sessions with it."""
+        with suppress(MqttError, TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await words.publish(STATUS, OFFLINE, qos=1, retain=True)
+                for patient in list(self._told):
+                    await self._clear(words, patient)
+
+    async def _publish_answers(self, words: Client) -> None:
+        while True:
+            await words.publish(*await self._outbox.get())
+
+    def _answer(self, name: str, payload: str) -> None:
+        with suppress(asyncio.QueueFull):  # then there are more urgent things than to tell what was wrong
+            self._outbox.put_nowait((name, payload))
+
+    def _note_opened(self, live: LiveSession) -> None:
+        live.on_change.add(partial(self._note_change, live.patient))
+        self._want(live.patient)
+        self._note_change(live.patient)
+
+    def _note_change(self, patient: str) -> None:
+        changed = self._told.get(patient)
+        if changed is not None:
+            changed.set()
+
+    def _note_changes(self) -> None:
+        for changed in self._told.values():
+            changed.set()
+
+    def _want(self, patient: str) -> None:
+        if len(self._wanted) < WANTED:
+            self._wanted.add(patient)
+            self._news.set()
+
+
+def _state(live: LiveSession) -> str:
+    """The `state` message without the path, which is long, and with the goal as a word where it is one."""
+    state = live.state()
+    del state["path"]
+    goal = state["goal"]
+    state["goal_word"] = _WORD_OF.get((goal["valence"], goal["arousal"]))
+    return json.dumps(state, separators=(",", ":"))
+
+
+def _first(faults: BaseExceptionGroup[MqttError]) -> MqttError:
+    fault = faults.exceptions[0]
+    return fault if isinstance(fault, MqttError) else _first(fault)

@@ -1,0 +1,87 @@
+"""One connection to the broker: how it is opened, where its messages wait, and what its faults are called."""
+
+import asyncio
+import logging
+import random
+import re
+import secrets
+from typing import cast
+
+from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
+from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from musicmed_live.service.mqtt_address import Address
+
+KEEPALIVE_SECONDS = 4  # a broker that has fallen silent is given up after two of these
+ANSWER_SECONDS = 5.0  # within which it confirms
+PACKET_LIMIT = 64 * 1024  # bytes; a broker that speaks MQTT 5 keeps longer ones to itself
+INBOX = 1000  # messages
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 4.0
+REFUSED_PAUSE_SECONDS = 60.0  # somebody has to change something first
+
+# What the library has to say of a lost connection is said by `sentence`, once.
+_quiet = logging.getLogger(f"{__name__}.library")
+_quiet.setLevel(logging.CRITICAL)
+
+
+class Inbox(asyncio.Queue[Message]):
+    """What has come over a connection and was not looked at yet. A newer message takes the place of the oldest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost = 0
+
+    def put_nowait(self, message: Message) -> None:
+        """Add one."""
+        if self.qsize() >= INBOX:
+            self.get_nowait()
+            self.lost += 1
+        super().put_nowait(message)
+
+
+def client(address: Address, name: str, inbox: Inbox, will: Will | None = None) -> Client:
+    """A client that fills `inbox` once it is entered. It is entered once."""
+    properties = None
+    if address.version is ProtocolVersion.V5:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # as paho has it
+        properties.MaximumPacketSize = PACKET_LIMIT
+    return Client(
+        address.host,
+        address.port,
+        username=address.user,
+        password=address.password,
+        identifier=f"musicmed-live-{name}-{secrets.token_hex(4)}",
+        logger=_quiet,
+        queue_type=cast(type[asyncio.Queue[Message]], lambda maxsize: inbox),  # called with a size, and no more
+        protocol=address.version,
+        will=will,
+        timeout=ANSWER_SECONDS,
+        keepalive=KEEPALIVE_SECONDS,
+        properties=properties,
+        tls_context=address.tls,
+    )
+
+
+def sentence(address: Address, fault: MqttError) -> str:
+    """What keeps us from the broker, in words that name neither user nor password."""
+    if isinstance(fault, MqttConnectError):
+        return f"the broker {address} refuses us: {str(fault.rc).lower()}"
+    if _is_tls(fault):
+        return f"no TLS with the broker {address}: {fault}"
+    if fault.__cause__ is not None or "Disconnected" in str(fault):
+        return f"the connection to the broker {address} is lost"
+    return f"no connection to the broker {address}: {re.sub(r'^.Errno -?[0-9]+. ', '', str(fault))}"
+
+
+def pause_seconds(fault: MqttError, tries: int) -> float:
+    """How long to wait after `tries` attempts that failed one after the other: longer each time, and never in step."""
+    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 10))
+    if isinstance(fault, MqttConnectError) or _is_tls(fault):
+        longest = REFUSED_PAUSE_SECONDS
+    return longest * random.uniform(0.5, 1.0)
+
+
+def _is_tls(fault: MqttError) -> bool:
+    return str(fault).startswith("[SSL")  # an `ssl.SSLError` reaches us as text
