@@ -35,9 +35,9 @@ async function call(path, options) {
   throw new Error(message ?? `The music server answered ${answer.status}.`);
 }
 
-/** Where a session's socket is for whoever holds `token`. */
-export function liveAddress(id, token) {
-  const url = new URL(`/api/sessions/${id}/live`, location.href);
+/** Where a session's socket is for whoever holds `token`; `page`: the address that this page came from. */
+export function liveAddress(id, token, page = location.href) {
+  const url = new URL(`/api/sessions/${id}/live`, page);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   url.searchParams.set("token", token);
   return url.href;

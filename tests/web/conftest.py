@@ -12,6 +12,7 @@ import pytest
 
 import clients.web
 from tests.e2e.browser import Page, chromium
+from tests.web.stage import Stage, on_stage
 
 WEB = Path(clients.web.__file__).parent
 
@@ -43,6 +44,20 @@ def modules(tab: Page, address: str) -> Page:
     """A fresh browser page that can `import("/NAME.js")`."""
     tab.open(f"{address}/style.css")
     return tab
+
+
+@pytest.fixture
+def stage(tab: Page, address: str) -> Iterator[Stage]:
+    """The patient page before a session."""
+    with on_stage(tab, f"{address}/index.html") as opened:
+        yield opened
+
+
+@pytest.fixture
+def live(stage: Stage) -> Stage:
+    """The patient page while its session runs."""
+    stage.start()
+    return stage
 
 
 def run_script(page: Page, script: str) -> Any:

@@ -10,6 +10,7 @@ from tests.web.conftest import run_script
 
 ANXIOUS = {"valence": -0.6, "arousal": 0.6}
 CALM = {"valence": 0.6, "arousal": -0.4}
+SAID_AT = 100.0  # seconds of the page's clock; what it is told comes two seconds later
 
 
 def waiting(page: Page, said: list[str | dict[str, Any]], *states: dict[str, Any]) -> Any:
@@ -18,15 +19,16 @@ def waiting(page: Page, said: list[str | dict[str, Any]], *states: dict[str, Any
     script = f"""
         const {{Outbox}} = await import("/outbox.js");
         const outbox = new Outbox();
-        for (const message of {json.dumps(messages)}) outbox.put(message);
-        for (const state of {json.dumps(states)}) outbox.settle(state);
+        for (const message of {json.dumps(messages)}) outbox.put(message, {SAID_AT});
+        for (const state of {json.dumps(states)}) outbox.settle(state, {SAID_AT + 2});
         return outbox.messages.map(({{type}}) => type);
     """
     return run_script(page, script)
 
 
-def state(phase: str = "leading", estimate: dict[str, float] | None = None) -> dict[str, Any]:
-    return {"phase": phase, "estimate": estimate, "goal": CALM}
+def state(phase: str = "leading", report: dict[str, float] | None = None, seconds: float = 1.9) -> dict[str, Any]:
+    told = None if report is None else {**report, "seconds": seconds}
+    return {"phase": phase, "report": told, "goal": CALM}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,8 @@ def state(phase: str = "leading", estimate: dict[str, float] | None = None) -> d
         ("play", "ready", "matching"),
         ("play", "paused", "leading"),
         ("play", "landing", "arrived"),
+        ("play", "paused", "holding"),
+        ("play", "paused", "stepping_back"),
         ("pause", "leading", "paused"),
         ("too_much", "leading", "landing"),
         ("stop", "leading", "ended"),
@@ -45,11 +49,18 @@ def test_a_move_is_answered_by_the_phase_it_leads_to(modules: Page, message: str
     assert waiting(modules, [message], state(before), state(after)) == []
 
 
-def test_a_report_is_answered_by_its_estimate(modules: Page) -> None:
+def test_a_report_is_answered_by_the_last_that_the_server_knows(modules: Page) -> None:
     report = {"type": "report", **ANXIOUS}
 
-    assert waiting(modules, [report], state(estimate=None), state(estimate=CALM)) == ["report"]
-    assert waiting(modules, [report], state(estimate=ANXIOUS)) == []
+    assert waiting(modules, [report], state(report=None), state(report=CALM)) == ["report"]
+    assert waiting(modules, [report], state(report=ANXIOUS)) == []
+
+
+def test_a_report_of_the_same_place_is_not_answered_by_the_one_before(modules: Page) -> None:
+    report = {"type": "report", **ANXIOUS}
+
+    assert waiting(modules, [report], state(report=ANXIOUS, seconds=9.0)) == ["report"]
+    assert waiting(modules, [report], state(report=ANXIOUS, seconds=9.0), state(report=ANXIOUS, seconds=0.1)) == []
 
 
 def test_a_goal_is_answered_by_itself(modules: Page) -> None:
@@ -57,11 +68,11 @@ def test_a_goal_is_answered_by_itself(modules: Page) -> None:
     assert waiting(modules, [{"type": "goal", **CALM}], state()) == []
 
 
-def test_emotions_are_compared_to_the_four_places_that_the_server_tells(modules: Page) -> None:
+def test_points_are_compared_as_exactly_as_the_server_tells_them(modules: Page) -> None:
     report = {"type": "report", "valence": 0.123456, "arousal": -0.00004}
 
-    assert waiting(modules, [report], state(estimate={"valence": 0.1235, "arousal": 0.0})) == []
-    assert waiting(modules, [report], state(estimate={"valence": 0.1236, "arousal": 0.0})) == ["report"]
+    assert waiting(modules, [report], state(report={"valence": 0.1235, "arousal": 0.0})) == []
+    assert waiting(modules, [report], state(report={"valence": 0.1236, "arousal": 0.0})) == ["report"]
 
 
 def test_of_two_moves_the_later_ones_phase_answers_both(modules: Page) -> None:

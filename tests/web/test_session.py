@@ -41,7 +41,7 @@ const listeners = {
 };
 const join = (more) => new Session({id: "abc", tokens: {patient: "secret"}}, {...listeners, ...more});
 const session = join();
-const state = (phase) => ({type: "state", phase, estimate: null, goal: {valence: 0.6, arousal: -0.4}});
+const state = (phase) => ({type: "state", phase, report: null, goal: {valence: 0.6, arousal: -0.4}});
 const types = (socket) => socket.sent.map(({type}) => type);
 """
 

@@ -14,7 +14,10 @@ def said(page: Page, function: str, state: dict[str, Any]) -> Any:
     return run_script(page, script)
 
 
-@pytest.mark.parametrize("phase", ["ready", "matching", "leading", "arrived", "paused", "landing", "ended"])
+@pytest.mark.parametrize(
+    "phase",
+    ["ready", "matching", "leading", "holding", "stepping_back", "arrived", "paused", "landing", "ended"],
+)
 def test_every_phase_has_its_words(modules: Page, phase: str) -> None:
     assert said(modules, "phaseText", {"phase": phase, "estimate": {"valence": 0, "arousal": 0}})
 
