@@ -131,7 +131,7 @@ class Source:
         if age >= QUIET_SECONDS:
             return Fault.QUIET, "only late readings come"
         if moving:
-            return Fault.MOVING, "moving: the body works, whatever the mood"
+            return Fault.MOVING, "moving, which hides the mood"
         if false_share >= NOISY_SHARE:
             what = "beats" if self.kind is Kind.HEART_RATE else "values"
             return Fault.NOISY, f"many false {what} ({false_share:.0%})"
@@ -167,6 +167,8 @@ def _freshness(age_seconds: float) -> float:
 
 
 def _clock_reason(age_seconds: float) -> str:
+    if -FUTURE_SECONDS <= age_seconds <= OLDEST_SECONDS:
+        return "its clock went back; its readings are not used yet"
     direction = "behind" if age_seconds > 0 else "ahead"
     return f"its clock is {spoken(abs(age_seconds))} {direction}; its readings are not used"
 

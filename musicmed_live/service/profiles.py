@@ -1,0 +1,92 @@
+"""Patients' profiles on disk: a small JSON file for each pseudonym. The calls block: not for an event loop."""
+
+import logging
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from musicmed_live.core.messages import PATIENT
+from musicmed_live.core.profile import Profile
+from musicmed_live.errors import InvalidInput, shown
+
+log = logging.getLogger(__name__)
+
+
+def default_folder() -> Path:
+    """Where profiles are kept unless told otherwise (XDG Base Directory Specification 0.8: state of the user)."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
+    return base / "musicmed-live" / "profiles"
+
+
+class Profiles:
+    """Profiles in `folder`, which is made, for its owner alone, with the first one.
+
+    Whatever is wrong with the disk is told in the log, and the session goes on: a profile is a convenience.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, patient: str) -> Profile:
+        """What is known of `patient`; an empty profile where that is nothing. A damaged file is put aside.
+
+        Raises `InvalidInput` where `patient` is no pseudonym.
+        """
+        path = self._path(patient)
+        try:
+            return Profile.from_json(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return Profile()
+        except (InvalidInput, UnicodeDecodeError) as fault:
+            log.warning(
+                "the profile of %s cannot be read and is put aside as %s: %s", patient, _aside(path).name, fault
+            )
+            self._put_aside(path)
+        except OSError as fault:
+            log.warning("the profile of %s cannot be read: %s", patient, fault)
+        return Profile()
+
+    def save(self, patient: str, profile: Profile) -> None:
+        """Keep `profile`: whoever reads meanwhile, or after a power cut, finds the old one or the new one, whole.
+
+        Raises `InvalidInput` where `patient` is no pseudonym.
+        """
+        path = self._path(patient)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _replace(path, profile.to_json())
+        except OSError as fault:
+            log.warning("the profile of %s cannot be kept: %s", patient, fault)
+
+    def _path(self, patient: str) -> Path:
+        """Capitals are marked, as some disks do not tell them apart; the prefix keeps clear of names such as `con`."""
+        if PATIENT.fullmatch(patient) is None:
+            raise InvalidInput(f"patient: {shown(patient)} is not 1 to 64 of A-Z, a-z, 0-9, _ and -", "patient")
+        name = re.sub("[A-Z]", lambda capital: f"={capital[0].lower()}", patient)
+        return self._folder / f"patient-{name}.json"
+
+    def _put_aside(self, path: Path) -> None:
+        try:
+            path.replace(_aside(path))
+        except OSError as fault:
+            log.warning("%s cannot be put aside: %s", path.name, fault)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_suffix(".damaged")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write beside the file, then take its place in one step."""
+    handle, beside = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).replace(path)
+    except OSError:
+        Path(beside).unlink(missing_ok=True)
+        raise
