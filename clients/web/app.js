@@ -6,7 +6,7 @@ import { MoodPad, nearestWord } from "./pad.js";
 import { PathView } from "./path.js";
 import { Player } from "./player.js";
 import { createSession, fetchWords, Session } from "./session.js";
-import { generatorText, phaseText, playingText, timeText } from "./status.js";
+import { generatorText, isAsked, phaseText, playingText, timeText, whyText } from "./status.js";
 import { Throttle } from "./throttle.js";
 import { WearableView } from "./wearable.js";
 
@@ -156,9 +156,9 @@ function showState(state) {
   wearable.name(state.patient);
   byId("toggle").textContent = needsPlay() ? "Play" : "Pause";
   showControls();
-  showQuestion(state.asks);
+  showQuestion(isAsked(state));
   setText("phase", phaseText(state, nearestWord(state.goal, words)));
-  setText("why", state.why);
+  setText("why", whyText(state));
   setText("estimate-text", estimateText(state.estimate, words));
   setText("playing", playingText(state));
   setText("generator", generatorText(state));
@@ -177,15 +177,14 @@ function showStage(stage) {
   showQuestion(false);
 }
 
-/** `asks`: whether the music waits for a report. */
-function showQuestion(asks) {
-  byId("mood").classList.toggle("asked", asks);
-  setText("asked", asks ? "How do you feel now? Move the point, or press Enter on it." : "");
-  setText("mood-hint", hint(asks));
+function showQuestion(asked) {
+  byId("mood").classList.toggle("asked", asked);
+  setText("asked", asked ? "How do you feel now? Move the point, or press Enter on it." : "");
+  setText("mood-hint", hint(asked));
 }
 
-function hint(asks) {
-  if (asks) return "Move the point, or touch it again.";
+function hint(asked) {
+  if (asked) return `Move the point, or touch it${pad.emotion === null ? "" : " again"}.`;
   if (live !== null) return "Move the point when that changes.";
   return "Move the point to how you feel. Leave it alone, and the music begins neutrally.";
 }

@@ -4,20 +4,32 @@ const SAMPLE_RATE = 48000;
 
 const PHASES = {
   ready: () => "Tuning up …",
-  matching: () => "Meeting you where you are.",
-  leading: (goal) => `Leading gently towards ${goal}.`,
-  holding: () => "Staying here with you for now.",
-  stepping_back: () => "Going back to where the music met you.",
-  arrived: (goal) => `Arrived at ${goal}, and staying there.`,
+  matching: () => "Meeting you",
+  leading: (goal) => `Leading gently towards ${goal}`,
+  holding: () => "Waiting for you",
+  stepping_back: () => "Stepping back",
+  arrived: (goal) => `Arrived at ${goal}`,
   paused: () => "Paused. Press Play to go on.",
   landing: () => "Softer now, and it stays so. Press Play to go on.",
   ended: () => "The session has ended.",
 };
 
-/** `goal`: the word nearest to the goal of `state`. */
+const GUIDED = ["matching", "leading", "holding", "stepping_back", "arrived"]; // phases in which the plan is at work
+
+/** What the session does. `goal`: the word nearest to the goal of `state`. */
 export function phaseText({ phase, estimate }, goal) {
-  if (phase === "matching" && estimate === null) return "Playing neutrally until you say how you feel.";
+  if (phase === "matching" && estimate === null) return "Ready to meet you";
   return PHASES[phase]?.(goal || "the goal") ?? "";
+}
+
+/** Why it does so, where that is the plan's choice. */
+export function whyText({ phase, why }) {
+  return GUIDED.includes(phase) ? `${why}.` : "";
+}
+
+/** Whether the patient is asked for a report. Who has paused, or finds it too much, is left in peace. */
+export function isAsked({ phase, asks }) {
+  return asks && GUIDED.includes(phase);
 }
 
 /** Key, tempo and instruments of what plays, as far as they are known. */

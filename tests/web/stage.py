@@ -42,7 +42,7 @@ _STATE = {
     "position": 1_440_000,
     "playing": True,
     "phase": "leading",
-    "why": "Leading on: you are with the music.",
+    "why": "Leading on: you are with the music",
     "asks": False,
     "frames": 43_200_000,
     "report": None,

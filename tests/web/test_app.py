@@ -3,13 +3,14 @@
 import pytest
 
 from tests.e2e.browser import Page
+from tests.e2e.patient import on_pad
 from tests.web.stage import Stage, on_stage, source
 
 
 def test_it_says_in_one_sentence_why_this_music_plays_now(live: Stage) -> None:
-    live.tell(phase="holding", why="Staying here: you reported tense twice.")
+    live.tell(phase="holding", why="Staying here: you reported tense twice")
 
-    assert live.page.text("#phase") == "Staying here with you for now."
+    assert live.page.text("#phase") == "Waiting for you"
     assert live.page.text("#why") == "Staying here: you reported tense twice."
 
 
@@ -32,6 +33,7 @@ def test_a_sentence_that_stays_the_same_is_not_read_out_again(live: Stage) -> No
 
 
 def test_a_report_is_asked_for_where_it_is_given(live: Stage) -> None:
+    live.page.drag([on_pad(live.page, (0.0, 0.0))])
     live.tell(asks=True)
 
     assert live.page.text("#mood-title") == "How do you feel now?"
@@ -43,6 +45,21 @@ def test_a_report_is_asked_for_where_it_is_given(live: Stage) -> None:
     assert live.page.text("#mood-hint") == "Move the point when that changes."
     assert live.page.text("#asked") == ""
     assert live.style("#mood-hint", "color") != asked
+
+
+def test_a_point_that_was_never_touched_cannot_be_touched_again(live: Stage) -> None:
+    live.tell(asks=True)
+
+    assert live.page.text("#mood-hint") == "Move the point, or touch it."
+
+
+@pytest.mark.parametrize("phase", ["paused", "landing", "ended"])
+def test_who_has_paused_or_finds_it_too_much_is_not_asked(live: Stage, phase: str) -> None:
+    live.tell(asks=True)
+    live.tell(asks=True, phase=phase)
+
+    assert "touch" not in live.page.text("#mood-hint")
+    assert live.page.text("#asked") == live.page.text("#why") == ""
 
 
 def test_the_question_does_not_move_the_pad_from_under_the_finger(live: Stage) -> None:

@@ -59,7 +59,7 @@ def test_what_the_server_says_is_never_taken_for_markup(live: Stage) -> None:
     live.tell(sources=[source(reason="<b>bold</b>")], why="<img src=x>", patient="<i>anna</i>")
 
     assert live.page.text("#sources .said") == "Heart rate: <b>bold</b>"
-    assert live.page.text("#why") == "<img src=x>"
+    assert live.page.text("#why") == "<img src=x>."
     assert live.page.evaluate("document.querySelectorAll('#sources b, #why img, #wearable-patient i').length") == 0
 
 

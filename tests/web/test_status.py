@@ -22,10 +22,24 @@ def test_every_phase_has_its_words(modules: Page, phase: str) -> None:
     assert said(modules, "phaseText", {"phase": phase, "estimate": {"valence": 0, "arousal": 0}})
 
 
-def test_before_the_patient_has_said_anything_it_asks_for_it(modules: Page) -> None:
-    text = said(modules, "phaseText", {"phase": "matching", "estimate": None})
+def test_before_anything_is_known_of_the_patient_it_has_not_met_them(modules: Page) -> None:
+    unknown = said(modules, "phaseText", {"phase": "matching", "estimate": None})
+    known = said(modules, "phaseText", {"phase": "matching", "estimate": {"valence": 0, "arousal": 0}})
 
-    assert text == "Playing neutrally until you say how you feel."
+    assert (unknown, known) == ("Ready to meet you", "Meeting you")
+
+
+@pytest.mark.parametrize("phase", ["matching", "leading", "holding", "stepping_back", "arrived"])
+def test_what_the_plan_chose_has_a_reason(modules: Page, phase: str) -> None:
+    assert said(modules, "whyText", {"phase": phase, "why": "Staying here"}) == "Staying here."
+    assert said(modules, "isAsked", {"phase": phase, "asks": True}) is True
+    assert said(modules, "isAsked", {"phase": phase, "asks": False}) is False
+
+
+@pytest.mark.parametrize("phase", ["ready", "paused", "landing", "ended"])
+def test_what_the_patient_chose_needs_none(modules: Page, phase: str) -> None:
+    assert said(modules, "whyText", {"phase": phase, "why": "Staying here"}) == ""
+    assert said(modules, "isAsked", {"phase": phase, "asks": True}) is False
 
 
 def test_what_is_not_known_about_the_music_is_left_out(modules: Page) -> None:
