@@ -50,7 +50,7 @@ class Listener:
         """All messages of that type so far."""
         return [message for message in self.messages if message["type"] == kind]
 
-    async def send(self, kind: str, **fields: Any) -> None:
+    async def send(self, kind: str, /, **fields: Any) -> None:
         """Send a message."""
         await self._socket.send(json.dumps({"type": kind, **fields}))
 

@@ -7,18 +7,22 @@ import secrets
 import signal
 import sys
 import webbrowser
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode
 
 from musicmed_live import __version__
 from musicmed_live.core.emotion import WORDS, Emotion, parse_emotion_text
-from musicmed_live.core.messages import DRAWN_SEEDS, MAX_SEED, parse_minutes
+from musicmed_live.core.messages import DRAWN_SEEDS, MAX_SEED, parse_minutes, parse_patient
 from musicmed_live.core.session import Plan
 from musicmed_live.errors import InvalidInput, MusicmedError
 from musicmed_live.service import models
 from musicmed_live.service.generators import DEVICES, GENERATORS, Choice, check_generator
+
+if TYPE_CHECKING:
+    from musicmed_live.service.server import Server
 
 DEFAULT_PORT = 8765
 
@@ -57,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     play = commands.add_parser("play", help="start a session: a page to steer it, sound there or on the speaker")
     play.set_defaults(run=_play)
     play.add_argument("--speaker", action="store_true", help="play on this machine's sound card, at once")
+    play.add_argument("--patient", metavar="NAME", help="a pseudonym, under which a baseline is kept; default: drawn")
     _add_plan(play)
     _add_server(play)
     serve = commands.add_parser("serve", help="serve the page and the wire protocol")
@@ -84,6 +89,13 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="N", default=str(DEFAULT_PORT), help=f"on loopback; default: {DEFAULT_PORT}")
+    parser.add_argument(
+        "--mqtt",
+        metavar="mqtt://user@host:1883",
+        nargs="?",
+        const="",
+        help="speak MQTT with the broker there; without an address, with a mosquitto of its own on loopback",
+    )
     _add_generator(parser)
 
 
@@ -102,6 +114,12 @@ def _add_generator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", metavar="NAME", default=DEVICES[0], help=f"where MusicGen runs; one of: {', '.join(DEVICES)}"
     )
+
+
+def _patient(text: str | None) -> str | None:
+    if text is None:
+        return None
+    return parse_patient({"patient": text})
 
 
 def _choice(options: argparse.Namespace) -> Choice:
@@ -135,29 +153,45 @@ def _port(text: str) -> int:
 
 
 def _play(options: argparse.Namespace) -> None:
-    wish, choice = _plan(options), _choice(options)
+    wish, patient = _plan(options), _patient(options.patient)
     if options.speaker:
         from musicmed_live.service.soundcard import play_on_speaker
 
-        _run(play_on_speaker(wish, _port(options.port), choice, _say))
+        with _server(options) as server:
+            _run(play_on_speaker(wish, patient, server, _say))
         return
-    given = {"start": options.start, "goal": options.goal, "minutes": options.minutes, "seed": options.seed}
+    given = {name: getattr(options, name) for name in ("patient", "start", "goal", "minutes", "seed")}
     query = {key: text for key, text in given.items() if text is not None}
-    _run_server(options, choice, f"?{urlencode(query)}", "Open {} and press Start. Ctrl-C ends it.")
+    _serve_page(options, f"?{urlencode(query)}", "Open {} and press Start. Ctrl-C ends it.")
 
 
 def _serve(options: argparse.Namespace) -> None:
-    _run_server(options, _choice(options), "", "Serving {} - Ctrl-C ends it.")
+    _serve_page(options, "", "Serving {} - Ctrl-C ends it.")
 
 
-def _run_server(options: argparse.Namespace, choice: Choice, query: str, greeting: str) -> None:
+def _serve_page(options: argparse.Namespace, query: str, greeting: str) -> None:
+    with _server(options) as server:
+        _say(greeting.format(server.url + query))
+        if query and sys.stdout.isatty():
+            webbrowser.open(server.url + query)
+        _run(server.serve_here())
+
+
+@contextmanager
+def _server(options: argparse.Namespace) -> Iterator["Server"]:
+    """The server that the options ask for, and the broker where that is to be its own."""
+    choice, port = _choice(options), _port(options.port)
+    from musicmed_live.service.broker import own_broker
+    from musicmed_live.service.mqtt import parse_address
     from musicmed_live.service.server import Server
 
-    server = Server(_port(options.port), choice)
-    _say(greeting.format(server.url + query))
-    if query and sys.stdout.isatty():
-        webbrowser.open(server.url + query)
-    _run(server.serve_here())
+    logging.getLogger("musicmed_live").setLevel(logging.INFO)  # what is decided for a patient, and why
+    with ExitStack() as stack:
+        address = options.mqtt
+        if address == "":
+            address = stack.enter_context(own_broker())
+            _say(f"MQTT at {address}")
+        yield Server(port, choice, None if address is None else parse_address(address))
 
 
 def _run(service: Coroutine[Any, Any, None]) -> None:

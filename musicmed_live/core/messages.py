@@ -4,17 +4,22 @@ Everything that comes from outside is checked here, once.
 """
 
 import json
+import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from musicmed_live.core.checks import check_keys, is_number
 from musicmed_live.core.emotion import Emotion, parse_emotion
+from musicmed_live.core.estimate import Estimate
 from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Preference, frames_of
 from musicmed_live.core.path import EmotionPath, Rules, Shape
-from musicmed_live.core.session import Event, Goal, Pause, Plan, Play, Report, Stop, TooMuch
+from musicmed_live.core.readings import Reading, parse_reading
+from musicmed_live.core.sensing import Vitals
+from musicmed_live.core.session import Event, Goal, Obey, Pause, Plan, Play, Report, Stop, TooMuch
+from musicmed_live.core.sources import SourceState
 from musicmed_live.core.timeline import Clip, Description
 from musicmed_live.errors import InvalidInput, shown
 
@@ -28,6 +33,8 @@ MAX_SEED = 2**63 - 1
 DRAWN_SEEDS = 2**32  # a seed that nobody named is short enough to be written down
 LEAD_MS = (100, 8000)
 DEFAULT_LEAD_MS = 1500
+PATIENT = re.compile("[A-Za-z0-9_-]{1,64}")
+STEP, PATIENCE, TOLERANCE = (0.02, 1.0), (1, 10), (0.05, 1.0)
 
 _HEADER = struct.Struct("<Q")
 
@@ -40,11 +47,27 @@ class Codec(StrEnum):
 
 
 class Role(StrEnum):
-    """Who a client is; a listener may only listen."""
+    """Who a client is, which decides what it may say."""
 
     PATIENT = "patient"
     LISTENER = "listener"
     THERAPIST = "therapist"
+    SENSOR = "sensor"
+
+    def may(self, message: "Listen | Reading | Event") -> bool:
+        """Whether such a client may say that: a listener may listen, a sensor send readings, the rest the others.
+
+        The rules of the plan are the therapist's.
+        """
+        match self:
+            case Role.LISTENER:
+                return isinstance(message, Listen)
+            case Role.SENSOR:
+                return isinstance(message, Reading)
+            case Role.PATIENT:
+                return not isinstance(message, Obey)
+            case Role.THERAPIST:
+                return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +78,7 @@ class Listen:
     lead_frames: int
 
 
-def parse_message(text: str) -> Listen | Event:
+def parse_message(text: str) -> Listen | Reading | Event:
     """What a client's text frame means. Raises `InvalidInput` with the code that the protocol names."""
     if len(text) > TEXT_LIMIT or len(text.encode()) > TEXT_LIMIT:
         raise InvalidInput(f"a message of {len(text)} characters; at most {TEXT_LIMIT} bytes", code="too_long")
@@ -78,9 +101,19 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     return value
 
 
+def parse_patient(body: dict[str, Any]) -> str | None:
+    """The pseudonym in the body of `POST /api/sessions`; None where it names none. Raises `InvalidInput`."""
+    patient = body.get("patient")
+    if patient is not None and not (isinstance(patient, str) and PATIENT.fullmatch(patient)):
+        raise InvalidInput(
+            f"patient: {shown(patient)} is not a pseudonym of 1 to 64 letters, digits, - and _ (A-Z a-z 0-9)", "patient"
+        )
+    return patient
+
+
 def parse_plan(body: dict[str, Any], draw_seed: Callable[[], int]) -> Plan:
     """The body of `POST /api/sessions`. `draw_seed` is asked where it names none. Raises `InvalidInput`."""
-    check_keys(body, ("start", "goal", "minutes", "seed", "instruments", "style", "shape"))
+    check_keys(body, ("patient", "start", "goal", "minutes", "seed", "instruments", "style", *RULES))
     if "goal" not in body:
         raise InvalidInput('goal: missing; a mood word or {"valence": -1..1, "arousal": -1..1}', "goal")
     start = body.get("start")
@@ -94,7 +127,7 @@ def parse_plan(body: dict[str, Any], draw_seed: Callable[[], int]) -> Plan:
         seed=draw_seed() if seed is None else seed,
         instruments=_preference(body.get("instruments"), "instruments"),
         style=_preference(body.get("style"), "style"),
-        rules=Rules(shape=_shape(body.get("shape", Shape.LINEAR.value))),
+        rules=Rules(**_rules(body)),
     )
 
 
@@ -139,6 +172,39 @@ def cut(position: int, reason: str) -> str:
 def error(fault: InvalidInput) -> dict[str, str]:
     """The body of an error, the same over HTTP and in an `error` message."""
     return {"code": fault.code, "message": fault.message, "field": fault.field}
+
+
+def estimate_object(estimate: Estimate | None) -> dict[str, float] | None:
+    """An estimate: the point, and the standard deviation on either axis."""
+    if estimate is None:
+        return None
+    return {
+        **emotion_object(estimate.emotion),
+        "valence_sd": round(estimate.valence_sd, 4),
+        "arousal_sd": round(estimate.arousal_sd, 4),
+    }
+
+
+def report_object(report: tuple[Emotion, float] | None, now: float) -> dict[str, float] | None:
+    """What the patient said last, and how many seconds ago."""
+    return None if report is None else {**emotion_object(report[0]), "seconds": round(now - report[1], 1)}
+
+
+def vitals_object(vitals: Vitals) -> dict[str, float | None]:
+    """What the body's readings come to, each to a tenth, conductance to a thousandth."""
+    places = {"skin_conductance_us": 3}
+    return {key: None if value is None else round(value, places.get(key, 1)) for key, value in asdict(vitals).items()}
+
+
+def source_object(source: SourceState) -> dict[str, Any]:
+    """What a source is worth, and why."""
+    return {
+        "kind": source.kind.value,
+        "trust": round(source.trust, 2),
+        "reason": source.reason,
+        "seconds": round(source.age_seconds, 1),
+        "fault": source.fault,
+    }
 
 
 def emotion_object(emotion: Emotion) -> dict[str, float]:
@@ -192,10 +258,21 @@ def _bare(event: Event) -> Callable[[dict[str, Any]], Event]:
     return parse
 
 
-_PARSERS: dict[str, Callable[[dict[str, Any]], Listen | Event]] = {
+def _reading(message: dict[str, Any]) -> Reading:
+    return parse_reading(message.pop("kind", None), message)
+
+
+def _obey(message: dict[str, Any]) -> Event:
+    check_keys(message, RULES)
+    return Obey(_rules(message))
+
+
+_PARSERS: dict[str, Callable[[dict[str, Any]], Listen | Reading | Event]] = {
     "listen": _listen,
     "report": lambda message: Report(_point(message)),
     "goal": lambda message: Goal(_point(message)),
+    "reading": _reading,
+    "rules": _obey,
     "play": _bare(Play()),
     "pause": _bare(Pause()),
     "too_much": _bare(TooMuch()),
@@ -216,6 +293,37 @@ def _names(value: Any, field: str) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > 64 or not all(isinstance(name, str) for name in value):
         raise InvalidInput(f"{field}: {shown(value)} is not a list of names", field)
     return tuple(dict.fromkeys(value))
+
+
+RULES = ("shape", "step", "patience", "tolerance")
+
+
+def _rules(wished: dict[str, Any]) -> dict[str, Any]:
+    """What is named of the rules, as `Rules` has it."""
+    rules: dict[str, Any] = {}
+    if "shape" in wished:
+        rules["shape"] = _shape(wished["shape"])
+    if "step" in wished:
+        rules["step"] = _bounded(wished["step"], "step", STEP)
+    if "patience" in wished:
+        rules["patience"] = _patience(wished["patience"])
+    if "tolerance" in wished:
+        rules["tolerance"] = _bounded(wished["tolerance"], "tolerance", TOLERANCE)
+    return rules
+
+
+def _patience(value: Any) -> int:
+    if not _is_int(value) or not PATIENCE[0] <= value <= PATIENCE[1]:
+        raise InvalidInput(
+            f"patience: {shown(value)} is not a whole number from {PATIENCE[0]} to {PATIENCE[1]}", "patience"
+        )
+    return int(value)
+
+
+def _bounded(value: Any, field: str, bounds: tuple[float, float]) -> float:
+    if not is_number(value) or not bounds[0] <= value <= bounds[1]:
+        raise InvalidInput(f"{field}: {shown(value)} is not a number from {bounds[0]:g} to {bounds[1]:g}", field)
+    return float(value)
 
 
 def _shape(value: Any) -> Shape:

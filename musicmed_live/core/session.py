@@ -5,15 +5,22 @@ its actions out.
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
-from musicmed_live.core.emotion import NEUTRAL, Emotion
-from musicmed_live.core.generator import ClipRequest, Cue, Preference, frames_of
-from musicmed_live.core.path import CLIP_FRAMES, Rules, plan, stay
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.estimate import Estimate, Estimator
+from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, Preference, frames_of
+from musicmed_live.core.path import CLIP_FRAMES, Decision, EmotionPath, Planner, Rules, Stance
+from musicmed_live.core.profile import Profile
+from musicmed_live.core.readings import Reading
+from musicmed_live.core.sensing import Sensing
 from musicmed_live.errors import IllegalTransition
 
-LARGE_MOVE = 0.5  # a report at least so far from what is played is met at the next beat, a nearer one at the next bar
+LARGE_MOVE = 0.5  # where the music has to move at least so far it does at the next beat, else at the next bar
+NOTICED_MOVE = 0.1  # listeners have to find their way anew where it moves at least so far at once
 REACTION_FRAMES = frames_of(0.03)  # an answer that needs no new music is heard so much after it was decided
 PAUSE_FRAMES = frames_of(0.4)
 STOP_FRAMES = frames_of(1.5)
@@ -69,11 +76,26 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True)
+class Sense:
+    """What a wearable measured, `age_seconds` ago by the server's clock; negative: in the future."""
+
+    reading: Reading
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Obey:
+    """The therapist changes some of the plan's rules."""
+
+    changes: Mapping[str, Any]  # of the fields of `Rules`
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last frame has been heard."""
 
 
-Event = Play | Pause | TooMuch | Stop | Report | Goal | Finished
+Event = Play | Pause | TooMuch | Stop | Report | Goal | Sense | Obey | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +154,8 @@ TRANSITIONS: dict[tuple[Phase, type[Event]], Phase] = {
     (_R, Stop): _E, (_P, Stop): _E, (_Z, Stop): _E, (_L, Stop): _E,
     (_R, Report): _R, (_P, Report): _P, (_Z, Report): _Z, (_L, Report): _L,
     (_R, Goal): _R, (_P, Goal): _P, (_Z, Goal): _Z, (_L, Goal): _L,
+    (_R, Sense): _R, (_P, Sense): _P, (_Z, Sense): _Z, (_L, Sense): _L,
+    (_R, Obey): _R, (_P, Obey): _P, (_Z, Obey): _Z, (_L, Obey): _L,
     (_P, Finished): _E, (_Z, Finished): _E, (_L, Finished): _E,
 }  # fmt: skip
 
@@ -149,24 +173,76 @@ class Plan:
     rules: Rules = Rules()
 
 
+STANCES = {
+    Stance.MATCH: "matching",
+    Stance.LEAD: "leading",
+    Stance.HOLD: "holding",
+    Stance.STEP_BACK: "stepping_back",
+    Stance.ARRIVE: "arrived",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something happens: the frame being heard, what the music expresses there, and a steady clock's seconds."""
+
+    heard: int
+    music: Emotion
+    now: float
+
+
 class Session:
     """One session's state. `handle` is its only way to change."""
 
-    def __init__(self, wish: Plan) -> None:
+    def __init__(self, wish: Plan, profile: Profile | None = None, now: float = 0.0) -> None:
+        """`profile` is what is known of the patient from earlier sessions; `now` in seconds of a steady clock."""
         self.wish = wish
         self.phase = Phase.READY
-        self.goal = wish.goal
-        self.estimate = wish.start
-        self.path = stay(NEUTRAL, 0)
+        self.sensing = Sensing(profile or Profile())
+        self.estimator = Estimator(wish.start, now, self.sensing.profile.report_sd)
+        self.reported: tuple[Emotion, float] | None = None  # what the patient said last, and when
+        self._planner = Planner(wish.goal, wish.frames, wish.rules)
         self._landed = False  # paused or not, the music that plays is the landing's
         self._return_to = LANDING_EMOTION  # where the music goes on after a landing
+        self._planner.meet(wish.start, 0)
         if wish.start is not None:
-            self._lead_from(wish.start, 0)
+            self.sensing.anchor(wish.start.arousal)
 
-    def handle(self, event: Event, heard: int, sounding: Emotion | None = None) -> list[Action]:
+    @property
+    def decision(self) -> Decision:
+        """What the planner has decided last."""
+        return self._planner.decision
+
+    def decision_at(self, position: int) -> Decision:
+        """What has become of that at `position`: a match turns into leading by itself."""
+        return self._planner.at(position)
+
+    @property
+    def path(self) -> EmotionPath:
+        """Where the music goes."""
+        return self.decision.path
+
+    @property
+    def goal(self) -> Emotion:
+        """Where it is to lead."""
+        return self._planner.goal
+
+    def estimate(self, now: float) -> Estimate | None:
+        """How the patient feels, as far as anybody can know; None before the first word or reading."""
+        return self.estimator.at(now)
+
+    @property
+    def profile(self) -> Profile:
+        """What is worth keeping of the patient."""
+        return replace(self.sensing.profile, report_sd=self.estimator.report_sd)
+
+    def handle(
+        self, event: Event, heard: int, sounding: Emotion | None = None, now: float | None = None
+    ) -> list[Action]:
         """What to do about `event` while frame `heard` is being heard.
 
-        `sounding` is what the music expresses there; None: what the path asked for.
+        `sounding` is what the music expresses there; None: what the path asked for. `now` is in seconds of the clock
+        that the session was made with; None: that clock is the play-head.
 
         Raises `IllegalTransition` where the phase does not allow the event; then nothing has changed.
         """
@@ -176,23 +252,29 @@ class Session:
             raise IllegalTransition(f"{_word(event)}: the session has ended")
         self.phase = after
         soon = heard + REACTION_FRAMES
+        moment = Moment(heard, sounding or self.target(heard), heard / SAMPLE_RATE if now is None else now)
         match event:
             case Report(emotion):
-                return self._report(emotion, heard, sounding or self.target(heard))
+                return self._report(emotion, moment)
+            case Sense():
+                return self._sense(event, moment)
             case Goal(emotion):
-                self.goal = emotion
-                return self._lead_elsewhere(heard)
+                return self._plan_anew(lambda: self._planner.aim(emotion, heard, moment.music), moment, "goal")
+            case Obey(changes):
+                rules = replace(self._planner.rules, **changes)
+                return self._plan_anew(lambda: self._planner.obey(rules, heard, moment.music), moment, "rules")
             case TooMuch() if before is Phase.PAUSED:
                 self._land()  # for when it plays again
                 return []
             case _ if before is after:
                 return []
             case Play():
-                return self._play(before, heard)
+                return self._play(before, moment)
             case Pause():
                 return [Fade(soon, PAUSE_FRAMES, 0.0, "pause"), Halt(soon + PAUSE_FRAMES)]
             case TooMuch():
                 self._land()
+                self.estimator.music_changed(moment.now)
                 return [Land(soon, LANDING_FRAMES), Fade(soon, LANDING_FRAMES, LANDING_GAIN, "too_much")]
             case Stop() if before is Phase.PAUSED:
                 return [End(soon + PAUSE_FRAMES)]  # the pause may be fading out yet
@@ -208,13 +290,8 @@ class Session:
         return LANDING_EMOTION if self._landed else self.path.at(position)
 
     def wire_phase(self, position: int) -> str:
-        """The phase as a client is told it: while playing, how far along the path it is."""
-        if self.phase is not Phase.PLAYING:
-            return self.phase.value
-        if self.path.arrives is not None and position >= self.path.arrives:
-            return "arrived"
-        leading = self.path.leads_from is not None and position >= self.path.leads_from
-        return "leading" if leading else "matching"
+        """The phase as a client is told it: while playing, what the plan does."""
+        return STANCES[self._planner.stance_at(position)] if self.phase is Phase.PLAYING else self.phase.value
 
     def next_clip(self, position: int) -> ClipRequest | None:
         """The clip to make at `position`; None where the session ends there.
@@ -235,36 +312,49 @@ class Session:
     def _land(self) -> None:
         self._landed, self._return_to = True, LANDING_EMOTION
 
-    def _report(self, emotion: Emotion, heard: int, sounding: Emotion) -> list[Action]:
-        self.estimate = emotion
+    def _report(self, emotion: Emotion, moment: Moment) -> list[Action]:
+        before = self.estimator.at(moment.now)
+        self.estimator.report(emotion, moment.now)
+        self.sensing.anchor(emotion.arousal)
+        self.reported = (emotion, moment.now)
         if self._landed:
             self._return_to = emotion  # nothing moves until the patient says so; then the music meets this
             return []
-        large = emotion.distance(sounding) >= LARGE_MOVE
-        self._lead_from(emotion, heard)
-        return [Recompose(Cue.BEAT if large else Cue.BAR, "report")]
+        return self._plan_anew(
+            lambda: self._planner.report(emotion, before, moment.heard, moment.music), moment, "report"
+        )
 
-    def _lead_elsewhere(self, heard: int) -> list[Action]:
-        if self._landed or self.path.leads_from is None:
+    def _sense(self, event: Sense, moment: Moment) -> list[Action]:
+        seen = self.sensing.take(event.reading, event.age_seconds, moment.now)
+        if seen is None:
             return []
-        self._lead_from(self.path.at(heard), heard, max(0, self.path.leads_from - heard))
-        return [Recompose(Cue.BAR, "goal")]
+        self.estimator.observe_arousal(seen.value, seen.sd, moment.now)
+        estimate = self.estimator.at(moment.now)
+        if estimate is None or self.phase is not Phase.PLAYING:
+            return []
+        return self._plan_anew(lambda: self._planner.sense(estimate, moment.heard, moment.music), moment, "reading")
 
-    def _play(self, before: Phase, heard: int) -> list[Action]:
+    def _plan_anew(self, decide: Callable[[], Decision], moment: Moment, reason: str) -> list[Action]:
+        """Let the planner decide; where that changes what is to be heard, the music has to."""
+        before = self.path
+        path = decide().path
+        if self._landed or path == before:
+            return []
+        move = path.at(moment.heard).distance(moment.music)
+        if move >= NOTICED_MOVE:
+            self.estimator.music_changed(moment.now)
+        return [Recompose(Cue.BEAT if move >= LARGE_MOVE else Cue.BAR, reason)]
+
+    def _play(self, before: Phase, moment: Moment) -> list[Action]:
+        self.estimator.music_changed(moment.now)
         if before is Phase.READY:
             return [Run()]
-        soon = heard + REACTION_FRAMES
+        soon = moment.heard + REACTION_FRAMES
         if not self._landed:
             return [Fade(soon, PAUSE_FRAMES, 1.0, "play"), Run()]
         self._landed = False
-        self._lead_from(self._return_to, heard)
+        self._planner.meet(self._return_to, moment.heard)
         return [Fade(soon, RETURN_FRAMES, 1.0, "play"), Recompose(Cue.BEAT, "play"), Run()]
-
-    def _lead_from(self, here: Emotion, position: int, hold_frames: int | None = None) -> None:
-        rules = self.wish.rules
-        if hold_frames is not None:
-            rules = replace(rules, hold_frames=hold_frames)
-        self.path = plan(here, self.goal, position, self.wish.frames, rules)
 
 
 def _word(event: Event) -> str:

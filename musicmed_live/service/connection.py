@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from musicmed_live.core import messages
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 from musicmed_live.core.messages import BLOCK_FRAMES, Codec, Listen, Role
+from musicmed_live.core.readings import Reading
 from musicmed_live.errors import IllegalTransition, InvalidInput
 from musicmed_live.service.encoding import Encoder, encoder_for
 from musicmed_live.service.live import LiveSession
@@ -104,13 +105,15 @@ class Connection:
         if text is None:
             raise InvalidInput("a binary frame; clients send JSON text", code="not_json")
         message = messages.parse_message(text)
-        if isinstance(message, Listen):
-            self._listen(message)
-            return
-        if self._role is Role.LISTENER:
-            raise InvalidInput("type: a listener may only listen", "type", "forbidden")
+        if not self._role.may(message):
+            raise InvalidInput(f"type: a {self._role.value} may not say that", "type", "forbidden")
         try:
-            self._live.handle(message)
+            if isinstance(message, Listen):
+                self._listen(message)
+            elif isinstance(message, Reading):
+                self._live.sense(message)
+            else:
+                self._live.handle(message)
         except IllegalTransition as fault:
             raise InvalidInput(str(fault), "type", "session_ended") from None
 

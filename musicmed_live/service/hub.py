@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from musicmed_live.core.messages import DRAWN_SEEDS, Role
 from musicmed_live.core.session import Phase, Plan, Stop
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.service.live import DELETED, LiveSession
+from musicmed_live.service.profiles import Profiles
 from musicmed_live.service.sources import Sources
 
 log = logging.getLogger(__name__)
@@ -60,10 +62,12 @@ class Metrics:
 class Hub:
     """Opens, finds and ends sessions."""
 
-    def __init__(self, sources: Sources, group: asyncio.TaskGroup) -> None:
+    def __init__(self, sources: Sources, group: asyncio.TaskGroup, profiles: Profiles) -> None:
         self.sources = sources
+        self.on_open: set[Callable[[LiveSession], None]] = set()
         self.metrics = Metrics()
         self._group = group
+        self._profiles = profiles
         self._entries: dict[str, Entry] = {}
         self._last_states: OrderedDict[str, dict[str, Any]] = OrderedDict()  # of sessions that have ended
         self._past_underruns = self._past_bridges = 0
@@ -73,20 +77,35 @@ class Hub:
         """A seed for a session that named none."""
         return secrets.randbelow(DRAWN_SEEDS)
 
-    def open(self, wish: Plan) -> Entry:
+    async def open(self, wish: Plan, patient: str | None = None) -> Entry:
         """Start a session. Raises `InvalidInput` `too_many_sessions` when the house is full."""
+        patient = patient or f"guest-{secrets.token_hex(3)}"
+        profile = await asyncio.to_thread(self._profiles.load, patient)
         if len(self._entries) >= MAX_SESSIONS:
             raise InvalidInput(
                 f"{MAX_SESSIONS} sessions are open already; end one, or try again later", code="too_many_sessions"
             )
         name = secrets.token_urlsafe(16)
-        entry = Entry(LiveSession(name, wish, self.sources), {role: secrets.token_urlsafe(24) for role in Role})
+        live = LiveSession(name, patient, wish, self.sources, profile)
+        entry = Entry(live, {role: secrets.token_urlsafe(24) for role in Role})
         self._entries[name] = entry
         self.metrics.opened.inc()
         task = self._group.create_task(self._supervise(entry.live), name=f"session {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        for listener in list(self.on_open):
+            listener(live)
         return entry
+
+    def of_patient(self, patient: str) -> LiveSession | None:
+        """The newest open session of a patient."""
+        lives = (entry.live for entry in reversed(self._entries.values()))
+        return next((live for live in lives if live.patient == patient and not live.over.is_set()), None)
+
+    @property
+    def lives(self) -> list[LiveSession]:
+        """All that have not ended."""
+        return [entry.live for entry in self._entries.values()]
 
     def find(self, name: str) -> Entry:
         """The session of that id. Raises `InvalidInput` `unknown_session`, or `session_ended`."""
@@ -118,7 +137,7 @@ class Hub:
 
     def measure(self) -> Metrics:
         """The metrics, brought up to date."""
-        lives = [entry.live for entry in self._entries.values()]
+        lives = self.lives
         self.metrics.open.set(len(lives))
         self.metrics.playing.set(sum(live.playing for live in lives))
         self.metrics.underruns.set(self._past_underruns + sum(live.mixer.underruns for live in lives))
@@ -136,6 +155,7 @@ class Hub:
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
             log.error("session %s failed", live.name, exc_info=fault)
+        await asyncio.to_thread(self._profiles.save, live.patient, live.session.profile)
         self._past_underruns += live.mixer.underruns
         self._past_bridges += live.bridges
         if self._entries.pop(live.name, None) is not None:

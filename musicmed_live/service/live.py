@@ -9,6 +9,8 @@ from typing import Any
 
 from musicmed_live.core import messages
 from musicmed_live.core.generator import Samples, frames_of
+from musicmed_live.core.profile import Profile
+from musicmed_live.core.readings import Reading
 from musicmed_live.core.session import (
     End,
     Event,
@@ -20,6 +22,7 @@ from musicmed_live.core.session import (
     Plan,
     Recompose,
     Run,
+    Sense,
     Session,
     Stop,
 )
@@ -43,9 +46,10 @@ ChangeListener = Callable[[], None]
 class LiveSession:
     """Plays one plan. `run` it as a task; talk to it from the same event loop."""
 
-    def __init__(self, name: str, wish: Plan, sources: Sources) -> None:
+    def __init__(self, name: str, patient: str, wish: Plan, sources: Sources, profile: Profile | None = None) -> None:
         self.name = name
-        self.session = Session(wish)
+        self.patient = patient
+        self.session = Session(wish, profile, time.monotonic())
         self.over = asyncio.Event()
         self.close_code = ENDED  # told to those who are connected when it is over
         self.on_cut: set[CutListener] = set()
@@ -115,10 +119,20 @@ class LiveSession:
 
     def handle(self, event: Event) -> None:
         """Do what `event` asks for. Raises `IllegalTransition` after the end."""
-        heard = self.heard
+        self._carry_out(event)
+        self._announce_change()
+
+    def sense(self, reading: Reading) -> None:
+        """Take in what a wearable measured. Raises `IllegalTransition` after the end."""
+        if self._carry_out(Sense(reading, time.time() - reading.at)):
+            self._announce_change()
+
+    def _carry_out(self, event: Event) -> bool:
+        """Whether that changed what is decided."""
+        heard, before = self.heard, self.session.decision
         clip = self.timeline.clip_at(heard)
         sounding = None if clip is None else clip.emotion_at(heard)
-        for action in self.session.handle(event, heard, sounding):
+        for action in self.session.handle(event, heard, sounding, time.monotonic()):
             match action:
                 case Run():
                     self._go()
@@ -135,23 +149,33 @@ class LiveSession:
                     self._ends = min(position, self._wish.frames or position) if self.playing else heard
                     self._playhead.halt(self._ends)
         self._music.wake()
-        self._announce_change()
+        decision = self.session.decision
+        if decision.why != before.why:
+            log.info("%s: %s: %s", self.patient, decision.stance.value, decision.why)
+        return decision is not before
 
     def state(self) -> dict[str, Any]:
         """The `state` message."""
         heard = self.heard
         clip = self.timeline.clip_at(heard)
-        estimate = self.session.estimate
+        session, now = self.session, time.monotonic()
+        decision = session.decision_at(heard)
         return {
             "type": "state",
+            "patient": self.patient,
             "position": heard,
             "playing": self.playing,
-            "phase": self.session.wire_phase(heard),
+            "phase": session.wire_phase(heard),
+            "why": decision.why,
+            "asks": decision.asks,
             "frames": self._wish.frames,
-            "estimate": None if estimate is None else messages.emotion_object(estimate),
-            "target": messages.emotion_object(self.session.target(heard)),
-            "goal": messages.emotion_object(self.session.goal),
-            "path": messages.path_objects(self.session.path),
+            "report": messages.report_object(session.reported, now),
+            "estimate": messages.estimate_object(session.estimate(now)),
+            "vitals": messages.vitals_object(session.sensing.vitals(now)),
+            "sources": [messages.source_object(source) for source in session.sensing.sources(now)],
+            "target": messages.emotion_object(session.target(heard)),
+            "goal": messages.emotion_object(session.goal),
+            "path": messages.path_objects(session.path),
             "clip": None if clip is None else messages.clip_object(clip, self.timeline.describe(clip)),
             "generator": self._music.generator_at(heard),
         }

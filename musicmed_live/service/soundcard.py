@@ -11,7 +11,6 @@ from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Samples, frames_
 from musicmed_live.core.messages import Role
 from musicmed_live.core.session import Plan, Play
 from musicmed_live.errors import CannotServe
-from musicmed_live.service.generators import Choice
 from musicmed_live.service.live import LiveSession
 from musicmed_live.service.server import Server
 
@@ -100,13 +99,13 @@ def _top_up(live: LiveSession, ring: Ring, sent: int) -> int:
     return until
 
 
-async def play_on_speaker(wish: Plan, port: int, choice: Choice, say: Callable[[str], None]) -> None:
+async def play_on_speaker(wish: Plan, patient: str | None, server: Server, say: Callable[[str], None]) -> None:
     """Play a session on the sound card, and serve the page that steers it, until it is over."""
     ring = Ring()
     stream = open_stream(ring)
-    server = Server(port, choice)
     serving = asyncio.create_task(server.serve_here(), name="server")
-    playing = asyncio.create_task(_play_on(wish, server, ring, int(stream.latency * SAMPLE_RATE), say), name="speaker")
+    latency_frames = int(stream.latency * SAMPLE_RATE)
+    playing = asyncio.create_task(_play_on(wish, patient, server, ring, latency_frames, say), name="speaker")
     try:
         await asyncio.wait({serving, playing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -116,10 +115,12 @@ async def play_on_speaker(wish: Plan, port: int, choice: Choice, say: Callable[[
     await serving
 
 
-async def _play_on(wish: Plan, server: Server, ring: Ring, latency_frames: int, say: Callable[[str], None]) -> None:
+async def _play_on(
+    wish: Plan, patient: str | None, server: Server, ring: Ring, latency_frames: int, say: Callable[[str], None]
+) -> None:
     await server.started_up.wait()
     assert server.hub is not None
-    entry = server.hub.open(wish)
+    entry = await server.hub.open(wish, patient)
     say(
         f"Playing on the speaker. Steer it at {server.url}#session={entry.live.name}"
         f"&token={entry.tokens[Role.PATIENT]} - Ctrl-C ends it."

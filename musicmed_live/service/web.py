@@ -23,6 +23,8 @@ from musicmed_live.core.emotion import WORDS
 from musicmed_live.errors import InvalidInput, MusicmedError, shown
 from musicmed_live.service.connection import Connection
 from musicmed_live.service.hub import Hub
+from musicmed_live.service.mqtt import Address, Bridge
+from musicmed_live.service.profiles import Profiles, default_folder
 from musicmed_live.service.sources import Sources
 
 OnFault = Callable[[BaseException], None]
@@ -115,11 +117,13 @@ async def _body(request: Request) -> bytes:
 
 async def _open(request: Request) -> Response:
     hub = _hub(request)
-    wish = messages.parse_plan(messages.parse_object(await _body(request)), hub.draw_seed)
+    body = messages.parse_object(await _body(request))
+    wish, patient = messages.parse_plan(body, hub.draw_seed), messages.parse_patient(body)
     check_preferences(wish.instruments, wish.style)
-    entry = hub.open(wish)
+    entry = await hub.open(wish, patient)
     tokens = {role.value: token for role, token in entry.tokens.items()}
-    return JSONResponse({"id": entry.live.name, "seed": wish.seed, "tokens": tokens}, 201)
+    created = {"id": entry.live.name, "patient": entry.live.patient, "seed": wish.seed, "tokens": tokens}
+    return JSONResponse(created, 201)
 
 
 async def _show(request: Request) -> Response:
@@ -143,8 +147,15 @@ async def _words(_request: Request) -> Response:
 async def _health(request: Request) -> Response:
     sources = _hub(request).sources
     generators = {source.name: {"ready": source.loaded, "reason": source.absence} for source in sources.all}
-    warm = sources.stand_in.loaded
-    return JSONResponse({"status": "ok", "version": __version__, "warm": warm, "generators": generators})
+    bridge = request.app.state.bridge
+    health = {
+        "status": "ok",
+        "version": __version__,
+        "warm": sources.stand_in.loaded,
+        "generators": generators,
+        "mqtt": None if bridge is None else bridge.health(),
+    }
+    return JSONResponse(health)
 
 
 async def _metrics(request: Request) -> Response:
@@ -184,8 +195,10 @@ class Page(StaticFiles):
         return response
 
 
-def build_app(sources_of: Callable[[], Sources], on_start: Callable[[Hub], None], on_fault: OnFault) -> Starlette:
-    """The ASGI application.
+def build_app(
+    sources_of: Callable[[], Sources], mqtt: Address | None, on_start: Callable[[Hub], None], on_fault: OnFault
+) -> Starlette:
+    """The ASGI application, which speaks MQTT, too, where there is an address for it.
 
     Workers are made when it starts, and `on_start` is called with its hub; `on_fault` if a generator cannot work.
     """
@@ -196,14 +209,18 @@ def build_app(sources_of: Callable[[], Sources], on_start: Callable[[Hub], None]
         async with asyncio.TaskGroup() as group:
             sources = sources_of()
             working = sources.start(group)
-            app.state.hub = Hub(sources, group)
+            hub = app.state.hub = Hub(sources, group, Profiles(default_folder()))
+            bridge = app.state.bridge = None if mqtt is None else Bridge(mqtt, hub)
             warming = group.create_task(_get_ready(sources, on_fault), name="get ready")
             for task in (warming, *working):
                 task.add_done_callback(lambda task: _report_fault(task, on_fault))
-            on_start(app.state.hub)
+            bridging = None if bridge is None else group.create_task(bridge.run(), name="mqtt")
+            on_start(hub)
             yield
             warming.cancel()
-            app.state.hub.close()
+            hub.close()
+            if bridging is not None:
+                bridging.cancel()
             sources.stop()
 
     page = importlib.resources.files("clients.web")

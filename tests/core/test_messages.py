@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from musicmed_live.core import messages
 from musicmed_live.core.emotion import WORDS, Emotion
 from musicmed_live.core.generator import Cue, Preference
-from musicmed_live.core.messages import Codec, Listen, Role, parse_message, parse_object, parse_plan
+from musicmed_live.core.messages import Codec, Listen, Role, parse_message, parse_object, parse_patient, parse_plan
 from musicmed_live.core.path import Rules, Shape, plan
-from musicmed_live.core.session import Event, Goal, Pause, Play, Report, Stop, TooMuch
+from musicmed_live.core.readings import HeartRate, Motion, Reading
+from musicmed_live.core.session import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.timeline import Clip, Description, Track
 from musicmed_live.errors import InvalidInput
 
@@ -46,12 +47,18 @@ def refused_plan(body: dict[str, Any]) -> InvalidInput:
         ({"type": "stop"}, Stop()),
         ({"type": "report", "valence": -0.6, "arousal": 1}, Report(Emotion(-0.6, 1.0))),
         ({"type": "goal", "valence": 0, "arousal": -1}, Goal(Emotion(0.0, -1.0))),
+        ({"type": "rules", "step": 0.1, "patience": 3}, Obey({"step": 0.1, "patience": 3})),
+        (
+            {"type": "reading", "kind": "heart_rate", "at": 1.5, "bpm": 72, "rr_ms": [830, 840.5], "contact": True},
+            HeartRate(1.5, 72.0, (830.0, 840.5), True),
+        ),
+        ({"type": "reading", "kind": "motion", "at": 1.5, "g": 0.1}, Motion(1.5, 0.1)),
         ({"type": "listen"}, Listen(Codec.PCM_S16LE, 72_000)),
         ({"type": "listen", "codec": "opus", "lead_ms": 100}, Listen(Codec.OPUS, 4800)),
         ({"type": "listen", "codec": "pcm_s16le", "lead_ms": 8000}, Listen(Codec.PCM_S16LE, 384_000)),
     ],
 )
-def test_every_message_of_the_protocol_is_read(message: dict[str, Any], meaning: Listen | Event) -> None:
+def test_every_message_of_the_protocol_is_read(message: dict[str, Any], meaning: Listen | Reading | Event) -> None:
     assert parse_message(json.dumps(message)) == meaning
 
 
@@ -87,7 +94,7 @@ def test_an_unknown_type_is_answered_with_the_known_ones(kind: Any) -> None:
     fault = refusal(json.dumps({"type": kind}))
     assert (fault.code, fault.field) == ("unknown_type", "type")
     assert json.dumps(kind)[:50] in fault.message
-    assert "goal, listen, pause, play, report, stop, too_much" in fault.message
+    assert "goal, listen, pause, play, reading, report, rules, stop, too_much" in fault.message
 
 
 def test_a_message_without_a_type_is_refused() -> None:
@@ -150,7 +157,7 @@ def test_no_text_raises_anything_but_invalid_input(text: str) -> None:
     try:
         parse_message(text)
     except InvalidInput as fault:
-        assert fault.code in ("not_json", "unknown_type", "invalid")
+        assert fault.code in ("not_json", "unknown_type", "unknown_kind", "invalid")
 
 
 junk = st.recursive(
@@ -158,9 +165,11 @@ junk = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=10,
 )
-kinds = st.sampled_from(["report", "goal", "listen", "play", "pause", "too_much", "stop"])
-keys = st.sampled_from(["valence", "arousal", "codec", "lead_ms"]) | st.text(max_size=10)
-plan_keys = st.sampled_from(["start", "goal", "minutes", "seed", "instruments", "style", "shape"])
+kinds = st.sampled_from(["report", "goal", "listen", "play", "pause", "too_much", "stop", "rules", "reading"])
+keys = st.sampled_from(
+    ["valence", "arousal", "codec", "lead_ms", "step", "patience", "kind", "at", "bpm", "rr_ms"]
+) | st.text(max_size=10)
+plan_keys = st.sampled_from(["start", "goal", "minutes", "seed", "instruments", "style", "shape", "patience"])
 
 
 @given(kinds | junk, st.dictionaries(keys, junk, max_size=4))
@@ -200,13 +209,16 @@ def test_a_full_body_is_read() -> None:
         "instruments": {"prefer": ["piano", "harp", "piano"], "forbid": []},
         "style": {"forbid": ["waltz"]},
         "shape": "curved",
+        "step": 0.1,
+        "patience": 3,
+        "tolerance": 0.3,
     }
     wish = parse_plan(body, lambda: 0)
     assert (wish.start, wish.goal) == (WORDS["anxious"][0], Emotion(0.6, -0.4))
     assert (wish.frames, wish.seed) == (30 * 48_000, 2**63 - 1)
     assert wish.instruments == Preference(prefer=("piano", "harp"))
     assert wish.style == Preference(forbid=("waltz",))
-    assert wish.rules.shape is Shape.CURVED
+    assert wish.rules == Rules(step=0.1, patience=3, tolerance=0.3, shape=Shape.CURVED)
 
 
 def test_minutes_of_null_leave_the_end_open() -> None:
@@ -233,6 +245,11 @@ def test_minutes_of_null_leave_the_end_open() -> None:
         ("seed", "7", "seed", "invalid", '"7"'),
         ("shape", "zigzag", "shape", "invalid", '"zigzag"'),
         ("shape", ["linear"], "shape", "invalid", '["linear"]'),
+        ("step", 0.01, "step", "invalid", "0.01"),
+        ("step", True, "step", "invalid", "true"),
+        ("patience", 1.5, "patience", "invalid", "1.5"),
+        ("patience", 11, "patience", "invalid", "11"),
+        ("tolerance", "wide", "tolerance", "invalid", '"wide"'),
         ("instruments", ["piano"], "instruments", "invalid", '["piano"]'),
         ("instruments", {"prefer": "piano"}, "instruments.prefer", "invalid", '"piano"'),
         ("instruments", {"forbid": [1]}, "instruments.forbid", "invalid", "[1]"),
@@ -249,6 +266,38 @@ def test_a_bad_part_of_a_body_is_refused_by_name_and_value(
     assert (fault.field, fault.code) == (field, code)
     assert fault.message.startswith((f"{field}: ", "unknown key "))
     assert named in fault.message
+
+
+@pytest.mark.parametrize(("patient", "found"), [({}, None), ({"patient": "anna-3_B"}, "anna-3_B")])
+def test_a_pseudonym_is_read_where_there_is_one(patient: dict[str, str], found: str | None) -> None:
+    assert parse_patient({"goal": "calm", **patient}) == found
+
+
+@pytest.mark.parametrize("patient", ["", "a b", "anna/report", "+", "#", "a" * 65, 7, ["anna"], "ann\u00e4", "anna\n"])
+def test_what_would_not_do_as_a_pseudonym_is_refused(patient: Any) -> None:
+    with pytest.raises(InvalidInput, match="patient: ") as refused:
+        parse_patient({"patient": patient})
+    assert refused.value.field == "patient"
+
+
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [
+        (Role.LISTENER, {"listen"}),
+        (Role.SENSOR, {"reading"}),
+        (Role.PATIENT, {"listen", "reading", "report", "play"}),
+        (Role.THERAPIST, {"listen", "reading", "report", "play", "rules"}),
+    ],
+)
+def test_a_role_may_say_what_is_its_own(role: Role, said: set[str]) -> None:
+    everything: dict[str, Listen | Reading | Event] = {
+        "listen": Listen(Codec.OPUS, 4800),
+        "reading": Motion(0.0, 0.0),
+        "report": Report(Emotion(0.0, 0.0)),
+        "play": Play(),
+        "rules": Obey({}),
+    }
+    assert {kind for kind, message in everything.items() if role.may(message)} == said
 
 
 def test_a_body_without_a_goal_is_refused() -> None:

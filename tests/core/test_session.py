@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from musicmed_live.core.emotion import NEUTRAL, Emotion
-from musicmed_live.core.generator import Cue, Preference
+from musicmed_live.core.generator import SAMPLE_RATE, Cue, Preference
 from musicmed_live.core.path import CLIP_FRAMES, Rules
+from musicmed_live.core.readings import HeartRate, Motion
 from musicmed_live.core.session import (
     LANDING_EMOTION,
     LANDING_FRAMES,
@@ -29,6 +30,7 @@ from musicmed_live.core.session import (
     Goal,
     Halt,
     Land,
+    Obey,
     Pause,
     Phase,
     Plan,
@@ -36,6 +38,7 @@ from musicmed_live.core.session import (
     Recompose,
     Report,
     Run,
+    Sense,
     Session,
     Stop,
     TooMuch,
@@ -47,7 +50,10 @@ QUARTER_HOUR = 30 * CLIP_FRAMES
 WISH = Plan(ANXIOUS, CALM, QUARTER_HOUR, 1)
 HEARD = 1_000_000
 
-EVENTS: tuple[Event, ...] = (Play(), Pause(), TooMuch(), Stop(), Report(ANXIOUS), Goal(JOYFUL), Finished())
+EVENTS: tuple[Event, ...] = (
+    *(Play(), Pause(), TooMuch(), Stop(), Report(ANXIOUS), Goal(JOYFUL), Finished()),
+    *(Sense(Motion(0.0, 0.1), 0.0), Obey({"step": 0.1})),
+)
 ROADS: dict[Phase, tuple[Event, ...]] = {
     Phase.READY: (),
     Phase.PLAYING: (Play(),),
@@ -146,19 +152,19 @@ def test_a_report_is_measured_from_what_is_played_not_from_what_was_reported() -
     session = session_after(Play())
     late = QUARTER_HOUR - 1
     assert session.target(late).distance(CALM) < 1e-9
-    assert session.handle(Report(CALM), late) == [Recompose(Cue.BAR, "report")]
-    assert session.handle(Report(ANXIOUS), late) == [Recompose(Cue.BEAT, "report")]
+    assert session.handle(Report(CALM), late) == []
+    assert session.handle(Report(JOYFUL), late) == [Recompose(Cue.BEAT, "report")]
 
 
 def test_a_report_is_measured_from_what_sounds_where_that_lags_behind_what_was_asked_for() -> None:
     session = session_after(Play(), Report(JOYFUL))
-    assert session.handle(Report(JOYFUL), HEARD, sounding=ANXIOUS) == [Recompose(Cue.BEAT, "report")]
-    assert session.handle(Report(ANXIOUS), HEARD, sounding=ANXIOUS) == [Recompose(Cue.BAR, "report")]
+    assert session.handle(Report(JOYFUL), HEARD + 1, sounding=ANXIOUS) == [Recompose(Cue.BEAT, "report")]
+    assert session.handle(Report(ANXIOUS), HEARD + 2, sounding=ANXIOUS) == [Recompose(Cue.BAR, "report")]
 
 
 def test_a_report_is_met_held_and_then_led_on_from() -> None:
     session = session_after(Play(), Report(JOYFUL))
-    assert session.estimate == JOYFUL
+    assert session.reported == (JOYFUL, HEARD / SAMPLE_RATE)
     assert session.target(HEARD) == session.target(HEARD + CLIP_FRAMES) == JOYFUL
     assert session.wire_phase(HEARD) == "matching"
     led = HEARD + 2 * CLIP_FRAMES
@@ -187,7 +193,7 @@ def test_a_new_goal_leaves_the_rest_of_the_hold() -> None:
 
 def test_without_a_start_it_plays_neutrally_until_the_first_report() -> None:
     session = Session(replace(WISH, start=None))
-    assert session.estimate is None
+    assert session.estimate(0.0) is None
     session.handle(Play(), 0)
     assert session.handle(Goal(JOYFUL), HEARD) == []
     assert session.target(QUARTER_HOUR) == NEUTRAL
@@ -255,10 +261,11 @@ def test_a_landing_that_is_paused_is_still_a_landing() -> None:
 
 def test_after_the_end_an_event_is_refused_and_changes_nothing() -> None:
     session = session_after(Play(), Stop())
-    path = session.path
-    with pytest.raises(IllegalTransition, match="report"):
-        session.handle(Report(JOYFUL), HEARD)
-    assert (session.path, session.estimate, session.phase) == (path, ANXIOUS, Phase.ENDED)
+    decision, estimate = session.decision, session.estimate(0.0)
+    for event in (Report(JOYFUL), Sense(Motion(0.0, 0.1), 0.0), Obey({"step": 0.1})):
+        with pytest.raises(IllegalTransition, match="has ended"):
+            session.handle(event, HEARD)
+    assert (session.decision, session.estimate(0.0), session.phase) == (decision, estimate, Phase.ENDED)
 
 
 @given(st.integers(1, 10 * CLIP_FRAMES))
@@ -318,7 +325,19 @@ class AnyEvents(RuleBasedStateMachine):
     def report(self, emotion: Emotion) -> None:
         self.happen(Report(emotion))
         if self.session.phase is not Phase.ENDED:
-            assert self.session.estimate == emotion
+            assert self.session.reported == (emotion, self.heard / SAMPLE_RATE)
+
+    @rule(bpm=st.floats(20, 300), age=st.floats(-5, 15))
+    def sense(self, bpm: float, age: float) -> None:
+        here = self.session.target(self.heard)
+        self.happen(Sense(HeartRate(self.heard / SAMPLE_RATE - age, bpm), age))
+        assert self.session.target(self.heard).distance(here) < 1e-9
+
+    @rule(step=st.floats(0.02, 1), patience=st.integers(1, 10))
+    def change_the_rules(self, step: float, patience: int) -> None:
+        here = self.session.target(self.heard)
+        self.happen(Obey({"step": step, "patience": patience}))
+        assert self.session.target(self.heard).distance(here) < 1e-9
 
     @rule(emotion=emotions)
     def change_the_goal(self, emotion: Emotion) -> None:
@@ -356,7 +375,7 @@ class AnyEvents(RuleBasedStateMachine):
 
     @invariant()
     def the_wire_phase_is_one_of_the_protocol(self) -> None:
-        known = {"ready", "matching", "leading", "arrived", "paused", "landing", "ended"}
+        known = {"ready", "matching", "leading", "holding", "stepping_back", "arrived", "paused", "landing", "ended"}
         assert self.session.wire_phase(self.heard) in known
 
 

@@ -237,7 +237,7 @@ class Stage:
             self.chosen = Source(Choice("musicgen"), OnePuppet(self.other))
             if loaded:
                 self.load()
-        self.live = LiveSession("s", wish, Sources(self.chosen, self.composer))
+        self.live = LiveSession("s", "anna", wish, Sources(self.chosen, self.composer))
         self.cuts: list[tuple[int, str]] = []
         self.live.on_cut.add(lambda position, reason: self.cuts.append((position, reason)))
         self.running = loop.create_task(self.live.run())

@@ -1,5 +1,6 @@
 """Everything that may come from outside and cannot be used: each is answered clearly, and nobody else notices."""
 
+import time
 from typing import Any
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from benchmarks.listener import join, open_session
+from benchmarks.listener import Listener, join, open_session
 from musicmed_live.core.messages import SUBPROTOCOL
 
 
@@ -124,6 +125,9 @@ async def test_a_page_of_another_origin_is_refused(url: str) -> None:
         ('{"type": "goal", "valence": "calm", "arousal": 0}', "invalid", "valence"),
         ('{"type": "listen", "codec": "mp3"}', "unknown_codec", "codec"),
         ('{"type": "listen", "lead_ms": 5}', "invalid", "lead_ms"),
+        ('{"type": "reading", "at": 1}', "unknown_kind", "kind"),
+        ('{"type": "reading", "kind": "heart_rate", "at": 1, "bpm": 999}', "invalid", "bpm"),
+        ('{"type": "reading", "kind": "heart_rate", "at": 1, "bpm": 60, "patient": "eve"}', "invalid", "patient"),
         ('{"type": "play", "now": true}', "invalid", "now"),
         ('{"type": "report", "valence": 0, "arousal": ' + "0" * 5000 + "}", "too_long", ""),
     ],
@@ -149,6 +153,31 @@ async def test_a_listener_may_only_listen(url: str) -> None:
         await listener.until(lambda: len(listener.of_type("error")) == 3)
         assert {error["code"] for error in listener.of_type("error")} == {"forbidden"}
         assert listener.state["phase"] == "ready"
+
+
+async def test_a_sensor_may_only_send_readings(url: str) -> None:
+    async with join(url, await open_session(url, goal="calm"), "sensor") as listener:
+        for kind in ("play", "stop", "listen"):
+            await listener.send(kind)
+        await listener.send("reading", kind="motion", at=time.time(), g=0.1)
+        await listener.until(lambda: listener.state.get("sources"))
+        assert {error["code"] for error in listener.of_type("error")} == {"forbidden"}
+        assert len(listener.of_type("error")) == 3
+
+
+async def test_the_rules_of_the_plan_are_the_therapists(url: str) -> None:
+    session = await open_session(url, goal="calm")
+    async with join(url, session) as patient, join(url, session, "therapist") as therapist:
+        assert await answers(patient) == ["forbidden", "not_json"]
+        assert await answers(therapist) == ["not_json"]
+
+
+async def answers(client: Listener) -> list[str]:
+    """To new rules, and to a message after them that is refused in any case."""
+    await client.send("rules", patience=3)
+    await client.send_raw("nonsense")
+    await client.until(lambda: any(error["code"] == "not_json" for error in client.of_type("error")))
+    return [error["code"] for error in client.of_type("error")]
 
 
 async def test_after_the_end_nothing_is_accepted(url: str) -> None:
