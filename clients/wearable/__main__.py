@@ -156,9 +156,10 @@ def _needs(package: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as fault:
-        if fault.name != package:
+        if (fault.name or "").split(".")[0] != package:
             raise
-        raise Refused(f"{package} is not installed; this installs it: pip install 'musicmed-live[wearable]'") from None
+        install = "pip install --upgrade 'musicmed-live[wearable]'"
+        raise Refused(f"{package} is not installed, or too old; this installs it: {install}") from None
 
 
 if __name__ == "__main__":

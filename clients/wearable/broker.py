@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from clients.wearable.errors import Refused
+from clients.wearable.errors import Refused, sentence
 
 PASSWORD = "MUSICMED_MQTT_PASSWORD"
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -63,5 +63,5 @@ def _options(query: str) -> dict[str, str]:
 def _tls(ca: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca)
-    except OSError as fault:
-        raise Refused(f"--mqtt: the certificates in {ca!r} cannot be read: {fault.strerror}") from None
+    except (OSError, ValueError) as fault:  # ValueError: a path with a NUL in it
+        raise Refused(f"--mqtt: the certificates in {ca!r} cannot be read: {sentence(fault)}") from None
