@@ -23,6 +23,10 @@ export function estimateText(estimate, words) {
   if (estimate === null) return "What we believe: nothing yet.";
   const { valence, arousal } = estimate;
   const word = nearestWord(estimate, words);
-  const place = `pleasantness ${valence.toFixed(1)}, liveliness ${arousal.toFixed(1)}`;
+  const place = `pleasantness ${tenths(valence)}, liveliness ${tenths(arousal)}`;
   return `What we believe: ${word ? `near ${word}, ` : ""}${place}.`;
+}
+
+function tenths(x) {
+  return `${Math.round(x * 10) / 10}`;
 }

@@ -47,12 +47,6 @@ _STATE = {
     "frames": 43_200_000,
     "report": None,
     "estimate": None,
-    "vitals": {
-        "heart_rate_bpm": None,
-        "rmssd_ms": None,
-        "respiration_per_minute": None,
-        "skin_conductance_us": None,
-    },
     "sources": [],
     "target": {"valence": -0.3, "arousal": 0.4},
     "goal": {"valence": 0.56, "arousal": -0.31},
@@ -83,7 +77,13 @@ class Stage:
 
     def tell(self, heart_rate_bpm: float | None = None, **changes: Any) -> None:
         """Send a state."""
-        state = _STATE | {"vitals": {**_STATE["vitals"], "heart_rate_bpm": heart_rate_bpm}} | changes  # type: ignore[dict-item]
+        vitals = {
+            "heart_rate_bpm": heart_rate_bpm,
+            "rmssd_ms": None,
+            "respiration_per_minute": None,
+            "skin_conductance_us": None,
+        }
+        state = {**_STATE, "vitals": vitals, **changes}
         self.page.evaluate(f"sockets.at(-1).tell({json.dumps(state)})")
 
     def said(self) -> list[str]:

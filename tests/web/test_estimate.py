@@ -63,4 +63,5 @@ def test_who_does_not_see_the_pad_can_read_it(modules: Page) -> None:
 
     assert said(modules, TENSE, words) == "What we believe: near tense, pleasantness -0.5, liveliness 0.3."
     assert said(modules, TENSE, {}) == "What we believe: pleasantness -0.5, liveliness 0.3."
+    assert said(modules, TENSE | {"valence": -0.04}, {}) == "What we believe: pleasantness 0, liveliness 0.3."
     assert said(modules, None, words) == "What we believe: nothing yet."
