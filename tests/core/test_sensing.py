@@ -1,0 +1,294 @@
+"""Sensing: what a body says of arousal, beside itself at rest; never of valence, never in jumps."""
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from musicmed_live.core.profile import Baseline, Feature, Profile
+from musicmed_live.core.readings import HeartRate, Kind, Motion, Reading, Respiration, SkinConductance
+from musicmed_live.core.sensing import AROUSAL_PER_SECOND, SPEAKS_EACH_SECONDS, ArousalObservation, Sensing, fused
+from musicmed_live.core.sources import Fault
+from tests.core.wearer import EPOCH, Wearer
+
+AT_REST = Profile({Feature.HEART_RATE: Baseline(62.0, 4.0, 600.0), Feature.LN_RMSSD: Baseline(3.7, 0.25, 600.0)})
+
+
+@pytest.fixture
+def wearer() -> Wearer:
+    return Wearer()
+
+
+@pytest.fixture
+def known() -> Wearer:
+    """Somebody whose heart at rest is known from an earlier session."""
+    return Wearer(Sensing(AT_REST))
+
+
+def test_nothing_is_said_before_there_is_a_baseline(wearer: Wearer) -> None:
+    wearer.beat(25, 62)
+    assert not wearer.said
+
+
+def test_a_body_as_it_was_at_first_says_no_more_than_the_baseline_stands_for(wearer: Wearer) -> None:
+    wearer.beat(180, 62)
+    assert wearer.said
+    assert all(abs(observation.value) < 0.15 for _, observation in wearer.said)
+
+
+@pytest.mark.parametrize(("bpm", "sign"), [(80, 1), (50, -1)])
+def test_a_faster_heart_raises_arousal_and_a_slower_one_lowers_it(wearer: Wearer, bpm: float, sign: int) -> None:
+    wearer.beat(150, 62)
+    wearer.beat(60, bpm)
+    assert sign * wearer.arousal() > 0.4
+
+
+def test_a_wetter_skin_and_more_responses_raise_arousal(wearer: Wearer) -> None:
+    wearer.sweat(150, 3.0, 2)
+    wearer.sweat(90, 4.5, 12)
+    assert wearer.arousal() > 0.4
+
+
+def test_faster_breath_raises_arousal(wearer: Wearer) -> None:
+    wearer.breathe(150, 13)
+    wearer.breathe(60, 19)
+    assert wearer.arousal() > 0.3
+
+
+def test_a_baseline_stands_for_what_the_patient_reports_meanwhile(wearer: Wearer) -> None:
+    wearer.beat(60, 85)
+    wearer.sensing.anchor(0.6)
+    wearer.beat(90, 85)
+    assert wearer.arousal() == pytest.approx(0.6, abs=0.15)
+    wearer.beat(90, 70)
+    assert wearer.arousal() < 0.2
+
+
+def test_a_report_after_the_first_minutes_does_not_move_the_baseline(wearer: Wearer) -> None:
+    wearer.sensing.anchor(0.0)
+    wearer.beat(180, 62)
+    wearer.sensing.anchor(0.9)
+    wearer.beat(60, 62)
+    assert abs(wearer.arousal()) < 0.15
+
+
+def test_a_baseline_of_an_earlier_session_speaks_at_once(known: Wearer) -> None:
+    known.beat(15, 80)
+    assert known.arousal() > 0.2
+
+
+def test_a_baseline_of_an_earlier_session_is_brought_up_to_date(known: Wearer) -> None:
+    known.sensing.anchor(0.0)
+    known.beat(180, 70)  # more coffee than last time
+    assert abs(known.arousal()) < 0.4
+    assert known.sensing.profile.baselines[Feature.HEART_RATE].mean == pytest.approx(68, abs=2)
+
+
+def test_a_baseline_follows_a_calm_body_slowly_and_an_aroused_one_not_at_all(wearer: Wearer) -> None:
+    def mean() -> float:
+        return wearer.sensing.profile.baselines[Feature.HEART_RATE].mean
+
+    wearer.beat(150, 62)
+    taken = mean()
+    wearer.beat(300, 63)
+    assert taken < mean() < 63
+    followed = mean()
+    wearer.beat(300, 85)
+    assert mean() == pytest.approx(followed, abs=0.5)
+
+
+def test_the_profile_keeps_what_was_not_measured_and_what_others_learned() -> None:
+    skin = Baseline(1.2, 0.2, 120.0, 0.3)
+    wearer = Wearer(Sensing(Profile({Feature.LN_SKIN_LEVEL: skin}, report_sd=0.2)))
+    wearer.beat(60, 62)
+    profile = wearer.sensing.profile
+    assert profile.report_sd == 0.2
+    assert set(profile.baselines) == {Feature.LN_SKIN_LEVEL, Feature.HEART_RATE, Feature.LN_RMSSD}
+    kept = profile.baselines[Feature.LN_SKIN_LEVEL]
+    assert (kept.mean, kept.sd, kept.arousal) == pytest.approx((1.2, 0.2, 0.3))
+    assert Profile.from_json(profile.to_json()) == profile
+
+
+def test_readings_that_come_often_are_no_further_evidence(known: Wearer) -> None:
+    for _ in range(100):
+        known.now += 0.1
+        known.send(HeartRate(known.at, 62.0 + known.now % 1))
+    assert len(known.said) <= 10 / SPEAKS_EACH_SECONDS
+    assert all(later[0] - earlier[0] >= SPEAKS_EACH_SECONDS for earlier, later in pairwise(known.said))
+
+
+def test_sources_that_speak_at_once_make_one_observation(known: Wearer) -> None:
+    known.beat(10, 62)
+    last = known.said[-1][0]
+    known.breathe(4, 13)
+    assert all(time - last >= SPEAKS_EACH_SECONDS for time, _ in known.said if time > last)
+
+
+def test_a_spike_does_not_jump(known: Wearer) -> None:
+    known.beat(20, 62)
+    then, before = known.said[-1]
+    known.now += 2.0
+    observation = known.send(HeartRate(known.at, 190.0, (315.0, 310.0, 318.0, 316.0), contact=True))
+    assert observation is not None
+    assert abs(observation.value - before.value) <= AROUSAL_PER_SECOND * (known.now - then)
+
+
+def test_after_a_silence_the_body_goes_on_from_where_it_was(known: Wearer) -> None:
+    known.beat(20, 62)
+    before = known.arousal()
+    known.now += 3600
+    known.beat(3.5, 100)
+    assert abs(known.said[-1][1].value - before) <= AROUSAL_PER_SECOND * 12
+
+
+def test_the_first_word_of_a_body_begins_at_the_report(known: Wearer) -> None:
+    known.sensing.anchor(0.7)
+    known.beat(5, 62)
+    assert known.said[0][1].value == pytest.approx(0.7, abs=AROUSAL_PER_SECOND * SPEAKS_EACH_SECONDS)
+
+
+def test_a_noisy_source_says_less(known: Wearer) -> None:
+    noisy = Wearer(Sensing(AT_REST))
+    known.beat(60, 62)
+    noisy.beat(60, 62, false_share=0.12)
+    assert noisy.source().trust < 0.8 < known.source().trust
+    assert noisy.said[-1][1].sd > 1.2 * known.said[-1][1].sd
+
+
+def test_many_false_beats_are_told_and_say_nothing(known: Wearer) -> None:
+    known.beat(40, 62, false_share=0.6)
+    state = known.source()
+    assert state.fault is Fault.NOISY
+    assert state.trust == 0
+    assert state.reason.startswith("many false beats (")
+    assert known.said[-1][0] < known.now - 10
+
+
+def test_who_moves_is_not_measured(known: Wearer) -> None:
+    known.beat(20, 62)
+    for _ in range(10):
+        known.move(0.6)
+        known.beat(1, 110)
+    said = len(known.said)
+    assert known.source().fault is Fault.MOVING
+    assert known.source().trust == 0
+    known.move(0.6)
+    known.beat(3, 110)
+    assert len(known.said) == said
+
+
+def test_a_motion_sensor_that_dies_gates_nothing(known: Wearer) -> None:
+    for _ in range(5):
+        known.move(0.6)
+        known.beat(1, 62)
+    known.beat(12, 62)
+    assert known.source().fault is None
+    assert known.source(Kind.MOTION).fault is Fault.QUIET
+
+
+def test_vitals_are_what_is_known(known: Wearer) -> None:
+    nothing = known.sensing.vitals(known.now)
+    assert nothing.heart_rate_bpm is nothing.rmssd_ms is nothing.respiration_per_minute is None
+    assert nothing.skin_conductance_us is None
+    known.beat(90, 62)
+    known.sweat(20, 4.0, 2)
+    vitals = known.sensing.vitals(known.now - 20)
+    assert vitals.heart_rate_bpm == pytest.approx(62, abs=1.5)
+    assert vitals.rmssd_ms is not None
+    assert known.sensing.vitals(known.now).skin_conductance_us == pytest.approx(4.0, abs=0.2)
+    assert known.sensing.vitals(known.now).heart_rate_bpm is None
+
+
+def test_a_belt_knows_breath_better_than_the_heart_does(known: Wearer) -> None:
+    known.beat(90, 62)
+    known.breathe(3, 11)
+    assert known.sensing.vitals(known.now).respiration_per_minute == pytest.approx(11, abs=1)
+    known.beat(90, 62)
+    assert known.sensing.vitals(known.now).respiration_per_minute == pytest.approx(15, abs=1)
+
+
+def test_two_features_say_more_than_one_and_less_than_two_that_have_nothing_in_common() -> None:
+    value, sd = fused([(0.2, 0.4), (0.6, 0.4)])
+    assert value == pytest.approx(0.4)
+    assert 0.4 / math.sqrt(2) < sd < 0.4
+
+
+def test_of_two_features_the_surer_one_weighs_more() -> None:
+    assert fused([(0.0, 0.2), (1.0, 0.6)])[0] == pytest.approx(0.1)
+
+
+ats = st.floats(0, 4e9) | st.just(EPOCH)
+bpms = st.none() | st.floats(20, 300)
+intervals = st.lists(st.floats(100, 5000) | st.sampled_from((800.0, 805.0, 100.0, 5000.0)), max_size=64).map(tuple)
+contacts = st.sampled_from((True, False, None))
+
+
+class AnySource(RuleBasedStateMachine):
+    """Whatever valid readings come, whenever they come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sensing = Sensing(AT_REST)
+        self.now = 0.0
+        self.said: tuple[float, ArousalObservation] | None = None
+
+    @rule(seconds=st.floats(0, 3) | st.floats(0, 1000))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(arousal=st.floats(-1, 1))
+    def report(self, arousal: float) -> None:
+        self.sensing.anchor(arousal)
+
+    @rule(late=st.floats(-2, 10), bpm=bpms, rr_ms=intervals, contact=contacts)
+    def beat(self, late: float, bpm: float | None, rr_ms: tuple[float, ...], contact: bool | None) -> None:
+        self.send(HeartRate(EPOCH + self.now - late, bpm, rr_ms, contact), late)
+
+    @rule(late=st.floats(-2, 10), us=st.floats(0, 100), contact=contacts)
+    def sweat(self, late: float, us: float, contact: bool | None) -> None:
+        self.send(SkinConductance(EPOCH + self.now - late, us, contact), late)
+
+    @rule(rate=st.floats(2, 80))
+    def breathe(self, rate: float) -> None:
+        self.send(Respiration(EPOCH + self.now, rate), 0.0)
+
+    @rule(g=st.floats(0, 16))
+    def move(self, g: float) -> None:
+        self.send(Motion(EPOCH + self.now, g), 0.0)
+
+    @rule(at=ats, age=st.floats(-4e9, 4e9))
+    def send_from_another_time(self, at: float, age: float) -> None:
+        self.send(HeartRate(at, 70.0), age)
+
+    def send(self, reading: Reading, age: float) -> None:
+        observation = self.sensing.take(reading, age, self.now)
+        if observation is None:
+            return
+        assert -1 <= observation.value <= 1
+        assert 0 < observation.sd < math.inf
+        if self.said is not None:
+            seconds = self.now - self.said[0]
+            assert seconds >= SPEAKS_EACH_SECONDS
+            assert abs(observation.value - self.said[1].value) <= AROUSAL_PER_SECOND * seconds + 1e-12
+        self.said = self.now, observation
+
+    @invariant()
+    def every_source_is_worth_something_between_nothing_and_all(self) -> None:
+        for state in self.sensing.sources(self.now):
+            assert 0 <= state.trust <= 1
+            assert state.reason
+            assert state.age_seconds >= 0
+
+    @invariant()
+    def the_profile_can_be_kept(self) -> None:
+        profile = self.sensing.profile
+        assert Profile.from_json(profile.to_json()) == profile
+
+
+AnySource.TestCase.settings = settings(
+    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestAnySource = AnySource.TestCase
