@@ -19,7 +19,7 @@ NEIGHBOURS = 3  # on either side: the median of seven stays true with three of t
 RATE_SECONDS = 12.0
 RATE_INTERVALS = 3  # at least, for a rate
 WINDOW_SECONDS = 60.0  # of what varies: Munoz et al. (2015), Shaffer & Ginsberg (2017), "ultra-short-term"
-DIFFERENCES = 20  # at least, for RMSSD: with fewer its own error is above 15 %
+DIFFERENCES = 15  # at least, for RMSSD: its standard error is about 1 in sqrt(2 n), here 18 %
 DRIFT_SECONDS = 3.0  # intervals and clock may be apart by this: a packet's delay, a beat that got lost
 MOST_INTERVALS = 300  # 60 s of the shortest ones and half as much for those that are wrong
 
@@ -82,13 +82,14 @@ class HeartSignal:
     def rmssd_ms(self, now: float) -> float | None:
         """Root mean square of successive differences over the last 60 s, in ms (Task Force 1996, table 1).
 
-        Only of normal intervals that follow each other, so that a gap makes no difference. None where there are fewer
-        than 20 differences.
+        Only of normal intervals that follow each other and are no jump apart, so that a gap makes no difference. None
+        where there are fewer than 15 differences.
         """
+        pairs = pairwise(self._since(now, WINDOW_SECONDS))
         squares = [
             (after.ms - before.ms) ** 2
-            for before, after in pairwise(self._since(now, WINDOW_SECONDS))
-            if before.normal and after.normal and after.follows
+            for before, after in pairs
+            if before.normal and after.normal and after.follows and abs(after.ms - before.ms) <= JUMP * before.ms
         ]
         return math.sqrt(sum(squares) / len(squares)) if len(squares) >= DIFFERENCES else None
 

@@ -94,7 +94,7 @@ class SkinSignal:
         steep = before is not None and seconds > 0 and abs(us - before.us) > STEEPEST_US_PER_SECOND * seconds
         if steep or not CONDUCTANCE_US[0] <= us <= CONDUCTANCE_US[1]:
             self._invalid_until = at + TRANSITION_SECONDS
-        valid = not at < self._invalid_until <= at + TRANSITION_SECONDS
+        valid = at >= self._invalid_until
         goes_on = valid and seconds > 0 and before is not None and before.valid
         if not goes_on:
             self._crest, self._foot_from = None, at
