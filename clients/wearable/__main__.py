@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import io
 import math
 import os
 import random
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options = _parser().parse_args(arguments)
         source: Source = options.source(options, os.environ)
         sink = _sink(options, os.environ)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a strap's name may be in any script
         # aiomqtt watches sockets, which only this loop does on every system.
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             runner.run(_run(source, sink))

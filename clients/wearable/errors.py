@@ -27,7 +27,7 @@ def sentence(fault: Exception) -> str:
     """What an error of the system or of a library says, for people."""
     if isinstance(fault, TimeoutError):
         return "no answer"
-    return shown(re.sub(r"\[Errno -?\d+\] ", "", str(fault)) or type(fault).__name__)
+    return shown(re.sub(r"\[(Errno |code:)-?\d+\] ", "", str(fault)) or type(fault).__name__)
 
 
 def shown(text: object, longest: int = 120) -> str:

@@ -73,11 +73,13 @@ class MqttLink:
 
     async def refusals(self) -> AsyncIterator[str]:
         """What the server answers to readings of this kind; raises `Lost` when the broker is gone."""
-        with _faults():
+        try:
             async for message in self._client.messages:
-                sentence = self._refusal(message)
-                if sentence is not None:
-                    yield sentence
+                refused = self._refusal(message)
+                if refused is not None:
+                    yield refused
+        except MqttError:  # which says no more than that it was iterating
+            raise Lost("the connection broke") from None
 
     def _refusal(self, message: Message) -> str | None:
         try:

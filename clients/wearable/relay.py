@@ -92,7 +92,7 @@ class Relay:
             try:
                 async with self._source.open() as packets:
                     self._status.wearable = self._source.name
-                    self._status.wearable_link = "connected"
+                    self._status.wearable_link = "ok"
                     self._status.note(f"{self._source.name}: connected")
                     async for packet in packets:
                         self._take(packet)
@@ -101,7 +101,7 @@ class Relay:
             except Lost as fault:
                 self._status.wearable_link = "lost"
                 await self._pause(self._status.wearable, fault, waits)
-        self._status.wearable_link = "at its end"
+        self._status.wearable_link = "is at its end"
         self._backlog.close()
 
     def _take(self, packet: Packet) -> None:
@@ -128,7 +128,7 @@ class Relay:
 
     async def _use(self, link: Link) -> None:
         """Send until there is nothing more to come."""
-        self._status.server_link = "connected"
+        self._status.server_link = "ok"
         self._status.note(f"{self._status.server}: connected")
         self._reached.set()
         async with asyncio.TaskGroup() as tasks:

@@ -50,9 +50,9 @@ class SessionLink:
                 frame = await self._socket.recv()
             except ConnectionClosed as fault:
                 raise _ending(fault) from None
-            sentence = _refusal(frame)
-            if sentence is not None:
-                yield sentence
+            refused = _refusal(frame)
+            if refused is not None:
+                yield refused
 
 
 def _ending(fault: ConnectionClosed) -> Lost | Over | Refused:

@@ -15,8 +15,8 @@ class Status:
 
     wearable: str
     server: str
-    wearable_link: str = "waiting for the server"
-    server_link: str = "connecting"
+    wearable_link: str = "waits for the server"
+    server_link: str = "searching"
     last: HeartRate | None = None
     last_at: float = 0.0
     beats: int = 0
@@ -37,12 +37,12 @@ class Status:
         self.beats += len(reading.rr_ms)
 
     def links(self) -> str:
-        """Both links."""
-        return f"{self.wearable}: {self.wearable_link} | {self.server}: {self.server_link}"
+        """Both links; which server it is, notices say."""
+        return f"{self.wearable} {self.wearable_link} | server {self.server_link}"
 
     def line(self, now: float) -> str:
-        """All of it, in one line."""
-        return f"{self._heart(now)} | {self.links()} | {self.sent} sent, {self.lost} lost"
+        """All of it in one line, what matters least at its end: a terminal may have no room for it."""
+        return f"{self._heart(now)} | {self.links()} | {self.sent} sent, {self.lost} lost, {self.beats} RR"
 
     def _heart(self, now: float) -> str:
         if self.last is None:
@@ -52,4 +52,4 @@ class Status:
             return f"nothing for {age:.0f} s"
         rate = "no rate" if self.last.bpm is None else f"{self.last.bpm:.0f} bpm"
         contact = {True: ", in contact", False: ", no contact", None: ""}[self.last.contact]
-        return f"{rate}, {self.beats} RR{contact}"
+        return f"{rate}{contact}"

@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import shutil
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import repeat
@@ -19,8 +16,9 @@ from websockets.typing import Subprotocol
 
 from clients.wearable.relay import Body
 from clients.wearable.session_sink import SUBPROTOCOL
+from musicmed_live.service.broker import Broker
+from tests.mosquitto import mosquitto
 
-MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 BODY: Body = {"at": 1763800000.5, "bpm": 72, "rr_ms": [833.0], "contact": True}
 
 
@@ -29,54 +27,9 @@ def at_once() -> Iterator[float]:
     return repeat(0.0)
 
 
-class Broker:
-    """mosquitto on a port of its own, which it keeps when it is started again."""
-
-    def __init__(self, folder: Path, *, anonymous: bool = True) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self._config = folder / "mosquitto.conf"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous {str(anonymous).lower()}\n")
-        self._process: asyncio.subprocess.Process | None = None
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"mqtt://127.0.0.1:{self.port}"
-
-    async def start(self) -> None:
-        """Returns when it listens: it says so."""
-        self._process = await asyncio.create_subprocess_exec(
-            MOSQUITTO, "-v", "-c", str(self._config), stderr=asyncio.subprocess.PIPE
-        )
-        assert self._process.stderr is not None
-        async for line in self._process.stderr:
-            if b"running" in line:
-                return
-        raise AssertionError("mosquitto has ended")
-
-    async def stop(self) -> None:
-        """Returns when it is gone."""
-        if self._process is not None:
-            self._process.kill()
-            await self._process.communicate()
-            self._process = None
-
-
-@asynccontextmanager
-async def a_broker(folder: Path, *, anonymous: bool = True) -> AsyncIterator[Broker]:
-    broker = Broker(folder, anonymous=anonymous)
-    await broker.start()
-    try:
-        yield broker
-    finally:
-        await broker.stop()
-
-
 @pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
-    async with a_broker(tmp_path) as running:
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with mosquitto(tmp_path) as running:
         yield running
 
 

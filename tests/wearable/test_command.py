@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from clients.wearable.__main__ import main
-from tests.wearable.conftest import Broker, SessionServer
+from musicmed_live.service.broker import Broker
+from tests.wearable.conftest import SessionServer
 from tests.wearable.test_mqtt_sink import a_listener
 
 COMMAND = (sys.executable, "-m", "clients.wearable")
@@ -76,25 +77,20 @@ async def test_a_recording_reaches_the_session_by_one_command(session: SessionSe
     out, _ = await relay.communicate()
     assert relay.returncode == 0
     assert [(await session.taken.get())["rr_ms"] for _ in range(2)] == [[1000.0], [980.0, 990.0]]
-    assert (
-        out.decode()
-        .splitlines()[-1]
-        .endswith("rest.csv: at its end | " + f"127.0.0.1:{session.port}: connected | 2 sent, 0 lost")
-    )
+    assert out.decode().splitlines()[-1].endswith("| rest.csv is at its end | server ok | 2 sent, 0 lost, 3 RR")
     assert b"secret" not in out
 
 
 async def test_a_simulated_heart_beats_over_the_broker_until_ctrl_c(broker: Broker) -> None:
     async with a_listener(broker) as listener:
         relay = await asyncio.create_subprocess_exec(
-            *COMMAND, "simulate", "--seed", "1", "--mqtt", broker.url, "--patient", "anna",
+            *COMMAND, "simulate", "--seed", "1", "--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--patient", "anna",
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         message = await anext(listener.messages)
         relay.send_signal(signal.SIGINT)
         out, faults = await relay.communicate()
-    assert isinstance(message.payload, bytes)
     assert json.loads(message.payload)["contact"] is True
     assert relay.returncode == 0
-    assert out.decode().splitlines()[-1].endswith("1 sent, 0 lost")
+    assert out.decode().splitlines()[-1].endswith("| simulated heart ok | server ok | 1 sent, 0 lost, 1 RR")
     assert not faults

@@ -21,23 +21,23 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def status() -> Status:
-    return Status("Polar H10 1A2B3C4D", "ward:1883", "connected", "connected")
+    return Status("Polar H10 1A2B3C4D", "ward:1883", "ok", "ok")
 
 
 def test_the_line_says_how_heart_links_and_readings_stand(status: Status) -> None:
-    assert status.line(0.0).startswith("no beat yet | Polar H10 1A2B3C4D: connected | ward:1883: connected")
+    assert status.line(0.0).startswith("no beat yet | Polar H10 1A2B3C4D ok | server ok")
     status.take(HeartRate(72, (833.0, 840.0), True), 10.0)
     status.sent, status.lost = 120, 3
-    assert status.line(11.0).startswith("72 bpm, 2 RR, in contact | ")
-    assert status.line(11.0).endswith(" | 120 sent, 3 lost")
+    assert status.line(11.0).startswith("72 bpm, in contact | ")
+    assert status.line(11.0).endswith(" | 120 sent, 3 lost, 2 RR")
 
 
 @pytest.mark.parametrize(
     ("reading", "said"),
     [
-        (HeartRate(72, contact=None), "72 bpm, 0 RR |"),
-        (HeartRate(None, contact=False), "no rate, 0 RR, no contact |"),
-        (HeartRate(None, (800.0,)), "no rate, 1 RR |"),
+        (HeartRate(72, contact=None), "72 bpm |"),
+        (HeartRate(None, contact=False), "no rate, no contact |"),
+        (HeartRate(None, (800.0,)), "no rate |"),
     ],
 )
 def test_what_is_not_known_is_not_said(status: Status, reading: HeartRate, said: str) -> None:
@@ -79,7 +79,7 @@ def test_elsewhere_a_line_comes_when_a_link_changes_and_now_and_then(status: Sta
     for now in (1.5, 2.0, 2.5 + PLAIN_SECONDS):
         display.refresh(now)
     lines = out.getvalue().splitlines()
-    assert [line.split(" | ")[2] for line in lines] == ["ward:1883: connected", "ward:1883: lost", "ward:1883: lost"]
+    assert [line.split(" | ")[2] for line in lines] == ["server ok", "server lost", "server lost"]
     assert TO_LINE_START not in out.getvalue()
 
 

@@ -18,8 +18,9 @@ from clients.wearable.reading import HeartRate
 from clients.wearable.relay import BACKLOG, LONGEST_WAIT_SECONDS, Packet, Relay, Sink, back_off
 from clients.wearable.session_sink import SessionSink
 from clients.wearable.status import Status
-from tests.wearable.conftest import Broker, SessionServer, at_once
-from tests.wearable.test_mqtt_sink import a_listener
+from musicmed_live.service.broker import Broker
+from tests.wearable.conftest import SessionServer, at_once
+from tests.wearable.test_mqtt_sink import a_listener, url
 
 
 class Wearable:
@@ -102,7 +103,7 @@ async def test_a_recording_is_relayed_to_its_end(run: Run, wearable: Wearable, s
     await run.task
     assert await taken(session, 2) == [70, 71]
     assert (run.status.sent, run.status.lost, run.status.beats) == (2, 0, 3)
-    assert run.status.wearable_link == "at its end"
+    assert run.status.wearable_link == "is at its end"
 
 
 async def test_a_reading_has_the_time_at_which_it_came(run: Run, wearable: Wearable, session: SessionServer) -> None:
@@ -155,11 +156,11 @@ async def test_a_server_that_comes_back_gets_the_newest_readings(
 
 
 async def test_a_broker_that_comes_back_gets_readings_again(broker: Broker, wearable: Wearable) -> None:
-    run = Run(wearable, MqttSink(parse_broker(broker.url, {}), "anna"))
+    run = Run(wearable, MqttSink(parse_broker(url(broker), {}), "anna"))
     await run.until("connected")
-    await broker.stop()
+    broker.stop()
     await run.until("lost")
-    await broker.start()
+    broker.start()
     await run.until("connected")
     async with a_listener(broker) as listener:
         wearable.say(HeartRate(70))
