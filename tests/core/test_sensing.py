@@ -1,6 +1,7 @@
 """Sensing: what a body says of arousal, beside itself at rest; never of valence, never in jumps."""
 
 import math
+import random
 from itertools import pairwise
 
 import pytest
@@ -158,13 +159,35 @@ def test_a_noisy_source_says_less(known: Wearer) -> None:
     assert noisy.said[-1][1].sd > 1.2 * known.said[-1][1].sd
 
 
-def test_many_false_beats_are_told_and_say_nothing(known: Wearer) -> None:
-    known.beat(40, 62, false_share=0.6)
-    state = known.source()
-    assert state.fault is Fault.NOISY
-    assert state.trust == 0
-    assert state.reason.startswith("many false beats (")
-    assert known.said[-1][0] < known.now - 10
+@pytest.mark.parametrize("seed", range(20))
+def test_a_loose_strap_is_told_within_10_s_and_not_trusted(seed: int) -> None:
+    wearer = Wearer(Sensing(AT_REST))
+    wearer.beat(70, 62)
+    begin = wearer.now
+    chance = random.Random(seed)
+
+    while wearer.source().fault is not Fault.NOISY:
+        rr_ms = chance.uniform(200, 1500)
+        wearer.now += rr_ms / 1000
+        wearer.send(HeartRate(wearer.at, None, (rr_ms,), contact=True))
+    assert wearer.now - begin <= 10
+    assert wearer.source().trust == 0
+    assert wearer.source().reason.startswith("many false beats (")
+
+
+def test_a_skin_that_jumps_is_told_within_10_s_and_one_spike_is_no_fault(wearer: Wearer) -> None:
+    wearer.sweat(60, 4.0, 2)
+    wearer.now += 0.25
+    wearer.send(SkinConductance(wearer.at, 30.0))
+    wearer.sweat(4, 4.0, 2)
+    state = wearer.source(Kind.SKIN_CONDUCTANCE)
+    assert state.fault is None
+    assert state.trust < 0.5
+    for us in [4.0, 30.0] * 20:
+        wearer.now += 0.25
+        wearer.send(SkinConductance(wearer.at, us))
+    assert wearer.source(Kind.SKIN_CONDUCTANCE).fault is Fault.NOISY
+    assert wearer.source(Kind.SKIN_CONDUCTANCE).reason.startswith("many false values (")
 
 
 def test_who_moves_is_not_measured(known: Wearer) -> None:
