@@ -8,7 +8,7 @@ None says anything of valence: E. H. Siegel et al., Psychological Bulletin 144 (
 import math
 from dataclasses import dataclass
 
-from musicmed_live.core.profile import Baseline, Feature
+from musicmed_live.core.profile import MEANS, Baseline, Feature
 
 TAKING_SECONDS = 120.0  # of good readings make a baseline
 SPEAKS_FROM_SECONDS = 30.0  # before that a baseline is too uncertain to be compared with
@@ -54,34 +54,32 @@ NORMS: dict[Feature, Norm] = {
 class Rest:
     """One feature's baseline as it is being taken.
 
-    It stands for the arousal that the patient reports meanwhile; as long as there is no report, for 0.
+    It stands for the arousal that the patient reports meanwhile; without a report, for 0.
     """
 
     def __init__(self, feature: Feature, kept: Baseline | None) -> None:
-        self.norm = NORMS[feature]
+        self._feature, self._norm = feature, NORMS[feature]
         self._mean, self._variance, self._arousal, self._seconds = 0.0, 0.0, 0.0, 0.0
-        self._taken_seconds = 0.0  # of this session
+        self._taken_seconds = 0.0  # of this session, and
+        self._untold_seconds = 0.0  # of these, before there was a report
         if kept is not None:
             self._mean, self._variance, self._arousal = kept.mean, kept.sd**2, kept.arousal
             self._seconds = min(kept.seconds, KEPT_SECONDS)
 
     @property
     def baseline(self) -> Baseline:
-        """As it is kept."""
-        return Baseline(self._mean, self._sd, self._seconds, self._arousal)
+        """As it is kept: within the bounds of what can be kept, whatever rounding did."""
+        low, high = MEANS[self._feature]
+        mean, arousal = min(high, max(low, self._mean)), min(1.0, max(-1.0, self._arousal))
+        return Baseline(mean, self._sd, self._seconds, arousal)
 
     @property
     def speaks(self) -> bool:
         """Whether there is enough of it for a comparison."""
         return self._seconds >= SPEAKS_FROM_SECONDS
 
-    def anchor(self, arousal: float) -> None:
-        """The first report of a session: what was taken in it so far was taken at `arousal`, not at 0."""
-        if self._seconds > 0:
-            self._arousal += arousal * self._taken_seconds / self._seconds
-
-    def take(self, value: float, seconds: float, arousal: float) -> None:
-        """The feature has been at `value` for `seconds`, with the patient at `arousal` as far as anybody knows.
+    def take(self, value: float, seconds: float, arousal: float | None) -> None:
+        """The feature has been at `value` for `seconds`; `arousal` is the patient's last word, None before the first.
 
         While the first minutes last each second weighs the same; later only calm ones count, and slowly. Mean and
         variance by D. H. D. West, Communications of the ACM 22 (1979).
@@ -96,17 +94,25 @@ class Rest:
         self._variance = (1 - share) * (self._variance + share * off**2)
         if taking:
             self._taken_seconds += seconds
-            self._arousal += share * (arousal - self._arousal)
+            self._place(share, seconds, arousal)
 
     def arousal(self, value: float) -> tuple[float, float]:
         """The arousal that `value` speaks for, -1 .. 1, and its SD: that of the feature and that of its baseline."""
-        norm = self.norm
+        norm = self._norm
         anchor = min(LARGEST_ANCHOR, max(-LARGEST_ANCHOR, self._arousal))
         arousal = math.tanh(math.atanh(anchor) + norm.gain * (value - self._mean) / self._sd)
         of_baseline = norm.gain * math.sqrt(CORRELATED_SECONDS / max(self._seconds, 1.0))
         return arousal, math.hypot(norm.noise_sd, of_baseline)
 
+    def _place(self, share: float, seconds: float, arousal: float | None) -> None:
+        """Stand for the mean of the arousal meanwhile. The first word holds for what was taken before it, too."""
+        self._arousal -= share * self._arousal
+        self._untold_seconds += seconds
+        if arousal is not None:
+            self._arousal += arousal * self._untold_seconds / self._seconds
+            self._untold_seconds = 0.0
+
     @property
     def _sd(self) -> float:
-        floor = self.norm.sd_floor
+        floor = self._norm.sd_floor
         return min(LARGEST_SD * floor, max(floor, math.sqrt(self._variance)))

@@ -74,9 +74,6 @@ class Sensing:
 
     def anchor(self, arousal: float) -> None:
         """The patient reports `arousal` (-1 .. 1): a baseline that is being taken stands for this."""
-        if self._anchor is None:
-            for rest in self._rests.values():
-                rest.anchor(arousal)
         self._anchor = arousal
         if self._said_at is None:
             self._said = arousal
@@ -159,7 +156,7 @@ class Sensing:
                     arousal, sd = rest.arousal(value)
                     yield arousal, sd / trust
                 if trust >= BASELINE_TRUST:
-                    rest.take(value, seconds, self._anchor or 0.0)
+                    rest.take(value, seconds, self._anchor)
 
     def _value(self, feature: Feature, now: float) -> float | None:
         match feature:

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicmed_live.core.baseline import NORMS, REMEMBERED_SECONDS, TAKING_SECONDS, Rest
-from musicmed_live.core.profile import MEANS, Baseline, Feature
+from musicmed_live.core.profile import MEANS, Baseline, Feature, Profile
 
 RAISED_BY_AROUSAL = set(Feature) - {Feature.LN_RMSSD}
 
 
-def taken(feature: Feature, values: list[float], arousal: float = 0.0) -> Rest:
+def taken(feature: Feature, values: list[float], arousal: float | None = 0.0) -> Rest:
     rest = Rest(feature, None)
     for value in values:
         rest.take(value, 2.0, arousal)
@@ -68,25 +68,42 @@ def test_the_longer_a_baseline_was_taken_the_surer_is_what_is_compared_with_it()
     assert sds[-1] > NORMS[Feature.HEART_RATE].noise_sd
 
 
+def test_without_a_report_a_baseline_stands_for_no_arousal_at_all() -> None:
+    assert taken(Feature.HEART_RATE, [80] * 60, None).baseline.arousal == 0
+
+
 def test_the_first_report_tells_what_was_taken_before_it() -> None:
-    rest = taken(Feature.HEART_RATE, [80] * 30)
-    rest.anchor(0.6)
+    rest = taken(Feature.HEART_RATE, [80] * 30, None)
+    rest.take(80, 2.0, 0.6)
     assert rest.baseline.arousal == pytest.approx(0.6)
+    rest.take(80, 2.0, 0.0)
+    assert rest.baseline.arousal == pytest.approx(0.6 * 31 / 32)
+
+
+def test_a_report_after_the_first_minutes_is_not_what_the_baseline_stands_for() -> None:
+    rest = taken(Feature.HEART_RATE, [80] * 60, None)
+    rest.take(80, 2.0, 0.6)
+    assert rest.baseline.arousal == 0
 
 
 def test_a_kept_baseline_counts_for_a_minute_of_what_is_taken_now() -> None:
     rest = Rest(Feature.HEART_RATE, Baseline(60.0, 4.0, 600.0, -0.3))
-    for _ in range(60):
-        rest.take(69, 2.0, 0.0)
-    rest.anchor(0.6)
+    for number in range(60):
+        rest.take(69, 2.0, None if number < 30 else 0.6)
     assert rest.baseline.mean == pytest.approx(66)
     assert rest.baseline.arousal == pytest.approx(0.3)
 
 
-def test_what_was_kept_before_a_session_does_not_take_its_first_report() -> None:
-    rest = Rest(Feature.HEART_RATE, Baseline(60.0, 4.0, 600.0, -0.3))
-    rest.anchor(0.6)
-    assert rest.baseline.arousal == -0.3
+@given(st.sampled_from(Feature), st.lists(st.floats(1.0, 4.0), min_size=1, max_size=100), st.data())
+def test_a_baseline_can_be_kept_however_often_it_was_rounded(
+    feature: Feature, spans: list[float], data: st.DataObject
+) -> None:
+    value, arousal = data.draw(st.sampled_from(MEANS[feature])), data.draw(st.sampled_from([-1.0, 1.0]))
+    rest = Rest(feature, None)
+    for seconds in spans:
+        rest.take(value, seconds, arousal)
+    profile = Profile({feature: rest.baseline})
+    assert Profile.from_json(profile.to_json()) == profile
 
 
 def test_a_baseline_never_grows_so_old_that_it_cannot_follow() -> None:
