@@ -1,8 +1,9 @@
 """To an MQTT broker: `docs/mqtt.md`, topic `musicmed/<patient>/reading/heart_rate`."""
 
+import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -18,7 +19,9 @@ PATIENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 PROTOCOLS = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
 KEEPALIVE_SECONDS = 5
 ANSWER_SECONDS = 5.0
-BACKLOG = 16  # errors of the server that wait to be shown; more than that and new ones are dropped
+BACKLOG = 16  # messages of the server that wait to be shown; more than that and new ones are dropped
+SERVER = "musicmed/status"
+GRACE_SECONDS = 2.0  # what is retained comes at once
 NOT_LET_IN = (
     134,
     135,
@@ -38,11 +41,12 @@ class MqttSink:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["MqttLink"]:
-        """Connect, and subscribe to what the server has against readings."""
+        """Connect, and subscribe to what the server says of the patient."""
         with _faults():
             async with self._client() as client:
-                await client.subscribe(f"musicmed/{self._patient}/error")
-                yield MqttLink(client, f"musicmed/{self._patient}/reading/heart_rate")
+                link = MqttLink(client, self._patient)
+                await client.subscribe([(topic, 1) for topic in link.topics])
+                yield link
 
     def _client(self) -> Client:
         broker = self._broker
@@ -62,31 +66,60 @@ class MqttSink:
 class MqttLink:
     """A connection to the broker."""
 
-    def __init__(self, client: Client, topic: str) -> None:
+    def __init__(self, client: Client, patient: str) -> None:
         self._client = client
-        self._topic = topic
+        self._patient = patient
+        self._reading = f"musicmed/{patient}/reading/heart_rate"
+        self._availability = f"musicmed/{patient}/availability"
+        self.topics = (f"musicmed/{patient}/error", self._availability, SERVER)
 
     async def send(self, body: Body) -> None:
         """Once and not retained: a reading is of use now or not at all."""
         with _faults():
-            await self._client.publish(self._topic, json.dumps(body), qos=0, retain=False)
+            await self._client.publish(self._reading, json.dumps(body), qos=0, retain=False)
 
-    async def refusals(self) -> AsyncIterator[str]:
-        """What the server answers to readings of this kind; raises `Lost` when the broker is gone."""
+    async def news(self) -> AsyncGenerator[str, None]:
+        """Refusals, and whether there is a session at all; raises `Lost` when the broker is gone.
+
+        Of a patient without a session the server says nothing, so that is told where nothing is heard for a while.
+        """
+        told = False
+        coming = asyncio.ensure_future(anext(self._client.messages))
         try:
-            async for message in self._client.messages:
-                refused = self._refusal(message)
-                if refused is not None:
-                    yield refused
+            while True:
+                await asyncio.wait({coming}, timeout=None if told else GRACE_SECONDS)
+                if not coming.done():
+                    told = True
+                    yield f"{self._patient} has no session yet; readings go nowhere until one is opened"
+                    continue
+                message = coming.result()
+                coming = asyncio.ensure_future(anext(self._client.messages))
+                told = told or message.topic.matches(self._availability)
+                if (sentence := self._sentence(message)) is not None:
+                    yield sentence
         except MqttError:  # which says no more than that it was iterating
             raise Lost("the connection broke") from None
+        finally:
+            coming.cancel()
 
-    def _refusal(self, message: Message) -> str | None:
+    def _sentence(self, message: Message) -> str | None:
+        """What a message says, where it says anything about readings."""
+        name, payload = message.topic.value, message.payload
+        if name == self._availability:
+            return {
+                b"online": f"{self._patient} has a session",
+                b"offline": f"{self._patient} has no session any more; readings go nowhere",
+            }.get(payload)
+        if name == SERVER:
+            return "musicmed_live has left the broker; readings go nowhere" if payload == b"offline" else None
+        return self._refusal(payload)
+
+    def _refusal(self, payload: bytes) -> str | None:
         try:
-            error: Any = json.loads(message.payload or b"")
-        except (TypeError, ValueError):
+            error: Any = json.loads(payload)
+        except ValueError:
             return None
-        ours = isinstance(error, dict) and error.get("topic", self._topic) == self._topic
+        ours = isinstance(error, dict) and error.get("topic", self._reading) == self._reading
         return refusal(error) if ours else None
 
 

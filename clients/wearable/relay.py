@@ -3,8 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from typing import Any, Protocol
 
 from clients.wearable.backlog import Backlog
@@ -37,8 +37,8 @@ class Link(Protocol):
         """Hand over one reading. Raises `Lost`."""
         ...
 
-    def refusals(self) -> AsyncIterator[str]:
-        """What the server says against readings, in sentences. Raises `Lost`, `Over`, `Refused`."""
+    def news(self) -> AsyncGenerator[str, None]:
+        """What becomes of readings there, in sentences: refusals above all. Raises `Lost`, `Over`, `Refused`."""
         ...
 
 
@@ -132,7 +132,7 @@ class Relay:
         self._status.note(f"{self._status.server}: connected")
         self._reached.set()
         async with asyncio.TaskGroup() as tasks:
-            listening = tasks.create_task(self._tell_refusals(link), name="refusals")
+            listening = tasks.create_task(self._tell_news(link), name="news")
             async for body in self._backlog:
                 await self._deliver(link, body)
             listening.cancel()
@@ -146,9 +146,10 @@ class Relay:
             self._status.sent += arrived
             self._status.lost += not arrived
 
-    async def _tell_refusals(self, link: Link) -> None:
-        async for sentence in link.refusals():
-            self._status.note(f"{self._status.server} refuses: {sentence}")
+    async def _tell_news(self, link: Link) -> None:
+        async with aclosing(link.news()) as news:
+            async for sentence in news:
+                self._status.note(f"{self._status.server}: {sentence}")
 
     async def _pause(self, who: str, fault: Exception, waits: Iterator[float]) -> None:
         seconds = next(waits)

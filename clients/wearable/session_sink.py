@@ -1,7 +1,7 @@
 """To a session's own WebSocket: `docs/protocol.md`, message `reading`."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -43,7 +43,7 @@ class SessionLink:
         with faults():
             await self._socket.send(json.dumps({"type": "reading", "kind": "heart_rate", **body}))
 
-    async def refusals(self) -> AsyncIterator[str]:
+    async def news(self) -> AsyncGenerator[str, None]:
         """Of all that the session says, the errors; raises when it closes the socket."""
         while True:
             try:
@@ -77,4 +77,4 @@ def _refusal(frame: str | bytes) -> str | None:
 
 def refusal(error: dict[str, Any]) -> str:
     """An error of the server as a sentence."""
-    return shown(f"{error.get('message', 'no reason given')} ({error.get('code', 'no code')})", 200)
+    return shown(f"refused, {error.get('message', 'no reason given')} ({error.get('code', 'no code')})", 200)

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiomqtt import Client
 
+from clients.wearable import mqtt_sink
 from clients.wearable.broker import PASSWORD, parse_broker
 from clients.wearable.errors import Lost, Refused
 from clients.wearable.mqtt_sink import MqttSink
@@ -50,14 +51,38 @@ async def test_refusals_of_readings_are_told_and_those_of_others_are_not(broker:
             json.dumps({"code": "unknown_patient", "message": "nobody called anna \x1b[2J", "topic": TOPIC}),
         ):
             await server.publish("musicmed/anna/error", payload)
-        assert await anext(link.refusals()) == "nobody called anna ?[2J (unknown_patient)"
+        assert await anext(link.news()) == "refused, nobody called anna ?[2J (unknown_patient)"
+
+
+async def test_what_becomes_of_the_session_and_of_the_server_is_told(broker: Broker) -> None:
+    sink = MqttSink(parse_broker(url(broker), {}), "anna")
+    async with a_listener(broker) as server:
+        await server.publish("musicmed/status", "online", retain=True)
+        await server.publish("musicmed/anna/availability", "online", retain=True)
+        async with sink.open() as link, aclosing(link.news()) as news:
+            assert await anext(news) == "anna has a session"
+            await server.publish("musicmed/anna/availability", "offline")
+            assert await anext(news) == "anna has no session any more; readings go nowhere"
+            await server.publish("musicmed/anna/availability", b"", retain=True)
+            await server.publish("musicmed/status", "offline", retain=True)
+            assert await anext(news) == "musicmed_live has left the broker; readings go nowhere"
+
+
+async def test_a_patient_whom_nobody_knows_is_told_of_once(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt_sink, "GRACE_SECONDS", 0.01)
+    sink = MqttSink(parse_broker(url(broker), {}), "ana")
+    async with a_listener(broker) as server, sink.open() as link, aclosing(link.news()) as news:
+        assert await anext(news) == "ana has no session yet; readings go nowhere until one is opened"
+        await server.publish("musicmed/ana/availability", "online")
+        assert await anext(news) == "ana has a session"
 
 
 async def test_a_broker_that_goes_away_is_lost(broker: Broker) -> None:
     async with MqttSink(parse_broker(url(broker), {}), "anna").open() as link:
         broker.stop()
         with pytest.raises(Lost, match="the connection broke"):
-            await anext(link.refusals())
+            async with aclosing(link.news()) as news:
+                await anext(news)
         with pytest.raises(Lost, match="not currently connected"):
             await link.send(BODY)
 

@@ -172,7 +172,7 @@ async def test_a_broker_that_comes_back_gets_readings_again(broker: Broker, wear
 async def test_refusals_are_told(run: Run, wearable: Wearable, session: SessionServer) -> None:
     session.answer = lambda _: '{"type": "error", "code": "forbidden", "message": "a listener may only listen"}'
     wearable.say(HeartRate(70))
-    await run.until("refuses: a listener may only listen (forbidden)")
+    await run.until("refused, a listener may only listen (forbidden)")
 
 
 async def test_a_session_that_has_ended_ends_the_relay(run: Run, wearable: Wearable, session: SessionServer) -> None:

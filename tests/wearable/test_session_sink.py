@@ -33,7 +33,7 @@ async def test_errors_of_the_server_are_told_and_its_other_messages_are_not(sess
     async with SessionSink(session.url).open() as link:
         for _ in range(4):
             await link.send(BODY)
-        assert await anext(link.refusals()) == "bpm: 900 is not ?[2J a number (invalid)"
+        assert await anext(link.news()) == "refused, bpm: 900 is not ?[2J a number (invalid)"
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,14 @@ async def test_how_the_socket_is_closed_says_whether_to_come_back(
     async with SessionSink(session.url).open() as link:
         await (await session.sockets.get()).close(code)
         with pytest.raises(kind):
-            await anext(link.refusals())
+            await anext(link.news())
 
 
 async def test_a_broken_connection_is_lost(session: SessionServer) -> None:
     async with SessionSink(session.url).open() as link:
         (await session.sockets.get()).transport.abort()
         with pytest.raises(Lost, match="the connection broke"):
-            await anext(link.refusals())
+            await anext(link.news())
         with pytest.raises(Lost, match="the connection broke"):
             await link.send(BODY)
 
