@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -66,6 +67,14 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(
     with pytest.raises(SystemExit):
         main(arguments)
     assert f"{package} is not installed" in capsys.readouterr().err
+
+
+def test_a_relay_knows_nothing_of_the_package_and_loads_what_a_command_needs() -> None:
+    code = "import sys, clients.wearable.__main__; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(answer.stdout.split())
+    assert "clients" in loaded
+    assert not loaded & {"musicmed_live", "numpy", "bleak", "aiomqtt", "websockets"}
 
 
 async def test_a_recording_reaches_the_session_by_one_command(session: SessionServer, tmp_path: Path) -> None:
