@@ -14,6 +14,7 @@ from musicmed_live.core.respiration import respiration_per_minute
 INTERVAL_MS = (300.0, 2000.0)
 RATE_BPM = (30.0, 200.0)  # the same
 JUMP = 0.2  # Malik et al. (1989): a beat that comes 20 % sooner or later than the one before is not a sinus beat
+ODD = JUMP / 3  # as far off the median, an interval beside a jump has a part in it
 NEIGHBOURS = 3  # on either side: the median of seven stays true with three of them wrong
 
 RATE_SECONDS = 12.0
@@ -136,15 +137,16 @@ class HeartSignal:
 
 
 def _is_normal(intervals: Sequence[_Interval], place: int, usual_ms: float) -> bool:
-    """Whether an interval is possible, near the median around it, and not the odd one of a jump.
+    """Whether an interval is possible, near the median around it, and has no part in a jump.
 
-    Of two neighbours that are 20 % of the median apart, at least one is half of that away from it.
+    A beat at the wrong time makes one interval too long and the other too short; both go. The good interval beside a
+    missed beat stays.
     """
     interval = intervals[place]
     apart = abs(interval.ms - usual_ms)
     if not _within(INTERVAL_MS, interval.ms) or apart > JUMP * usual_ms:
         return False
-    return apart <= JUMP / 2 * usual_ms or all(
+    return apart <= ODD * usual_ms or all(
         abs(interval.ms - neighbour) <= JUMP * usual_ms for neighbour in _neighbours(intervals, place)
     )
 

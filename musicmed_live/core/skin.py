@@ -57,15 +57,13 @@ class SkinSignal:
         self._sum, self._count = self._sum + us, self._count + 1
 
     def tonic_us(self, now: float) -> float | None:
-        """The tonic level in microsiemens: the median of the last 30 s, which responses hardly move.
+        """The tonic level in microsiemens: the lower quartile of the last 30 s.
 
-        (Boucsein et al. 2012: the level is what lies between the responses.) None with less than three valid means.
+        The level is what lies between the responses (Boucsein et al. 2012), and a response only adds to it. None with
+        less than three valid means.
         """
         valid = sorted(mean.us for mean in self._since(now, LEVEL_SECONDS) if mean.valid)
-        if len(valid) < LEVEL_MEANS:
-            return None
-        half = len(valid) // 2
-        return valid[half] if len(valid) % 2 else (valid[half - 1] + valid[half]) / 2
+        return valid[len(valid) // 4] if len(valid) >= LEVEL_MEANS else None
 
     def responses_per_minute(self, now: float) -> float | None:
         """Responses that began in the last 60 s, for each minute of it that was seen (Boucsein et al. 2012: NS.SCR).
