@@ -6,13 +6,14 @@ KERNEL := $(wildcard musicmed_live/musicgen/kernel/*)
 INSTALL := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 # Chromium shows the page in the end-to-end tests; PulseAudio is the sound card that they listen to, by way of ALSA for PortAudio;
-# mosquitto is the MQTT broker; gcc builds the kernel.
-DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto gcc libc6-dev
+# mosquitto is the MQTT broker, to which openssl gives a certificate; gcc builds the kernel.
+DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto openssl gcc libc6-dev
 
-.PHONY: play test clean debian-packages
+.PHONY: play test clean debian-packages mosquitto
 
-play: $(VENV)/installed
-	$(VENV)/bin/musicmed-live play --port $(PORT)
+# MQTT=1 starts a broker for it; MQTT=mqtt://user@host:1883 takes that one.
+play: $(VENV)/installed $(if $(filter 1,$(MQTT)),mosquitto)
+	$(VENV)/bin/musicmed-live play --port $(PORT) $(if $(MQTT),--mqtt $(filter-out 1,$(MQTT)))
 
 test: debian-packages $(VENV)/installed-for-tests
 	$(VENV)/bin/ruff check
@@ -22,6 +23,9 @@ test: debian-packages $(VENV)/installed-for-tests
 
 debian-packages:
 	@scripts/debian-packages $(DEBIAN_PACKAGES) || echo "Going on without them; the tests that need them will fail."
+
+mosquitto:
+	@scripts/debian-packages mosquitto
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from musicmed_live.errors import MusicmedError
+from musicmed_live.service.broker import find_mosquitto
 from musicmed_live.service.generators import Choice, check_generator, missing_for_musicgen
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
@@ -83,7 +84,7 @@ def _browser() -> Finding:
 
 
 def _mqtt() -> Finding:
-    broker = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/sbin")
-    if broker is None:
-        return Finding("MQTT broker", False, "none found (Debian: apt-get install mosquitto); only wearables need one")
-    return Finding("MQTT broker", True, broker)
+    try:
+        return Finding("MQTT broker", True, find_mosquitto())
+    except MusicmedError as fault:
+        return Finding("MQTT broker", False, f"{fault}; only --mqtt needs one")

@@ -152,10 +152,10 @@ class Hub:
             await asyncio.wait({task})
         finally:
             task.cancel()
+            await asyncio.to_thread(self._profiles.save, live.patient, live.session.profile)
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
             log.error("session %s failed", live.name, exc_info=fault)
-        await asyncio.to_thread(self._profiles.save, live.patient, live.session.profile)
         self._past_underruns += live.mixer.underruns
         self._past_bridges += live.bridges
         if self._entries.pop(live.name, None) is not None:
