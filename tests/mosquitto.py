@@ -41,7 +41,7 @@ def _with_tls(folder: Path) -> list[str]:
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
     kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command = ["openssl", "req", "-x509", *kind, *subject, "-keyout", key, "-out", certificate]
+    command: list[str | Path] = ["openssl", "req", "-x509", *kind, *subject, "-keyout", key, "-out", certificate]
     subprocess.run(command, check=True, capture_output=True)
     return [f"certfile {certificate}", f"keyfile {key}"]
 
@@ -59,6 +59,10 @@ class Watcher:
     async def say(self, topic: str, payload: str | bytes, retain: bool = False) -> None:
         """Publish, and wait until the broker has it."""
         await self._client.publish(topic, payload, qos=1, retain=retain)
+
+    async def flood(self, topic: str, payload: str) -> None:
+        """Publish, and hope."""
+        await self._client.publish(topic, payload)
 
     async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
         """Wait until something that arrives makes `condition` true. Raises `TimeoutError`."""

@@ -15,7 +15,7 @@ from musicmed_live.service.hub import Hub
 from musicmed_live.service.intake import Intake
 from musicmed_live.service.live import LiveSession
 from musicmed_live.service.mqtt_address import Address, parse_address
-from musicmed_live.service.mqtt_client import Inbox, client, pause_seconds, sentence
+from musicmed_live.service.mqtt_client import Inbox, connected, heed_cancellation, pause_seconds, sentence
 from musicmed_live.service.topics import AVAILABILITIES, OFFLINE, ONLINE, READINGS, STATUS, WORDS, topic
 
 __all__ = ["Address", "Bridge", "parse_address"]
@@ -55,7 +55,9 @@ class Bridge:
         """Be connected, again and again, until cancelled."""
         tries = 0
         while True:
-            fault = await self._until_lost()
+            # In a task of its own: one in which a TaskGroup has failed counts as cancelled ever after (Python 3.11).
+            fault = await asyncio.create_task(self._until_lost(), name="mqtt connection")
+            heed_cancellation()
             tries = 1 if self._connected else tries + 1
             self._connected, self._reason = False, sentence(self._address, fault)
             if tries == 1:
@@ -70,12 +72,13 @@ class Bridge:
         try:
             # Words have a connection of their own, so that no flood of readings is ahead of them.
             async with (
-                client(self._address, "words", spoken, will) as words,
-                client(self._address, "readings", measured) as readings,
+                connected(self._address, "words", spoken, will) as words,
+                connected(self._address, "readings", measured) as readings,
             ):
                 await words.subscribe([(name, 1) for name in (*WORDS, AVAILABILITIES, BIRTH)])
                 await readings.subscribe(READINGS)
                 await words.publish(STATUS, ONLINE, qos=1, retain=True)
+                heed_cancellation()
                 await self._serve(words, spoken, readings, measured)
         except* MqttError as faults:
             lost = _first(faults)
@@ -139,6 +142,7 @@ class Bridge:
                 await words.publish(discovery_topic(patient), json.dumps(device(patient)), qos=1, retain=True)
                 await words.publish(topic(patient, "availability"), ONLINE, qos=1, retain=True)
             await words.publish(topic(patient, "state"), _state(live), retain=True)
+            heed_cancellation()
             await asyncio.sleep(STATE_SECONDS)
             if not live.playing:
                 with suppress(TimeoutError):
@@ -167,6 +171,7 @@ class Bridge:
     async def _publish_answers(self, words: Client) -> None:
         while True:
             await words.publish(*await self._outbox.get())
+            heed_cancellation()
 
     def _answer(self, name: str, payload: str) -> None:
         with suppress(asyncio.QueueFull):  # then there are more urgent things than to tell what was wrong

@@ -5,6 +5,8 @@ import logging
 import random
 import re
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
@@ -41,8 +43,31 @@ class Inbox(asyncio.Queue[Message]):
         super().put_nowait(message)
 
 
-def client(address: Address, name: str, inbox: Inbox, will: Will | None = None) -> Client:
-    """A client that fills `inbox` once it is entered. It is entered once."""
+@asynccontextmanager
+async def connected(address: Address, name: str, inbox: Inbox, will: Will | None = None) -> AsyncIterator[Client]:
+    """A client whose messages fill `inbox`. Raises `MqttError` where it cannot connect."""
+    client = _client(address, name, inbox, will)
+    await client.__aenter__()
+    try:
+        yield client
+    finally:
+        with suppress(MqttError):  # that saying goodbye failed is no news, and must not hide why it was said
+            await client.__aexit__(None, None, None)
+        if client._disconnected.done():
+            client._disconnected.exception()  # else asyncio says that a fault, though told by another task, was missed
+
+
+def heed_cancellation() -> None:
+    """Raise `CancelledError` where this task was cancelled.
+
+    The `wait_for` of Python 3.11, with which aiomqtt waits for confirmations, may swallow that (python/cpython#86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _client(address: Address, name: str, inbox: Inbox, will: Will | None) -> Client:
     properties = None
     if address.version is ProtocolVersion.V5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # as paho has it
