@@ -125,6 +125,8 @@ async def _play_on(
         f"Playing on the speaker. Steer it at {server.url}#session={entry.live.name}"
         f"&token={entry.tokens[Role.PATIENT]} - Ctrl-C ends it."
     )
+    socket = f"{server.url.replace('http', 'ws', 1)}api/sessions/{entry.live.name}/live"
+    say(f"For a wearable: musicmed-wearable ble --session '{socket}?token={entry.tokens[Role.SENSOR]}'")
     entry.live.handle(Play())
     with entry.live.attended():
         await feed(entry.live, ring, latency_frames)
