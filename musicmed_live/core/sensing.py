@@ -99,7 +99,7 @@ class Sensing:
 
     def sources(self, now: float) -> tuple[SourceState, ...]:
         """What every source that was ever heard is worth at `now`."""
-        moving = self._moving(now)
+        moving = self._motion.moving(now)
         return tuple(self._state(self._sources[kind], now, moving) for kind in Kind if kind in self._sources)
 
     def vitals(self, now: float) -> Vitals:
@@ -124,10 +124,6 @@ class Sensing:
             case Motion(g=g):
                 self._motion.add(g, measured)
 
-    def _moving(self, now: float) -> bool:
-        source = self._sources.get(Kind.MOTION)
-        return source is not None and self._state(source, now, False).trust > 0 and self._motion.moving(now)
-
     def _state(self, source: Source, now: float, moving: bool) -> SourceState:
         match source.kind:
             case Kind.HEART_RATE:
@@ -141,7 +137,7 @@ class Sensing:
 
     def _evidence(self, now: float, seconds: float) -> Iterator[tuple[float, float]]:
         """Arousal and SD of every feature that can be compared. Those that are trusted become part of the baseline."""
-        moving = self._moving(now)
+        moving = self._motion.moving(now)
         for kind, features in _FEATURES_OF.items():
             source = self._sources.get(kind)
             trust = 0.0 if source is None else self._state(source, now, moving).trust

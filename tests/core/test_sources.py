@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from musicmed_live.core.readings import HeartRate, Kind, Motion, Reading, Respiration, SkinConductance
-from musicmed_live.core.sources import Fault, spoken
+from musicmed_live.core.sources import Fault, Source, spoken
 from tests.core.wearer import EPOCH, Wearer
 
 
@@ -57,7 +57,7 @@ def test_a_source_that_goes_quiet_fades_out(wearer: Wearer) -> None:
     for _ in range(12):
         trusts.append(wearer.source().trust)
         wearer.now += 1
-    assert trusts[0] == trusts[3] > trusts[4] > trusts[7] > 0
+    assert trusts[0] == trusts[3] > trusts[4] > trusts[9] > 0
     assert trusts[10] == trusts[11] == 0
 
 
@@ -176,6 +176,13 @@ def test_retained_junk_before_it_does_not_hide_a_clock_that_is_off() -> None:
     ) <= 10  # fmt: skip
 
 
+def test_a_reading_that_was_held_up_makes_nothing_older_than_it_was() -> None:
+    source = Source(Kind.MOTION, 0.0)
+    assert source.admit(Motion(EPOCH, 0.0), 0.0, 100.0) == 100.0
+    assert source.admit(Motion(EPOCH + 0.1, 0.0), 5.0, 100.5) == 100.0
+    assert source.admit(Motion(EPOCH + 0.2, 0.0), 0.2, 100.7) == 100.5
+
+
 def test_one_current_reading_among_old_ones_is_used(wearer: Wearer) -> None:
     wearer.send(HeartRate(wearer.at - 3600, 62.0))
     wearer.beat(2, 62)
@@ -211,6 +218,23 @@ def test_a_stuck_value_is_noticed_within_10_s(stuck: Callable[[Wearer], Reading]
     state = wearer.source(kind)
     assert state.trust == 0
     assert state.reason == "the very same value for 8 s"
+
+
+def test_a_stuck_value_is_nobody_s_pulse() -> None:
+    wearer = Wearer()
+    for _ in range(40):
+        wearer.now += 1.0
+        wearer.send(stuck_beat(wearer))
+    assert wearer.sensing.vitals(wearer.now).heart_rate_bpm is None
+
+
+def test_two_readings_that_happen_to_be_the_same_are_not_stuck() -> None:
+    wearer = Wearer()
+    for _ in range(2):
+        wearer.send(SkinConductance(wearer.at, 4.2))
+        wearer.now += 9
+    wearer.now -= 9
+    assert wearer.source(Kind.SKIN_CONDUCTANCE).fault is None
 
 
 def test_intervals_that_are_the_same_in_packets_of_another_size_are_stuck() -> None:
