@@ -68,7 +68,7 @@ def injected(beats: Seconds, seed: int) -> Seconds:
             found.append(beat)
         if kind == "extra":
             found.append(beat + rng.uniform(*BETWEEN) * interval)
-    return np.array([*found, float(beats[-1])])
+    return np.sort([*found, float(beats[-1])])
 
 
 def live(beats: Seconds, times: Iterable[float]) -> Iterator[tuple[float | None, float | None]]:

@@ -4,14 +4,16 @@ Every value is a function of the intervals so far and of `now`; how they were cu
 """
 
 import math
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from operator import attrgetter
 
 from musicmed_live.core.respiration import respiration_per_minute
 
-INTERVAL_MS = (300.0, 2000.0)
+INTERVAL_MS = (300.0, 2000.0)  # shorter ones are no heart at rest's, longer ones hide a beat
 RATE_BPM = (30.0, 200.0)  # the same
 JUMP = 0.2  # Malik et al. (1989): a beat that comes 20 % sooner or later than the one before is not a sinus beat
 ODD = JUMP / 3  # as far off the median, an interval beside a jump has a part in it
@@ -19,10 +21,10 @@ NEIGHBOURS = 3  # on either side: the median of seven stays true with three of t
 
 RATE_SECONDS = 12.0
 RATE_INTERVALS = 3  # at least, for a rate
-WINDOW_SECONDS = 60.0  # of what varies: Munoz et al. (2015), Shaffer & Ginsberg (2017), "ultra-short-term"
+WINDOW_SECONDS = 60.0  # of what varies: "ultra-short-term" (Munoz et al. 2015, Shaffer & Ginsberg 2017)
 DIFFERENCES = 15  # at least, for RMSSD: its standard error is about 1 in sqrt(2 n), here 18 %
 DRIFT_SECONDS = 3.0  # intervals and clock may be apart by this: a packet's delay, a beat that got lost
-MOST_INTERVALS = 300  # 60 s of the shortest ones and half as much for those that are wrong
+MOST_INTERVALS = 300  # 60 s of the shortest, and half as many that are wrong
 
 
 @dataclass(slots=True)
@@ -106,15 +108,15 @@ class HeartSignal:
         normal = [interval for interval in run[begins:] if interval.normal]
         return respiration_per_minute([interval.end for interval in normal], [interval.ms for interval in normal])
 
-    def artefact_share(self, now: float) -> float:
-        """How much of the last 60 s is no normal interval, 0 to 1; 0 for nothing.
+    def artefact_share(self, now: float, seconds: float = WINDOW_SECONDS) -> float:
+        """How much of the last `seconds`, at most 60, is no normal interval, 0 to 1; 0 for nothing.
 
         Where the device tells no intervals: how many of its rates are beyond 30 to 200 beats a minute.
         """
-        intervals = self._since(now, WINDOW_SECONDS)
+        intervals = self._since(now, seconds)
         if intervals:
             return sum(not interval.normal for interval in intervals) / len(intervals)
-        told = [_within(RATE_BPM, bpm) for at, bpm in self._rates if now - WINDOW_SECONDS < at <= now]
+        told = [_within(RATE_BPM, bpm) for at, bpm in self._rates if now - seconds < at <= now]
         return told.count(False) / len(told) if told else 0.0
 
     def _since(self, now: float, seconds: float) -> list[_Interval]:
@@ -123,9 +125,7 @@ class HeartSignal:
             begin = now - WINDOW_SECONDS
             self._recent = (now, [interval for interval in self._intervals if begin < interval.end <= now])
         intervals = self._recent[1]
-        begin = now - seconds
-        first = next((place for place, interval in enumerate(intervals) if interval.end > begin), len(intervals))
-        return intervals[first:]
+        return intervals[bisect_right(intervals, now - seconds, key=attrgetter("end")) :]
 
     def _judge(self, new: int) -> None:
         """Judges the `new` last intervals, and once more those that have neighbours among them."""

@@ -76,9 +76,12 @@ class SkinSignal:
             onsets += mean.onset
         return 60 * onsets / seen if seen >= SEEN_SECONDS else None
 
-    def artefact_share(self, now: float) -> float:
-        """How much of the last 60 s is out of range, too steep, or within 5 s after such, 0 to 1; 0 for nothing."""
-        valid = [mean.valid for mean in self._since(now, WINDOW_SECONDS)]
+    def artefact_share(self, now: float, seconds: float = WINDOW_SECONDS) -> float:
+        """How much of the last `seconds`, at most 60, is an artefact, 0 to 1; 0 for nothing.
+
+        An artefact is out of range, too steep, or within 5 s after such (Kleckner et al. 2018).
+        """
+        valid = [mean.valid for mean in self._since(now, seconds)]
         return valid.count(False) / len(valid) if valid else 0.0
 
     def _since(self, now: float, seconds: float) -> Iterator[_Mean]:

@@ -101,6 +101,7 @@ def test_what_is_no_normal_beat_changes_neither_rate_nor_rmssd(artefact: list[fl
     assert signal.heart_rate_bpm(now) == pytest.approx(60)
     assert signal.rmssd_ms(now) == 0
     assert signal.artefact_share(now) == pytest.approx(len(artefact) / (34 + len(artefact)))
+    assert signal.artefact_share(now, 3.5) == 0  # the last four are normal
 
 
 def test_breaths_that_make_the_intervals_swing_are_no_artefact() -> None:

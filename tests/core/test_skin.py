@@ -116,6 +116,7 @@ def test_a_pull_at_the_electrodes_is_left_out_with_the_seconds_after_it() -> Non
     assert signal.responses_per_minute(now) == 0
     assert signal.tonic_us(now) == 5
     assert signal.artefact_share(now) == pytest.approx((4 + 20) / 239, abs=0.01)
+    assert signal.artefact_share(now, 20) == 0
 
 
 def test_a_gap_is_no_response() -> None:
