@@ -10,7 +10,7 @@ from typing import Any
 from musicmed_live.core import messages
 from musicmed_live.core.generator import Samples, frames_of
 from musicmed_live.core.profile import Profile
-from musicmed_live.core.readings import Reading
+from musicmed_live.core.readings import Kind, Reading
 from musicmed_live.core.session import (
     End,
     Event,
@@ -36,6 +36,7 @@ URGENT_FRAMES = frames_of(0.1)  # so much is mixed ahead of what is heard, compo
 MEMORY_FRAMES = frames_of(5.0)  # sound that was heard is kept for the bars that may have to be repeated
 KEPT_FRAMES = frames_of(1.0)  # mixed sound is kept so long for players that are behind the clock
 TICK_SECONDS = 0.05
+SOURCES_SECONDS = 1.0
 
 ENDED, DELETED, FAILED = 1000, 1008, 1011  # WebSocket close codes (RFC 6455, 7.4.1)
 
@@ -189,7 +190,7 @@ class LiveSession:
         try:
             async with asyncio.TaskGroup() as group:
                 music = self._music
-                loops = (music.compose, music.prepare_landing, music.come_back, self._keep_time)
+                loops = (music.compose, music.prepare_landing, music.come_back, self._keep_time, self._watch_sources)
                 tasks = [group.create_task(loop(), name=f"{self.name} {loop.__name__}") for loop in loops]
                 await self.over.wait()
                 for task in tasks:
@@ -222,6 +223,17 @@ class LiveSession:
                     self.handle(Finished())
                 self.over.set()
             await asyncio.sleep(TICK_SECONDS)
+
+    async def _watch_sources(self) -> None:
+        """Tell of what becomes of the sources: they may go wrong without anything being heard of them."""
+        faults: dict[Kind, str | None] = {}
+        while True:
+            await asyncio.sleep(SOURCES_SECONDS)
+            for source in self.session.sensing.sources(time.monotonic()):
+                if source.kind not in faults or faults[source.kind] != source.fault:
+                    faults[source.kind] = source.fault
+                    log.info("%s: %s: trust %.2f: %s", self.patient, source.kind.value, source.trust, source.reason)
+                    self._announce_change()
 
     def _mix_ahead(self, heard: int) -> None:
         before = self.mixer.underruns
