@@ -5,15 +5,14 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from clients.wearable.answers import parse_object, refusal
 from clients.wearable.broker import Broker
 from clients.wearable.errors import Lost, Refused, sentence, shown
 from clients.wearable.relay import Body
-from clients.wearable.session_sink import refusal
 
 PATIENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 PROTOCOLS = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
@@ -22,10 +21,8 @@ ANSWER_SECONDS = 5.0
 BACKLOG = 16  # messages of the server that wait to be shown; more than that and new ones are dropped
 SERVER = "musicmed/status"
 GRACE_SECONDS = 2.0  # what is retained comes at once
-NOT_LET_IN = (
-    134,
-    135,
-)  # bad user name or password, not authorised (MQTT 5, section 3.2.2.2; paho turns 3.1.1's into them)
+# Bad user name or password; not authorised (MQTT 5, section 3.2.2.2). paho turns the codes of 3.1.1 into these.
+NOT_LET_IN = (134, 135)
 
 
 class MqttSink:
@@ -95,8 +92,8 @@ class MqttLink:
                 message = coming.result()
                 coming = asyncio.ensure_future(anext(self._client.messages))
                 told = told or message.topic.matches(self._availability)
-                if (sentence := self._sentence(message)) is not None:
-                    yield sentence
+                if (said := self._sentence(message)) is not None:
+                    yield said
         except MqttError:  # which says no more than that it was iterating
             raise Lost("the connection broke") from None
         finally:
@@ -115,12 +112,10 @@ class MqttLink:
         return self._refusal(payload)
 
     def _refusal(self, payload: bytes) -> str | None:
-        try:
-            error: Any = json.loads(payload)
-        except ValueError:
+        error = parse_object(payload)
+        if error is None or error.get("topic", self._reading) != self._reading:
             return None
-        ours = isinstance(error, dict) and error.get("topic", self._reading) == self._reading
-        return refusal(error) if ours else None
+        return refusal(error)
 
 
 @contextmanager

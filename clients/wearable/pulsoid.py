@@ -5,13 +5,12 @@ the token in a header, where no log of addresses has it. `measured_at` is the ph
 minute and more, and is not used.
 """
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
+from clients.wearable.answers import parse_object
 from clients.wearable.errors import Malformed, shown
 from clients.wearable.reading import HeartRate, heart_rate
 from clients.wearable.relay import Packet
@@ -23,13 +22,11 @@ TOKEN = "PULSOID_TOKEN"
 
 def decode(text: str | bytes) -> HeartRate:
     """The rate in one message; raises `Malformed` where it is none."""
-    try:
-        message: Any = json.loads(text)
-        bpm = message["data"]["heart_rate"]
-    except (ValueError, KeyError, TypeError):
-        raise Malformed(f"not a heart rate: {shown(text, 60)}") from None
+    message = parse_object(text) or {}
+    measured = message.get("data")
+    bpm = measured.get("heart_rate") if isinstance(measured, dict) else None
     if isinstance(bpm, bool) or not isinstance(bpm, int | float):
-        raise Malformed(f"not a heart rate: {shown(bpm, 60)}")
+        raise Malformed(f"not a heart rate: {shown(text, 60)}")
     return heart_rate(bpm, ())
 
 

@@ -1,11 +1,10 @@
 """One packet of a wearable, and what is sent of it."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clients.wearable.errors import Malformed
+from clients.wearable.errors import Malformed, shown
 
 BPM = (20.0, 300.0)  # the server takes no other rates,
 RR_MS = (100.0, 5000.0)  # no other intervals
@@ -38,6 +37,6 @@ def heart_rate(bpm: float | None, rr_ms: Sequence[float], contact: bool | None =
     rate = bpm if bpm is not None and BPM[0] <= bpm <= BPM[1] else None
     beats = tuple(interval for interval in rr_ms if RR_MS[0] <= interval <= RR_MS[1])[-MAX_RR:]
     if rate is None and not beats and contact is not False:
-        said = "no rate" if bpm is None or not math.isfinite(bpm) else f"a rate of {bpm:g}"
+        said = "no rate" if bpm is None else f"a rate of {shown(bpm, 20)}"
         raise Malformed(f"a packet with {said} and {len(rr_ms)} intervals, none of them a heart's")
     return HeartRate(rate, beats, contact)

@@ -3,12 +3,12 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from clients.wearable.errors import Lost, Over, Refused, shown
+from clients.wearable.answers import parse_object, refusal
+from clients.wearable.errors import Lost, Over, Refused
 from clients.wearable.relay import Body
 from clients.wearable.sockets import closed, faults, host_of, open_socket
 
@@ -66,15 +66,5 @@ def _ending(fault: ConnectionClosed) -> Lost | Over | Refused:
 
 def _refusal(frame: str | bytes) -> str | None:
     """What an `error` says; None of every other message."""
-    try:
-        message: Any = json.loads(frame)
-    except ValueError:
-        return None
-    if not isinstance(message, dict) or message.get("type") != "error":
-        return None
-    return refusal(message)
-
-
-def refusal(error: dict[str, Any]) -> str:
-    """An error of the server as a sentence."""
-    return shown(f"refused, {error.get('message', 'no reason given')} ({error.get('code', 'no code')})", 200)
+    message = parse_object(frame)
+    return refusal(message) if message is not None and message.get("type") == "error" else None

@@ -1,15 +1,14 @@
 """WebSockets as the relays need them: what goes wrong is `Lost`, `Refused` or `Over`, in a sentence without secrets."""
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
+from clients.wearable.answers import parse_object
 from clients.wearable.errors import Lost, Refused, sentence, shown
 
 PING_SECONDS = 5.0  # a dead network is noticed within two of them
@@ -81,9 +80,6 @@ def _refusal(fault: InvalidStatus) -> Lost | Refused:
 
 def _reason(body: bytes | bytearray | None) -> str:
     """What the answer's JSON says for people, if it says anything."""
-    try:
-        answer: Any = json.loads(body or b"")
-    except ValueError:
-        return ""
-    message = answer.get("message") if isinstance(answer, dict) else None
+    answer = parse_object(bytes(body or b"")) or {}
+    message = answer.get("message")
     return f", {shown(message)}" if isinstance(message, str) else ""

@@ -6,7 +6,8 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiomqtt import Client
+from aiomqtt import Client, ProtocolVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from clients.wearable import mqtt_sink
 from clients.wearable.broker import PASSWORD, parse_broker
@@ -25,9 +26,9 @@ def url(broker: Broker) -> str:
 
 @asynccontextmanager
 async def a_listener(broker: Broker) -> AsyncIterator[Client]:
-    """Hears all that goes over the broker."""
-    async with Client("127.0.0.1", broker.port) as client:
-        await client.subscribe("#")
+    """Hears all that goes over the broker, as it was published."""
+    async with Client("127.0.0.1", broker.port, protocol=ProtocolVersion.V5) as client:
+        await client.subscribe("#", options=SubscribeOptions(qos=1, retainAsPublished=True))
         yield client
 
 

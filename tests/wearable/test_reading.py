@@ -43,7 +43,7 @@ def test_of_too_many_intervals_the_newest_are_told() -> None:
     assert heart_rate(60, [500.0] * 10 + [1000.0] * 64).rr_ms == (1000.0,) * 64
 
 
-@pytest.mark.parametrize("bpm", [None, 0, 500, math.nan])
+@pytest.mark.parametrize("bpm", [None, 0, 500, math.nan, 10**400])
 def test_no_heart_is_no_reading_unless_contact_is_known_to_be_lost(bpm: float | None) -> None:
     with pytest.raises(Malformed):
         heart_rate(bpm, [], contact=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from itertools import islice
@@ -63,20 +63,16 @@ class Run:
         self.status = Status(wearable.name, sink.name)
         self.task = asyncio.create_task(Relay(wearable, sink, self.status, at_once).run())
 
-    async def until_lost(self, count: int) -> None:
-        """So many readings are lost."""
-        while self.status.lost < count:
-            assert not self.task.done()
-            await asyncio.sleep(0)
+    async def until(self, condition: Callable[[], object]) -> None:
+        """It holds, while the relay runs."""
+        async with asyncio.timeout(10):
+            while not condition():
+                assert not self.task.done()
+                await asyncio.sleep(0)
 
-    async def until(self, said: str) -> None:
+    async def told(self, said: str) -> None:
         """The next notice that contains `said`."""
-        while True:
-            while self.status.notices:
-                if said in self.status.notices.popleft():
-                    return
-            assert not self.task.done()
-            await asyncio.sleep(0)
+        await self.until(lambda: self.status.notices and said in self.status.notices.popleft())
 
 
 @pytest.fixture
@@ -117,7 +113,7 @@ async def test_nothing_is_read_before_the_server_has_been_reached(wearable: Wear
     session.refuse = (HTTPStatus.SERVICE_UNAVAILABLE, "")
     run = Run(wearable, SessionSink(session.url))
     wearable.say(HeartRate(70))
-    await run.until("lost, refused with status 503")
+    await run.told("lost, refused with status 503")
     assert not wearable.opened
     session.refuse = None
     assert await taken(session, 1) == [70]
@@ -127,8 +123,8 @@ async def test_nothing_is_read_before_the_server_has_been_reached(wearable: Wear
 
 async def test_a_lost_wearable_is_found_again(run: Run, wearable: Wearable, session: SessionServer) -> None:
     wearable.say(HeartRate(70), Lost("the connection broke"), HeartRate(71))
-    await run.until("strap: lost, the connection broke; trying again")
-    await run.until("strap: connected")
+    await run.told("strap: lost, the connection broke; trying again")
+    await run.told("strap: connected")
     assert await taken(session, 2) == [70, 71]
     assert wearable.opened == 2
     assert run.status.lost == 0
@@ -136,7 +132,7 @@ async def test_a_lost_wearable_is_found_again(run: Run, wearable: Wearable, sess
 
 async def test_a_malformed_packet_is_told_and_left_out(run: Run, wearable: Wearable, session: SessionServer) -> None:
     wearable.say(Malformed("a heart rate packet of 1 bytes"), HeartRate(71))
-    await run.until("strap: a heart rate packet of 1 bytes; left out")
+    await run.told("strap: a heart rate packet of 1 bytes; left out")
     assert await taken(session, 1) == [71]
 
 
@@ -146,9 +142,9 @@ async def test_a_server_that_comes_back_gets_the_newest_readings(
     wearable.say(HeartRate(60))
     assert await taken(session, 1) == [60]
     await session.stop()
-    await run.until("lost, closed with code 1012")
+    await run.told("lost, closed with code 1012")
     wearable.say(*(HeartRate(100 + number) for number in range(BACKLOG + 5)))
-    await run.until_lost(5)
+    await run.until(lambda: run.status.lost == 5)
     await session.start()
     assert await taken(session, BACKLOG) == [105 + number for number in range(BACKLOG)]
     assert run.status.lost == 5
@@ -157,11 +153,11 @@ async def test_a_server_that_comes_back_gets_the_newest_readings(
 
 async def test_a_broker_that_comes_back_gets_readings_again(broker: Broker, wearable: Wearable) -> None:
     run = Run(wearable, MqttSink(parse_broker(url(broker), {}), "anna"))
-    await run.until("connected")
+    await run.told("connected")
     broker.stop()
-    await run.until("lost")
+    await run.told("lost")
     broker.start()
-    await run.until("connected")
+    await run.told("connected")
     async with a_listener(broker) as listener:
         wearable.say(HeartRate(70))
         assert str((await anext(listener.messages)).topic) == "musicmed/anna/reading/heart_rate"
@@ -172,7 +168,7 @@ async def test_a_broker_that_comes_back_gets_readings_again(broker: Broker, wear
 async def test_refusals_are_told(run: Run, wearable: Wearable, session: SessionServer) -> None:
     session.answer = lambda _: '{"type": "error", "code": "forbidden", "message": "a listener may only listen"}'
     wearable.say(HeartRate(70))
-    await run.until("refused, a listener may only listen (forbidden)")
+    await run.told("refused, a listener may only listen (forbidden)")
 
 
 async def test_a_session_that_has_ended_ends_the_relay(run: Run, wearable: Wearable, session: SessionServer) -> None:
@@ -192,7 +188,7 @@ async def test_what_cannot_work_ends_the_relay(whose: str, wearable: Wearable, s
 
 
 async def test_a_cancelled_relay_lets_go_of_both_sides(run: Run, wearable: Wearable, session: SessionServer) -> None:
-    await run.until("strap: connected")
+    await run.told("strap: connected")
     run.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run.task
