@@ -227,6 +227,7 @@ class Stage:
 
     def __init__(self, loop: Loop, wish: Plan, chosen: FreeGenerator | None = None, loaded: bool = True) -> None:
         self._loop = loop
+        self.clock = loop.clock
         self.worker = Puppet(ToneGenerator())
         self.composer = Source(Choice(), OnePuppet(self.worker))
         self.chosen = self.composer
@@ -314,7 +315,8 @@ def stage(
     loop.set_exception_handler(lambda _, context: faults.append(context))
     with pytest.MonkeyPatch.context() as patch:
         for module in (service, playhead):
-            patch.setattr(module, "time", SimpleNamespace(monotonic=loop.clock.monotonic))
+            clock = loop.clock.monotonic
+            patch.setattr(module, "time", SimpleNamespace(monotonic=clock, time=clock))
         opened = Stage(loop, Plan(start, CALM, frames, seed), chosen, loaded)
         try:
             yield opened

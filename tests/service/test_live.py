@@ -1,5 +1,6 @@
 """A live session, whatever its patient and its worker do, and when: it lives, and so does the music."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, Samples, frames_of
+from musicmed_live.core.readings import HeartRate
 from musicmed_live.core.session import (
     LANDING_EMOTION,
     STOP_FRAMES,
@@ -443,3 +445,30 @@ def come_round(on: Stage) -> None:
     on.wait(2.0)
     assert on.live.over.is_set()
     assert on.running.exception() is None
+
+
+def test_what_becomes_of_a_source_is_told_at_once_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with stage() as on:
+        on.wait(1.0)
+        on.live.sense(HeartRate(on.clock.now, 70.0, contact=True))
+        told: list[str | None] = []
+        on.live.on_change.add(lambda: told.extend(source["fault"] for source in on.live.state()["sources"]))
+
+        on.wait(2.0)
+        assert told == [None]
+        on.wait(12.0)
+        assert told == [None, "quiet"]
+        assert "nothing heard for" in caplog.text
+
+
+def test_a_reading_changes_the_music_only_where_it_changes_the_plan() -> None:
+    with stage() as on:
+        on.do(Play())
+        on.wait(5.0)
+        cuts = list(on.cuts)
+        for second in range(20):
+            on.live.sense(HeartRate(on.clock.now, 60.0, (960.0 + 20 * (second % 5),)))
+            on.wait(1.0)
+        assert on.cuts == cuts
+        assert on.live.state()["vitals"]["heart_rate_bpm"] == pytest.approx(60.0, abs=0.5)
