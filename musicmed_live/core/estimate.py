@@ -8,18 +8,20 @@ readings must not move it, not even by way of a covariance.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from musicmed_live.core.emotion import Emotion
 
 MAX_SD = 1 / math.sqrt(3)  # of somebody of whom nothing is known: a uniform distribution over an axis
-FORGOTTEN_AFTER_SECONDS = 900.0  # a word that is as old as a session says nothing any more
-DRIFT_PER_SECOND = MAX_SD**2 / FORGOTTEN_AFTER_SECONDS  # variance: the walk has an SD of .15 after a minute
+DRIFT_PER_SECOND = 0.12**2 / 60  # variance: what a session moves in a minute; a word is forgotten in twenty
 
 REPORT_SD = 0.15  # of a slider of width 2, before anything is known of the patient
 REPORT_SD_BOUNDS = (0.05, 0.35)
-PRIOR_WEIGHT = 8.0  # differences between reports that outweigh the prior of their noise
-LARGEST_DIFFERENCE_SD = 3.0  # a greater one is a change of mood rather than noise, and counts as this
+PRIOR_WEIGHT = 4.0  # differences between reports that outweigh the prior of their noise
+LARGEST_DIFFERENCE_SD = 2.5  # a greater one is a change of mood rather than noise, and counts as this
+REMEMBERED_DIFFERENCES = 64  # of either axis: of some half an hour
+FITTING_STEPS = 6  # of expectation and maximisation; the next report goes on from there
 
 CORRECTION_SECONDS = 5.0  # a report so soon after another one corrects it: a slider is being dragged
 ORIENTED_SECONDS = (8.0, 12.0)  # Bachorik et al. 2009: listeners need 8 s, in the median, to say what music expresses
@@ -38,6 +40,14 @@ class Estimate:
     emotion: Emotion
     valence_sd: float
     arousal_sd: float
+    report_sd: float = REPORT_SD  # of this patient's reports, on either axis
+
+    def told(self, report: Emotion) -> "Estimate":
+        """What it comes to after such a report."""
+        before = _State(
+            _Axis(self.emotion.valence, self.valence_sd**2), _Axis(self.emotion.arousal, self.arousal_sd**2)
+        )
+        return before.told(report, self.report_sd**2).estimate(self.report_sd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,34 +92,42 @@ class _State:
     def sensed(self, arousal: float, variance: float, reach: float) -> "_State":
         return replace(self, arousal=self.arousal.seen(arousal, variance, reach))
 
+    def estimate(self, report_sd: float) -> Estimate:
+        emotion = Emotion(self.valence.mean, self.arousal.mean)
+        return Estimate(emotion, math.sqrt(self.valence.variance), math.sqrt(self.arousal.variance), report_sd)
+
 
 @dataclass(frozen=True, slots=True)
 class _ReportNoise:
-    """What is known of the variance of a patient's reports: a scaled inverse chi-squared distribution.
+    """What is known of the variance of a patient's reports on either axis, from how successive ones differ.
 
-    A. Gelman et al., Bayesian Data Analysis (3rd ed., 2013), section 2.6: `scale` is its scale, `weight` its degrees of
-    freedom.
+    Such a difference has the variance of two reports and of the drift between them. Its square, and its weight, are
+    shared out between the two: expectation-maximisation, as R. H. Shumway and D. S. Stoffer have it for such filters
+    (Journal of Time Series Analysis 3, 1982), with an inverse-gamma prior of weight `PRIOR_WEIGHT`.
     """
 
-    scale: float
-    weight: float = PRIOR_WEIGHT
+    prior: float
+    variance: float
+    differences: tuple[tuple[float, float], ...] = ()  # on one axis, and the seconds between the two reports
 
-    @property
-    def variance(self) -> float:
+    def learned(self, found: Iterable[tuple[float, float]]) -> "_ReportNoise":
+        """After more such differences."""
+        differences = (*self.differences, *found)[-REMEMBERED_DIFFERENCES:]
         low, high = REPORT_SD_BOUNDS
-        return min(high**2, max(low**2, self.scale))
+        variance = self.variance
+        for _ in range(FITTING_STEPS):
+            variance = min(high**2, max(low**2, self._fitted(variance, differences)))
+        return replace(self, variance=variance, differences=differences)
 
-    def learned(self, difference: float, seconds: float) -> "_ReportNoise":
-        """After two reports that differ by `difference` on one axis, `seconds` apart, under the same music.
-
-        Such a difference has the variance of two reports and of the drift between them; of its square, and of its
-        weight, the reports get their share.
-        """
-        expected = 2 * self.variance + DRIFT_PER_SECOND * seconds
-        share = 2 * self.variance / expected
-        squared = min(difference**2, LARGEST_DIFFERENCE_SD**2 * expected)
-        weight = self.weight + share
-        return _ReportNoise((self.weight * self.scale + share * squared * share / 2) / weight, weight)
+    def _fitted(self, variance: float, differences: Iterable[tuple[float, float]]) -> float:
+        weight, total = PRIOR_WEIGHT, PRIOR_WEIGHT * self.prior
+        for difference, seconds in differences:
+            expected = 2 * variance + DRIFT_PER_SECOND * seconds
+            share = 2 * variance / expected
+            squared = min(difference**2, LARGEST_DIFFERENCE_SD**2 * expected)
+            weight += share
+            total += share * squared * share / 2
+        return total / weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +145,7 @@ class Estimator:
     """One patient's estimate in one session. `now` is in seconds of a steady clock, and never goes back."""
 
     def __init__(self, start: Emotion | None, now: float, report_sd: float = REPORT_SD) -> None:
-        self._noise = _ReportNoise(report_sd**2)
+        self._noise = _ReportNoise(report_sd**2, report_sd**2)
         self._state: _State | None = None
         self._untold: _State | None = None  # what the state would be without the last report
         self._now = now
@@ -146,9 +164,7 @@ class Estimator:
         """The estimate; None before the first report or reading."""
         if self._state is None:
             return None
-        state = self._state.drifted(max(0.0, now - self._now))
-        emotion = Emotion(state.valence.mean, state.arousal.mean)
-        return Estimate(emotion, math.sqrt(state.valence.variance), math.sqrt(state.arousal.variance))
+        return self._state.drifted(max(0.0, now - self._now)).estimate(self.report_sd)
 
     def music_changed(self, now: float) -> None:
         """The music has turned to something else: who listens needs a while to know what."""
@@ -207,16 +223,14 @@ class Estimator:
         return UNORIENTED_FACTOR + (1.0 - UNORIENTED_FACTOR) * oriented
 
     def _comparable(self, word: _Word | None) -> tuple[Emotion, float] | None:
-        if word is None or (self._changed_at is not None and self._changed_at >= word.now):
+        if word is None:
             return None
         return word.emotion, word.now
 
 
 def _learned(word: _Word) -> _ReportNoise:
-    noise = word.noise_before
     if word.previous is None:
-        return noise
+        return word.noise_before
     emotion, then = word.previous
-    for difference in (word.emotion.valence - emotion.valence, word.emotion.arousal - emotion.arousal):
-        noise = noise.learned(difference, word.now - then)
-    return noise
+    differences = word.emotion.valence - emotion.valence, word.emotion.arousal - emotion.arousal
+    return word.noise_before.learned((difference, word.now - then) for difference in differences)

@@ -4,11 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 
 from musicmed_live.core.emotion import WORDS, Emotion
+from musicmed_live.core.estimate import Estimate
 
 _TIMES = ("never", "once", "twice", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
+SURPRISE_SD = 3.3  # a report further from what was thought, in SDs of this patient's reports, is news (p = .004)
+DOUBT_SD = 1.5  # of the estimate, by which the patient may be nearer to the music than it seems
 TRAIL_CORNERS = 64  # of the way since the last meeting that are remembered
 
 
@@ -19,8 +23,14 @@ class Meeting:
     place: Emotion
     position: int  # up to which the trail goes
     trail: tuple[Emotion, ...]  # corners of the way that the music has come since, at least one
-    reports: int = 1  # that came from the same place, one after the other
+    words: tuple[str, ...] = ()  # for what was reported from the same place, the first report included
     returns: int = 0  # how often the music has come back here because nobody had followed it
+
+    @property
+    def said(self) -> str:
+        """How often the patient has said the same, in words."""
+        count = self.words.count(self.words[-1])
+        return f"you reported {self.words[-1]} {times(count)}" if count > 1 else "you are not with the music yet"
 
     def gone(self, corners: Sequence[Emotion], position: int) -> "Meeting":
         """With a trail that has come by `corners` to `position`."""
@@ -36,38 +46,52 @@ class Answer(StrEnum):
     ELSEWHERE = "elsewhere"
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a report comes to."""
+
+    answer: Answer
+    report: Emotion
+    place: Emotion  # where the patient seems to be now
+
+
 def judge(
-    report: Emotion, before: Emotion | None, music: Emotion, trail: Sequence[Emotion], tolerance: float
-) -> Answer:
-    """What `report` says, where the patient was thought to be at `before` and `music` is heard.
+    report: Emotion, before: Estimate | None, music: Emotion, trail: Sequence[Emotion], tolerance: float
+) -> Finding:
+    """What `report` says of a patient who was thought to be at `before` and hears `music`.
 
-    `trail` has the corners of the way that the music has come since it last met the patient.
+    `trail` has the corners of the way that the music has come since they last met. A report that is no further from
+    `before` than this patient's reports vary is weighed against it, with the benefit of the doubt that is left; one
+    that is further is taken at its word.
     """
-    away = report.distance(music)
-    if away <= tolerance:
-        return Answer.WITH
-    if before is None:
-        return Answer.ELSEWHERE
-    moved = report.distance(before) > tolerance
-    on_the_way = away <= 2 * tolerance and distance_to(report, (*trail, music)) <= tolerance
-    if on_the_way and away < before.distance(music):
-        return Answer.BEHIND
-    return Answer.ELSEWHERE if moved else Answer.SAME
+    place, doubt = report, 0.0
+    surprises = before is None or report.distance(before.emotion) > max(tolerance, SURPRISE_SD * before.report_sd)
+    if before is not None and not surprises:
+        after = before.told(report)
+        place, doubt = after.emotion, DOUBT_SD * (after.valence_sd + after.arousal_sd) / 2
+    away = place.distance(music) - doubt
+    if min(away, report.distance(music)) <= tolerance:
+        return Finding(Answer.WITH, report, place)
+    on_the_way = away <= (2 if surprises else 3) * tolerance and place.distance(nearest(place, trail)) <= tolerance
+    if before is not None and on_the_way and place.distance(music) < before.emotion.distance(music):
+        return Finding(Answer.BEHIND, report, place)
+    return Finding(Answer.ELSEWHERE if surprises else Answer.SAME, report, place)
 
 
-def distance_to(point: Emotion, trail: Sequence[Emotion]) -> float:
-    """From `point` to the nearest point of the polyline `trail` (at least one corner)."""
-    starts = trail[:-1] or trail
-    return min(_distance_to_stretch(point, a, b) for a, b in zip(starts, trail[1:] or trail, strict=True))
+def nearest(point: Emotion, trail: Sequence[Emotion]) -> Emotion:
+    """The point of the polyline `trail` (at least one corner) that is nearest to `point`."""
+    feet = [trail[0], *(_foot(point, a, b) for a, b in pairwise(trail))]
+    return min(feet, key=point.distance)
 
 
-def _distance_to_stretch(point: Emotion, a: Emotion, b: Emotion) -> float:
+def _foot(point: Emotion, a: Emotion, b: Emotion) -> Emotion:
+    """The point of the stretch from `a` to `b` that is nearest to `point`."""
     along = (b.valence - a.valence, b.arousal - a.arousal)
     squared = math.hypot(*along) ** 2
     if squared == 0:
-        return point.distance(a)
+        return a
     gone = (point.valence - a.valence) * along[0] + (point.arousal - a.arousal) * along[1]
-    return point.distance(a.blend(b, min(1.0, max(0.0, gone / squared))))
+    return a.blend(b, min(1.0, max(0.0, gone / squared)))
 
 
 def mood(emotion: Emotion) -> str:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.estimate import CORRECTION_SECONDS, Estimate
-from musicmed_live.core.following import Answer, Meeting, judge, mood, times
+from musicmed_live.core.following import Answer, Finding, Meeting, judge, mood, nearest
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 
 CLIP_FRAMES = 30 * SAMPLE_RATE  # the unit of planning
@@ -25,12 +25,19 @@ SLOWEST_STEP_SHARE = 1 / 4  # of the longest step: leading slower than this is n
 
 CORRECTION_FRAMES = frames_of(CORRECTION_SECONDS)
 READINGS_FRAMES = frames_of(15.0)  # so long must readings agree to weigh as much as one report
+ASKING_FRAMES = frames_of(120.0)  # after so long without a word a report is asked for
+
+# How far the music may run ahead of the patient, in tolerances: at first, at least, at most, and by which factor it
+# changes with a report that finds the patient behind or keeping up.
+LEASH, LEASH_BOUNDS = 1.8, (1.2, 2.5)
+SHORTENED, LENGTHENED = 0.8, 1.1
 MOST_DOUBLINGS = 6  # of a stay: half an hour and more
 
 _WAITING = "Playing neutrally until you say how you feel"
 _LISTENING = "Going along with your heart until you say how you feel"
 _LEADING = "Leading on from where we met"
 _FOLLOWED = "Leading on: you are with the music"
+_FOLLOWING = "Leading on: you are coming along"
 _COMING = "Waiting here: you are on the way"
 _LINGERING = "Staying here a little longer before leading on"
 _ARRIVED = "Staying here: this is where we were going"
@@ -104,11 +111,20 @@ def plan(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Ru
     return _along(way, length, position, hold, lead, end)
 
 
-def hasten(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Rules) -> EmotionPath:
-    """The path of a patient who follows: on to `goal` at once, and as fast as the bound allows."""
+def hasten(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Rules, ahead: float) -> EmotionPath:
+    """The path of a patient who follows: on to `goal` at once, as fast as the bound allows for a way of `ahead`.
+
+    What is left after that is led without haste.
+    """
     way = _way(here, goal, rules.shape)
     length = _length(way)
-    return _along(way, length, position, 0, _fewest_frames(length, rules.step), end)
+    if ahead >= length:
+        return _along(way, length, position, 0, _fewest_frames(length, rules.step), end)
+    fast = _along(way, length, position, 0, _fewest_frames(length, rules.step), None)
+    turn = position + _fewest_frames(ahead, rules.step)
+    slow = plan(fast.at(turn), goal, turn, end, replace(rules, hold_frames=0))
+    corners = [corner for corner in fast.corners if corner.position < turn]
+    return EmotionPath((*corners, *slow.corners), slow.arrives, position)
 
 
 def walk(here: Emotion, there: Emotion, position: int, rules: Rules) -> EmotionPath:
@@ -205,20 +221,21 @@ class Planner:
         self.decision = Decision(Stance.MATCH, stay(NEUTRAL, 0), _WAITING, asks=True)
         self._end = end
         self._meeting: Meeting | None = None  # None: before the first word
-        self._reported_at: int | None = None
-        self._before: tuple[Meeting | None, Emotion | None] = (None, None)  # the last report, for one that corrects it
+        self._told_at: int | None = None  # when the patient last said something
+        self._before: tuple[Meeting | None, Estimate | None] = (None, None)  # that, for a report that corrects it
         self._off_at: int | None = None  # since when readings say that the patient is not with the music
-        self._hastens = False  # whether it leads as fast as the bound allows
         self._waits_for_body = False  # whether readings made it hold or step back
+        self._leash = LEASH
 
     def at(self, position: int) -> Decision:
         """The decision as it stands at `position`: its path may have begun to lead by then, or have arrived."""
         decision, path = self.decision, self.decision.path
         if path.arrives is not None and position >= path.arrives:
-            return _turned(decision, Stance.ARRIVE, _ARRIVED)
-        waits = decision.stance in (Stance.MATCH, Stance.HOLD)
-        if waits and path.leads_from is not None and position >= path.leads_from:
-            return _turned(decision, Stance.LEAD, _LEADING)
+            decision = _turned(decision, Stance.ARRIVE, _ARRIVED)
+        elif path.leads_from is not None and position >= path.leads_from:
+            decision = _turned(decision, Stance.LEAD, _LEADING)
+        if self._told_at is not None and position - self._told_at > ASKING_FRAMES:
+            decision = replace(decision, asks=True)
         return decision
 
     def stance_at(self, position: int) -> Stance:
@@ -227,9 +244,10 @@ class Planner:
 
     def meet(self, here: Emotion | None, position: int) -> Decision:
         """Begin, or begin anew, where the patient is; None: play neutrally, and wait for a word."""
-        self._meeting, self._reported_at, self._off_at = None, None, None
+        self._meeting, self._before, self._told_at, self._off_at = None, (None, None), None, None
         if here is None:
             return self._decide(Stance.MATCH, stay(NEUTRAL, position), _WAITING, asks=True)
+        self._told_at = position
         return self._match(here, position)
 
     def report(self, emotion: Emotion, before: Estimate | None, position: int, music: Emotion) -> Decision:
@@ -237,23 +255,21 @@ class Planner:
 
         Within `CORRECTION_SECONDS` of the last report it takes that one's place.
         """
-        if self._reported_at is not None and position - self._reported_at <= CORRECTION_FRAMES:
-            self._meeting, thought = self._before
+        if self._told_at is not None and position - self._told_at <= CORRECTION_FRAMES:
+            self._meeting, before = self._before
         else:
-            thought = None if before is None else before.emotion
-            self._before = (self._meeting, thought)
-        self._reported_at, self._off_at = position, None
+            self._before = (self._meeting, before)
+        self._told_at, self._off_at = position, None
         if self._meeting is None or self.stance_at(position) is Stance.MATCH:
             return self._match(emotion, position)
         meeting = self._since(self._meeting, position, music)
-        answer = judge(emotion, thought, music, meeting.trail, self.rules.tolerance)
-        if answer is Answer.WITH:
-            return self._go_on(meeting, emotion, position, music)
-        if answer is Answer.ELSEWHERE or self.decision.stance is Stance.STEP_BACK:
+        finding = judge(emotion, before, music, meeting.trail, self.rules.tolerance)
+        if finding.answer is Answer.ELSEWHERE:
             return self._match(emotion, position)
-        if answer is Answer.BEHIND:
-            return self._wait(meeting, position, music)
-        return self._be_patient(meeting, emotion, position, music)
+        ahead = finding.place.distance(music)
+        lags = finding.answer is Answer.SAME or (finding.answer is Answer.BEHIND and ahead > self._reach)
+        self._leash = _bounded(self._leash * (SHORTENED if lags else LENGTHENED))
+        return self._answer(finding, lags, meeting, position, music)
 
     def sense(self, estimate: Estimate, position: int, music: Emotion) -> Decision:
         """Readings have moved the estimate."""
@@ -280,9 +296,11 @@ class Planner:
             return self.decision
         if self.stance_at(position) is Stance.MATCH:
             return self._redirect(self._meeting, position, music)
-        self._meeting = replace(self._since(self._meeting, position, music), reports=1, returns=0)
-        path = self._plan(music, position, 0)
-        return self._decide(Stance.LEAD, path, f"Leading on to what you want now: {mood(goal)}")
+        meeting = self._since(self._meeting, position, music)
+        self._meeting = replace(meeting, words=meeting.words[-1:], returns=0)
+        return self._decide(
+            Stance.LEAD, self._plan(music, position, 0), f"Leading on to what you want now: {mood(goal)}"
+        )
 
     def obey(self, rules: Rules, position: int, music: Emotion) -> Decision:
         """Keep other rules from here on."""
@@ -300,8 +318,6 @@ class Planner:
             path = walk(music, meeting.place, position, self.rules)
         elif leads_from is None:
             return self.decision
-        elif self._hastens:
-            path = hasten(music, self.goal, position, self._end, self.rules)
         else:
             here = meeting.place if decision.stance is Stance.MATCH else music  # which may still be on its way there
             path = self._plan(here, position, max(0, leads_from - position))
@@ -309,46 +325,54 @@ class Planner:
         self.decision = replace(decision, path=path)
         return self.decision
 
+    def _answer(self, finding: Finding, lags: bool, meeting: Meeting, position: int, music: Emotion) -> Decision:
+        """What to do about somebody who is where they were to be expected."""
+        stance, word = self.stance_at(position), mood(finding.report)
+        if finding.answer is Answer.BEHIND:
+            meeting = replace(meeting, place=nearest(finding.place, meeting.trail))
+        if lags and stance is Stance.STEP_BACK:
+            self._meeting = meeting
+            return self._keep()
+        if lags:
+            return self._be_patient(replace(meeting, words=(*meeting.words, word)), finding, position, music)
+        returns = meeting.returns
+        if finding.answer is Answer.WITH:
+            returns = returns if music.distance(meeting.place) <= self.rules.tolerance else 0
+            meeting = Meeting(music, position, (music,))
+        self._meeting = meeting = replace(meeting, words=(word,), returns=returns)
+        if stance is Stance.ARRIVE or (returns and self.decision.path.leads_from is not None):
+            return self._keep()
+        if returns:
+            return self._resume(meeting, position, music)
+        return self._run_ahead(finding, position, music)
+
     def _match(self, here: Emotion, position: int) -> Decision:
         old = self._meeting
         again = old is not None and old.place.distance(here) <= self.rules.tolerance
         returns = old.returns if old is not None and again else 0
-        self._meeting = Meeting(here, position, (here,), returns=returns)
-        path = self._plan(here, position, self.rules.hold_frames << min(returns, MOST_DOUBLINGS))
+        self._meeting = Meeting(here, position, (here,), (mood(here),), returns)
+        path = self._plan(here, position, self.rules.hold_frames)
         return self._decide(Stance.MATCH, path, f"Meeting you where you are: {mood(here)}")
 
-    def _go_on(self, old: Meeting, emotion: Emotion, position: int, music: Emotion) -> Decision:
-        """Lead on from where music and patient have met; as fast as may be where the patient has come along."""
-        stance = self.stance_at(position)
-        returns = old.returns if music.distance(old.place) <= self.rules.tolerance else 0
-        self._meeting = Meeting(music, position, (music,), returns=returns)
-        follows = not returns and emotion.distance(music) < emotion.distance(old.place)
-        lingers = stance is Stance.HOLD and self.decision.path.leads_from is not None
-        if (
-            stance is Stance.ARRIVE
-            or (stance is Stance.LEAD and (self._hastens or not follows))
-            or (lingers and returns)
-        ):
-            return self._keep()
-        if not follows:
-            return self._resume(self._meeting, position, music)
-        path = hasten(music, self.goal, position, self._end, self.rules)
-        return self._decide(Stance.LEAD, path, _FOLLOWED, hastens=True)
+    @property
+    def _reach(self) -> float:
+        """How far the music may run ahead."""
+        return self._leash * self.rules.tolerance
 
-    def _wait(self, meeting: Meeting, position: int, music: Emotion) -> Decision:
-        """Hold for somebody who is coming along."""
-        self._meeting = replace(meeting, reports=1)
-        if self.stance_at(position) is Stance.ARRIVE:
-            return self._keep()
-        return self._decide(Stance.HOLD, self._plan(music, position, self.rules.hold_frames), _COMING)
+    def _run_ahead(self, finding: Finding, position: int, music: Emotion) -> Decision:
+        """Lead on, as fast as may be while the patient is near enough."""
+        ahead = max(0.0, self._reach - finding.place.distance(music))
+        why = _FOLLOWED if finding.answer is Answer.WITH else _FOLLOWING
+        return self._decide(Stance.LEAD, hasten(music, self.goal, position, self._end, self.rules, ahead), why)
 
-    def _be_patient(self, meeting: Meeting, emotion: Emotion, position: int, music: Emotion) -> Decision:
-        """Hold, or in the end step back, for somebody who does not come along."""
-        reports, patience = meeting.reports + 1, self.rules.patience
-        self._meeting = replace(meeting, reports=reports)
-        said = f"you reported {mood(emotion)} {times(reports)}"
+    def _be_patient(self, meeting: Meeting, finding: Finding, position: int, music: Emotion) -> Decision:
+        """Hold, or in the end step back, for somebody who does not come along, or not so fast."""
+        self._meeting = meeting
+        reports, patience, said = len(meeting.words), self.rules.patience, meeting.said
         if reports >= max(patience, 2) + patience:
-            return self._step_back(self._meeting, said, position, music)
+            return self._step_back(meeting, said, position, music)
+        if finding.answer is Answer.BEHIND:
+            return self._decide(Stance.HOLD, self._plan(music, position, self.rules.hold_frames), _COMING)
         if reports < patience:
             return self._keep()
         path = self.decision.path
@@ -371,7 +395,7 @@ class Planner:
     def _step_back(
         self, meeting: Meeting, said: str, position: int, music: Emotion, for_body: bool = False
     ) -> Decision:
-        self._meeting = replace(meeting, reports=1, returns=meeting.returns + 1)
+        self._meeting = replace(meeting, words=meeting.words[-1:], returns=meeting.returns + 1)
         path = walk(music, meeting.place, position, self.rules)
         why = f"Going back to where we met: {said}"
         return self._decide(Stance.STEP_BACK, path, why, asks=True, for_body=for_body)
@@ -407,15 +431,9 @@ class Planner:
         return self.decision
 
     def _decide(
-        self,
-        stance: Stance,
-        path: EmotionPath,
-        why: str,
-        asks: bool = False,
-        hastens: bool = False,
-        for_body: bool = False,
+        self, stance: Stance, path: EmotionPath, why: str, asks: bool = False, for_body: bool = False
     ) -> Decision:
-        self._hastens, self._waits_for_body = hastens, for_body
+        self._waits_for_body = for_body
         decision = Decision(stance, path, why, asks)
         if decision != self.decision:
             self.decision = decision
@@ -425,3 +443,8 @@ class Planner:
 def _turned(decision: Decision, stance: Stance, why: str) -> Decision:
     """What a decision has become on its way."""
     return decision if decision.stance is stance else replace(decision, stance=stance, why=why)
+
+
+def _bounded(leash: float) -> float:
+    low, high = LEASH_BOUNDS
+    return min(high, max(low, leash))
