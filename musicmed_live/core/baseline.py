@@ -13,6 +13,7 @@ from musicmed_live.core.profile import MEANS, Baseline, Feature
 TAKING_SECONDS = 120.0  # of good readings make a baseline
 SPEAKS_FROM_SECONDS = 30.0  # before that a baseline is too uncertain to be compared with
 KEPT_SECONDS = 60.0  # what a baseline of an earlier session weighs at most: other day, other coffee
+KEPT_REACH = 2.5  # SD floors: as far may the body at rest be off from one day to another, assumed; 10 bpm of a heart
 REMEMBERED_SECONDS = 600.0  # a baseline moves with this time constant once it is taken
 CALM_AROUSAL = 0.15  # it moves only while the feature speaks for no more than this beside it
 CORRELATED_SECONDS = 30.0  # features are windows of up to a minute: so much of a baseline is one independent value
@@ -62,7 +63,10 @@ class Rest:
         self._mean, self._variance, self._arousal, self._seconds = 0.0, 0.0, 0.0, 0.0
         self._taken_seconds = 0.0  # of this session, and
         self._untold_seconds = 0.0  # of these, before there was a report
+        self._bounds = (-math.inf, math.inf)  # of what counts in the first minutes
         if kept is not None:
+            reach = KEPT_REACH * self._norm.sd_floor
+            self._bounds = (kept.mean - reach, kept.mean + reach)
             self._mean, self._variance, self._arousal = kept.mean, kept.sd**2, kept.arousal
             self._seconds = min(kept.seconds, KEPT_SECONDS)
 
@@ -81,15 +85,16 @@ class Rest:
     def take(self, value: float, seconds: float, arousal: float | None) -> None:
         """The feature has been at `value` for `seconds`; `arousal` is the patient's last word, None before the first.
 
-        While the first minutes last each second weighs the same; later only calm ones count, and slowly. Mean and
-        variance by D. H. D. West, Communications of the ACM 22 (1979).
+        While the first minutes last each second weighs the same; later only calm ones count, and slowly. Where there is
+        a kept baseline, whoever comes in excitement is not taken to be at rest: what is far off it counts as less far.
+        Mean and variance by D. H. D. West, Communications of the ACM 22 (1979).
         """
         taking = self._taken_seconds < TAKING_SECONDS
         if not taking and abs(self.arousal(value)[0] - self._arousal) > CALM_AROUSAL:
             return
         self._seconds = min(REMEMBERED_SECONDS, self._seconds + seconds)
         share = seconds / self._seconds
-        off = value - self._mean
+        off = (min(self._bounds[1], max(self._bounds[0], value)) if taking else value) - self._mean
         self._mean += share * off
         self._variance = (1 - share) * (self._variance + share * off**2)
         if taking:

@@ -94,6 +94,14 @@ def test_a_kept_baseline_counts_for_a_minute_of_what_is_taken_now() -> None:
     assert rest.baseline.arousal == pytest.approx(0.3)
 
 
+def test_whoever_comes_in_excitement_is_not_taken_to_be_at_rest() -> None:
+    rest = Rest(Feature.HEART_RATE, Baseline(60.0, 4.0, 600.0))
+    for _ in range(60):
+        rest.take(104, 2.0, 0.0)
+    assert rest.baseline.mean < 67
+    assert rest.arousal(104)[0] > 0.9
+
+
 @given(st.sampled_from(Feature), st.lists(st.floats(1.0, 4.0), min_size=1, max_size=100), st.data())
 def test_a_baseline_can_be_kept_however_often_it_was_rounded(
     feature: Feature, spans: list[float], data: st.DataObject
