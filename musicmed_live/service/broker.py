@@ -31,6 +31,12 @@ class Broker:
         lines = (f"listener {self.port} 127.0.0.1", *settings)
         self._configuration.write_text("\n".join((*lines, "")))
 
+    @property
+    def pid(self) -> int:
+        """The process. Only while it runs."""
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and wait until it listens. Raises `CannotServe`."""
         with self._log.open("ab") as log:

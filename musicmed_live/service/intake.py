@@ -25,6 +25,7 @@ READINGS_PER_SECOND, READINGS_BURST = 50.0, 100.0  # of one patient and kind
 WORDS_PER_SECOND, WORDS_BURST = 10.0, 20.0  # of one patient, for each of report, goal and command
 ANSWERS_PER_SECOND = 1.0  # of one patient, for each kind and word
 URGENT = (b"too_much", b"stop")  # there are never too many of these
+KINDS = frozenset(Kind)
 
 Answer = Callable[[str, str], None]  # topic and payload
 
@@ -122,7 +123,7 @@ class Intake:
 def _name(place: Place) -> str:
     if place.channel != "reading":
         return place.channel
-    return place.kind if place.kind in list(Kind) else ""
+    return place.kind if place.kind in KINDS else ""
 
 
 def _deliver(live: LiveSession, place: Place, payload: bytes) -> None:
