@@ -20,6 +20,7 @@ from musicmed_live.core.session import Plan
 from musicmed_live.errors import InvalidInput, MusicmedError
 from musicmed_live.service import models
 from musicmed_live.service.generators import DEVICES, GENERATORS, Choice, check_generator
+from musicmed_live.simulation import command as simulation
 
 if TYPE_CHECKING:
     from musicmed_live.service.server import Server
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_plan(render)
     _add_generator(render)
     models.add_parser(commands)
+    simulation.add_parser(commands)
     doctor = commands.add_parser("doctor", help="what this machine can do, and how to get what is missing")
     doctor.set_defaults(run=_doctor)
     return parser

@@ -19,7 +19,8 @@ ALLOWED = {
     "composer": ("errors", "core", "composer"),
     "musicgen": ("errors", "core", "musicgen"),
     "service": ("errors", "core", "composer", "musicgen", "service", ""),
-    "cli": ("errors", "core", "service", ""),
+    "simulation": ("errors", "core", "simulation"),
+    "cli": ("errors", "core", "service", "simulation", ""),
     "__main__": ("cli",),
 }
 # Of the standard library, what the core keeps out of: input and output, clocks, threads, chance without a seed.

@@ -16,7 +16,7 @@ from musicmed_live.core.emotion import Emotion
 MAX_SD = 1 / math.sqrt(3)  # of somebody of whom nothing is known: a uniform distribution over an axis
 DRIFT_PER_SECOND = 0.12**2 / 60  # variance: what a session moves in a minute; a word is forgotten in twenty
 
-REPORT_SD = 0.15  # of a slider of width 2, before anything is known of the patient
+REPORT_SD = 0.125  # of a slider of width 2, before anything is known of the patient
 REPORT_SD_BOUNDS = (0.05, 0.35)
 PRIOR_WEIGHT = 4.0  # differences between reports that outweigh the prior of their noise
 LARGEST_DIFFERENCE_SD = 2.5  # a greater one is a change of mood rather than noise, and counts as this

@@ -11,7 +11,7 @@ from musicmed_live.core.estimate import Estimate
 
 _TIMES = ("never", "once", "twice", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
-SURPRISE_SD = 3.3  # a report further from what was thought, in SDs of this patient's reports, is news (p = .004)
+SURPRISE_SD = 4.0  # so many SDs of this patient's reports from what was thought, a report is news: .5 to begin with
 DOUBT_SD = 1.5  # of the estimate, by which the patient may be nearer to the music than it seems
 TRAIL_CORNERS = 64  # of the way since the last meeting that are remembered
 

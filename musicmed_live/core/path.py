@@ -29,8 +29,9 @@ ASKING_FRAMES = frames_of(120.0)  # after so long without a word a report is ask
 
 # How far the music may run ahead of the patient, in tolerances: at first, at least, at most, and by which factor it
 # changes with a report that finds the patient behind or keeping up.
-LEASH, LEASH_BOUNDS = 1.8, (1.2, 2.5)
+LEASH, LEASH_BOUNDS = 2.0, (1.2, 2.6)
 SHORTENED, LENGTHENED = 0.8, 1.1
+WAITS = 2  # stays that the music waits for a word where the leash ends, before it leads on
 MOST_DOUBLINGS = 6  # of a stay: half an hour and more
 
 _WAITING = "Playing neutrally until you say how you feel"
@@ -111,20 +112,23 @@ def plan(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Ru
     return _along(way, length, position, hold, lead, end)
 
 
-def hasten(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Rules, ahead: float) -> EmotionPath:
-    """The path of a patient who follows: on to `goal` at once, as fast as the bound allows for a way of `ahead`.
+def ahead_of(here: Emotion, goal: Emotion, length: float, shape: Shape) -> Emotion:
+    """The point that lies `length` from `here` on the way to `goal`, or `goal` where that is nearer."""
+    point = here
+    for a, b in pairwise(_way(here, goal, shape)):
+        stretch = a.distance(b)
+        if length < stretch:
+            return a.blend(b, length / stretch)
+        length -= stretch
+        point = b
+    return point
 
-    What is left after that is led without haste.
-    """
-    way = _way(here, goal, rules.shape)
-    length = _length(way)
-    if ahead >= length:
-        return _along(way, length, position, 0, _fewest_frames(length, rules.step), end)
-    fast = _along(way, length, position, 0, _fewest_frames(length, rules.step), None)
-    turn = position + _fewest_frames(ahead, rules.step)
-    slow = plan(fast.at(turn), goal, turn, end, replace(rules, hold_frames=0))
-    corners = [corner for corner in fast.corners if corner.position < turn]
-    return EmotionPath((*corners, *slow.corners), slow.arrives, position)
+
+def proceed(music: Emotion, there: Emotion, goal: Emotion, position: int, end: int | None, rules: Rules) -> EmotionPath:
+    """The path from `music` to `there`, as fast as the bound allows, to stay for a while and then to lead to `goal`."""
+    turn = position + _fewest_frames(music.distance(there), rules.step)
+    rest = plan(there, goal, turn, end, rules)
+    return EmotionPath(tuple(_rising([Corner(position, music), *rest.corners])), rest.arrives, rest.leads_from)
 
 
 def walk(here: Emotion, there: Emotion, position: int, rules: Rules) -> EmotionPath:
@@ -340,11 +344,11 @@ class Planner:
             returns = returns if music.distance(meeting.place) <= self.rules.tolerance else 0
             meeting = Meeting(music, position, (music,))
         self._meeting = meeting = replace(meeting, words=(word,), returns=returns)
-        if stance is Stance.ARRIVE or (returns and self.decision.path.leads_from is not None):
+        if returns and self.decision.path.leads_from is not None:
             return self._keep()
         if returns:
             return self._resume(meeting, position, music)
-        return self._run_ahead(finding, position, music)
+        return self._accompany(finding, position, music)
 
     def _match(self, here: Emotion, position: int) -> Decision:
         old = self._meeting
@@ -359,26 +363,31 @@ class Planner:
         """How far the music may run ahead."""
         return self._leash * self.rules.tolerance
 
-    def _run_ahead(self, finding: Finding, position: int, music: Emotion) -> Decision:
-        """Lead on, as fast as may be while the patient is near enough."""
-        ahead = max(0.0, self._reach - finding.place.distance(music))
-        why = _FOLLOWED if finding.answer is Answer.WITH else _FOLLOWING
-        return self._decide(Stance.LEAD, hasten(music, self.goal, position, self._end, self.rules, ahead), why)
+    def _accompany(self, finding: Finding, position: int, music: Emotion) -> Decision:
+        """Lead on as far ahead of the patient as the leash allows, or come back to that."""
+        there = ahead_of(finding.place, self.goal, self._reach, self.rules.shape)
+        if self.stance_at(position) is Stance.ARRIVE and there == self.goal:
+            return self._keep()
+        rules = replace(self.rules, hold_frames=WAITS * self.rules.hold_frames)
+        path = proceed(music, there, self.goal, position, self._end, rules)
+        if there.distance(self.goal) > music.distance(self.goal):
+            return self._decide(Stance.HOLD, path, _COMING)
+        return self._decide(Stance.LEAD, path, _FOLLOWED if finding.answer is Answer.WITH else _FOLLOWING)
 
     def _be_patient(self, meeting: Meeting, finding: Finding, position: int, music: Emotion) -> Decision:
-        """Hold, or in the end step back, for somebody who does not come along, or not so fast."""
+        """Wait, hold, or in the end step back, for somebody who does not come along, or not so fast."""
         self._meeting = meeting
-        reports, patience, said = len(meeting.words), self.rules.patience, meeting.said
+        reports, patience = len(meeting.words), self.rules.patience
         if reports >= max(patience, 2) + patience:
-            return self._step_back(meeting, said, position, music)
-        if finding.answer is Answer.BEHIND:
-            return self._decide(Stance.HOLD, self._plan(music, position, self.rules.hold_frames), _COMING)
-        if reports < patience:
-            return self._keep()
+            return self._step_back(meeting, meeting.said, position, music)
+        if finding.answer is Answer.BEHIND or reports < patience:
+            return self._accompany(finding, position, music)
         path = self.decision.path
         if self.stance_at(position) is not Stance.HOLD or path.leads_from is not None:
-            path = stay(music, position)
-        return self._decide(Stance.HOLD, path, f"Staying here: {said}")
+            too_far = finding.place.distance(music) > self._reach
+            there = ahead_of(finding.place, self.goal, self._reach, self.rules.shape) if too_far else music
+            path = walk(music, there, position, self.rules)
+        return self._decide(Stance.HOLD, path, f"Staying here: {meeting.said}")
 
     def _heed(self, meeting: Meeting, said: str, position: int, music: Emotion) -> Decision:
         """Hold, step back or ask, as readings say that the patient does not come along."""

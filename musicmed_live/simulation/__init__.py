@@ -1,0 +1,1 @@
+"""Virtual patients, to try the planner on before anybody else has to."""
