@@ -41,7 +41,8 @@ def parse_address(text: str, environment: Mapping[str, str] = os.environ) -> Add
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError:
+        (parts.hostname or "").encode("idna")  # as it is going to be looked up
+    except ValueError:  # UnicodeError is one
         raise _refusal(text, "the host or the port cannot be read") from None
     if parts.scheme not in PORTS or not parts.hostname:
         raise _refusal(text, "no address of a broker")

@@ -30,7 +30,7 @@ class Sitting:
             "patient": patient,
             "position": 0,
             "phase": "ready",
-            "why": "Waiting for you.",
+            "why": "Waiting for you",
             "report": None,
             "estimate": None,
             "goal": CALM,

@@ -36,7 +36,7 @@ DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version"}
 FULL = {
     **Sitting("anna").state(),
     "phase": "leading",
-    "why": "Leading on: you follow.",
+    "why": "Leading on: you follow",
     "report": {"valence": -0.6, "arousal": 0.6, "seconds": 12.0},
     "estimate": {"valence": -0.4, "arousal": 0.5, "valence_sd": 0.1, "arousal_sd": 0.1},
     "goal_word": "calm",
@@ -112,7 +112,7 @@ def test_the_buttons_command() -> None:
         ("arousal", "0.6", "None"),
         ("goal", "calm", "None"),
         ("phase", "leading", "ready"),
-        ("why", "Leading on: you follow.", "Waiting for you."),
+        ("why", "Leading on: you follow", "Waiting for you"),
         ("plays", "D dorian: cello, piano", "None"),
         ("estimated_valence", "-0.4", "None"),
         ("estimated_arousal", "0.5", "None"),

@@ -415,6 +415,7 @@ def test_an_address_is_a_url() -> None:
         "mqtt://music:secret",
         "mqtt://music:se/cr:et@broker.example:99999",
         "mqtt://music:se?cret@broker.example?ca=x",
+        "mqtt://music:secret@broker..example",
         "mqtt://music:secret@broker.example/path",
         "mqtt://music:secret@broker.example?version=4",
         "mqtt://music:secret@broker.example?password=secret",
