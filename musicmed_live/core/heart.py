@@ -6,7 +6,7 @@ Every value is a function of the intervals so far and of `now`; how they were cu
 import math
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from operator import attrgetter
@@ -103,9 +103,7 @@ class HeartSignal:
 
     def respiration_per_minute(self, now: float) -> float | None:
         """Breaths a minute by respiratory sinus arrhythmia, over the last 60 s; None where it is not clear."""
-        run = self._since(now, WINDOW_SECONDS)
-        begins = max((place for place, interval in enumerate(run) if not interval.follows), default=0)
-        normal = [interval for interval in run[begins:] if interval.normal]
+        normal = [interval for interval in self._since(now, WINDOW_SECONDS) if interval.normal]
         return respiration_per_minute([interval.end for interval in normal], [interval.ms for interval in normal])
 
     def artefact_share(self, now: float, seconds: float = WINDOW_SECONDS) -> float:
@@ -146,17 +144,8 @@ def _is_normal(intervals: Sequence[_Interval], place: int, usual_ms: float) -> b
     apart = abs(interval.ms - usual_ms)
     if not _within(INTERVAL_MS, interval.ms) or apart > JUMP * usual_ms:
         return False
-    return apart <= ODD * usual_ms or all(
-        abs(interval.ms - neighbour) <= JUMP * usual_ms for neighbour in _neighbours(intervals, place)
-    )
-
-
-def _neighbours(intervals: Sequence[_Interval], place: int) -> Iterator[float]:
-    """The intervals that meet this one at a beat."""
-    if place and intervals[place].follows:
-        yield intervals[place - 1].ms
-    if place + 1 < len(intervals) and intervals[place + 1].follows:
-        yield intervals[place + 1].ms
+    beside = intervals[max(0, place - 1) : place + 2]
+    return apart <= ODD * usual_ms or all(abs(interval.ms - other.ms) <= JUMP * usual_ms for other in beside)
 
 
 def _rate(intervals: Sequence[_Interval], normal: Sequence[int]) -> float:

@@ -22,9 +22,9 @@ CLEAR = 0.7  # of the power must be in the peak; in white noise there is a third
 def respiration_per_minute(ends: Sequence[float], intervals_ms: Sequence[float]) -> float | None:
     """Breaths a minute of intervals of `intervals_ms` that ended at `ends`, in seconds and in order.
 
-    The highest peak of the spectrum (Hann window) between 0.1 Hz and 0.5 Hz or half the heart rate, beyond which
-    breaths alias. None where there are too few intervals, the highest power is at an edge of the band, so that it
-    belongs to something else, or less than 0.7 of the power from 0.06 Hz on lies in the peak.
+    The highest peak of the spectrum (Hann window) between 0.1 and 0.5 Hz. None where there are less than 40 s or a gap
+    of more than 3 s, the highest power is at an edge of the band, so that it belongs to something else, or less than
+    0.7 of the power from 0.06 Hz on lies in the peak. Breaths faster than half the heart rate alias to slower ones.
     """
     if len(ends) < 3 or ends[-1] - ends[0] < SHORTEST_SECONDS:
         return None
@@ -32,8 +32,7 @@ def respiration_per_minute(ends: Sequence[float], intervals_ms: Sequence[float])
     if float(np.diff(at).max()) > MOST_BETWEEN_SECONDS:
         return None
     power, step_hz = _spectrum(at, np.asarray(intervals_ms))
-    top_hz = min(BAND_HZ[1], len(ends) / (ends[-1] - ends[0]) / 2)
-    first, last = round(BAND_HZ[0] / step_hz), int(top_hz / step_hz)
+    first, last = (round(hz / step_hz) for hz in BAND_HZ)
     peak = first + int(power[first : last + 1].argmax())
     if power[peak] < max(power[peak - 1], power[peak + 1]):
         return None
@@ -45,17 +44,12 @@ def respiration_per_minute(ends: Sequence[float], intervals_ms: Sequence[float])
 
 
 def _spectrum(at: NDArray[np.float64], intervals_ms: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Power of the evenly resampled intervals without their trend, and the width of a bin in Hz."""
+    """Power of the evenly resampled intervals without their mean, and the width of a bin in Hz."""
     count = int((at[-1] - at[0]) * RATE_HZ)
     even = np.interp(at[0] + np.arange(count) / RATE_HZ, at, intervals_ms)
-    ramp, window = _ramp_and_window(count)
-    even -= even.mean()
-    even -= ramp * (ramp @ even)
-    return np.abs(np.fft.rfft(even * window, BINS)) ** 2, RATE_HZ / BINS
+    return np.abs(np.fft.rfft((even - even.mean()) * _window(count), BINS)) ** 2, RATE_HZ / BINS
 
 
 @cache
-def _ramp_and_window(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A straight line of mean 0 and norm 1, to take a trend out with, and a Hann window."""
-    ramp = np.arange(count) - (count - 1) / 2
-    return ramp / np.linalg.norm(ramp), np.hanning(count)
+def _window(count: int) -> NDArray[np.float64]:
+    return np.hanning(count)

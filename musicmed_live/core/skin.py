@@ -91,12 +91,12 @@ class SkinSignal:
     def _close(self, us: float) -> None:
         at = self._begin
         before = self._means[-1] if self._means else None
-        seconds = at - before.at if before is not None and 0 < at - before.at <= GAP_SECONDS else 0.0
+        seconds = at - before.at if before is not None and at - before.at <= GAP_SECONDS else 0.0
         steep = before is not None and seconds > 0 and abs(us - before.us) > STEEPEST_US_PER_SECOND * seconds
         if steep or not CONDUCTANCE_US[0] <= us <= CONDUCTANCE_US[1]:
             self._invalid_until = at + TRANSITION_SECONDS
         valid = at >= self._invalid_until
-        goes_on = valid and seconds > 0 and before is not None and before.valid
+        goes_on = valid and seconds > 0
         if not goes_on:
             self._crest, self._foot_from = None, at
         self._means.append(_Mean(at, us, seconds if goes_on else 0.0, valid, goes_on and self._begins(us, at)))

@@ -172,6 +172,21 @@ def test_noise_is_no_heart() -> None:
     assert signal.rmssd_ms(now) is None
 
 
+def test_where_most_intervals_are_wrong_no_rate_is_told() -> None:
+    signal, now = heard(STEADY, [250.0] * 20)
+
+    assert signal.heart_rate_bpm(now) is None
+
+
+def test_packets_that_come_at_the_same_moment_all_count() -> None:
+    signal, now = heard(STEADY)
+    before = signal.heart_rate_bpm(now)
+    signal.add([800.0] * 3, None, now)
+
+    assert before == pytest.approx(60)
+    assert signal.heart_rate_bpm(now) != before
+
+
 def test_ln_rmssd_is_the_logarithm_of_rmssd() -> None:
     signal, now = heard(wavering(60))
     rmssd_ms = signal.rmssd_ms(now)

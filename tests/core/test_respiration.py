@@ -10,14 +10,19 @@ from musicmed_live.core.heart import HeartSignal
 
 
 def breathing(
-    per_minute: float, mean_ms: float = 850, swing_ms: float = 40, noise_ms: float = 10, seconds: float = 70
+    per_minute: float,
+    mean_ms: float = 850,
+    swing_ms: float = 40,
+    noise_ms: float = 10,
+    seconds: float = 70,
+    faster_ms: float = 0,
 ) -> tuple[list[float], float]:
-    """Intervals of a heart that beats faster with every breath in, and how long they take."""
+    """Intervals of a heart that beats faster with every breath in, and by `faster_ms` each second; their sum in s."""
     rng = np.random.default_rng(7)
     intervals_ms, now = [], 0.0
     while now < seconds:
         breath = math.sin(2 * math.pi * per_minute / 60 * now)
-        intervals_ms.append(float(mean_ms + swing_ms * breath + rng.normal(0, noise_ms)))
+        intervals_ms.append(float(mean_ms - faster_ms * now + swing_ms * breath + rng.normal(0, noise_ms)))
         now += intervals_ms[-1] / 1000
     return intervals_ms, now
 
@@ -71,7 +76,36 @@ def test_half_a_minute_is_too_short() -> None:
     assert told(breathing(15, seconds=30)[0]) is None
 
 
-def test_a_breath_faster_than_every_other_beat_cannot_be_seen() -> None:
-    rate = told(breathing(24, mean_ms=1600, swing_ms=80)[0])  # 37 beats a minute show at most 18 breaths
+def test_a_heart_that_gets_faster_all_the_time_still_shows_it() -> None:
+    assert told(breathing(15, mean_ms=1000, swing_ms=30, faster_ms=6)[0]) == pytest.approx(15, abs=0.5)
 
-    assert rate is None or rate < 18.75
+
+def test_a_slow_heart_shows_it_too() -> None:
+    assert told(breathing(10, mean_ms=1500, swing_ms=70)[0]) == pytest.approx(10, abs=0.5)
+
+
+def test_waves_slower_than_any_breath_that_is_told_are_not_told_as_the_slowest() -> None:
+    assert told(breathing(5.4)[0]) is None
+
+
+def test_over_a_gap_no_line_is_drawn() -> None:
+    signal, now = HeartSignal(), 0.0
+    for ms in breathing(15, swing_ms=60, noise_ms=2)[0]:
+        now += ms / 1000
+        if not 30 < now < 34:
+            signal.add([ms], None, now)
+
+    assert signal.respiration_per_minute(now) is None
+
+
+@pytest.mark.parametrize("seconds", [1, 4])
+def test_packets_that_wait_for_their_turn_do_not_blur_it(seconds: int) -> None:
+    signal, end, packet = HeartSignal(), 0.0, list[float]()
+    for ms in breathing(25)[0]:
+        packet.append(ms)
+        end += ms / 1000
+        if end % seconds < ms / 1000:
+            signal.add(packet, None, math.ceil(end / seconds) * seconds)
+            packet = []
+
+    assert signal.respiration_per_minute(end) == pytest.approx(25, abs=0.5)

@@ -122,9 +122,17 @@ def test_a_pull_at_the_electrodes_is_left_out_with_the_seconds_after_it() -> Non
 def test_a_gap_is_no_response() -> None:
     signal, now = felt(np.full(120, 5.0), 4)
     for place in range(120):
-        signal.add(6.0, now + 20 + place / 4)
+        signal.add(6.0, now + 3 + place / 4)
 
-    assert signal.responses_per_minute(now + 50) == 0
+    assert signal.responses_per_minute(now + 33) == 0
+
+
+def test_a_sample_that_comes_out_of_order_takes_nothing_away() -> None:
+    signal, now = felt(np.full(100, 5.0), 4)
+    signal.add(5.0, now - 10)
+    signal.add(5.0, now + 0.25)
+
+    assert signal.responses_per_minute(now + 1) == 0
 
 
 def test_samples_that_are_too_rare_have_a_level_but_no_responses() -> None:
