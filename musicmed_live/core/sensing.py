@@ -19,7 +19,6 @@ AROUSAL_PER_SECOND = 0.05  # as fast as readings may say that arousal moves: wha
 LONGEST_MOVE_SECONDS = 10.0  # after a silence they go on from where they were
 LEAST_TRUST = 0.1  # below it a source is not heard
 BASELINE_TRUST = 0.5  # below it nothing is learned of it
-ARTEFACT_SECONDS = 60.0  # that `artefact_share` looks back: too long to tell of noise in time
 HEART_NOISE_SECONDS = 12.0  # of the latest beats tell of it: those that make the heart rate
 SKIN_NOISE_SECONDS = 20.0  # of the skin, of which each spike takes 5 s
 SHARED = 0.5  # correlation of what is not arousal in two features: one heart, one breath, one posture
@@ -127,9 +126,9 @@ class Sensing:
     def _state(self, source: Source, now: float, moving: bool) -> SourceState:
         match source.kind:
             case Kind.HEART_RATE:
-                return source.state(now, _latest_false_share(self._heart, now, HEART_NOISE_SECONDS), moving)
+                return source.state(now, self._heart.artefact_share(now, HEART_NOISE_SECONDS), moving)
             case Kind.SKIN_CONDUCTANCE:
-                return source.state(now, _latest_false_share(self._skin, now, SKIN_NOISE_SECONDS), moving)
+                return source.state(now, self._skin.artefact_share(now, SKIN_NOISE_SECONDS), moving)
             case Kind.RESPIRATION:
                 return source.state(now, 0.0, moving)  # whoever walks breathes faster, too
             case Kind.MOTION:
@@ -177,11 +176,6 @@ class Sensing:
         self._said = min(self._said + reach, max(self._said - reach, arousal))
         self._said_at = now
         return ArousalObservation(self._said, sd)
-
-
-def _latest_false_share(signal: HeartSignal | SkinSignal, now: float, seconds: float) -> float:
-    """Artefacts of the last `seconds`. They are all that a whole minute holds when one looks back from further on."""
-    return signal.artefact_share(now + ARTEFACT_SECONDS - seconds)
 
 
 def fused(evidence: Sequence[tuple[float, float]]) -> tuple[float, float]:
