@@ -82,6 +82,7 @@ class House:
         self.on_open: set[Callable[[LiveSession], None]] = set()
         self.metrics = SimpleNamespace(registry=CollectorRegistry())
         self._seats: dict[str, Seat] = {}
+        self._sources = open_sources(Choice())
 
     @property
     def lives(self) -> list[Seat]:
@@ -94,11 +95,14 @@ class House:
 
     def seat(self, patients: int) -> None:
         """Open a session for each."""
-        sources = open_sources(Choice())
         for name in map(_patient, range(patients)):
-            self._seats[name] = Seat(name, sources)
+            self._seats[name] = Seat(name, self._sources)
             for listener in self.on_open:
                 listener(self._seats[name])
+
+    def close(self) -> None:
+        """End what was started for them."""
+        self._sources.stop()
 
     def count(self, name: str, **labels: str) -> float:
         """A metric."""
@@ -161,6 +165,7 @@ async def cost(port: int, patients: int, hertz: dict[str, int], seconds: float) 
     await asyncio.to_thread(wearables.join)
     running.cancel()
     await asyncio.wait({running})
+    house.close()
     estimated = sum(seat.session.estimate(time.monotonic()) is not None for seat in house.lives)
     assert estimated == patients, f"{patients - estimated} patients have no estimate"
     return {"patients": patients, "rate": rate, "share": share, "rate_per_core": rate / share}

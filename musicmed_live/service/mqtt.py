@@ -23,10 +23,10 @@ __all__ = ["Address", "Bridge", "parse_address"]
 log = logging.getLogger(__name__)
 
 STATE_SECONDS = 1.0  # between two states of a patient
-QUIET_SECONDS = 10.0  # the same, while nothing plays and nothing happens
+QUIET_SECONDS = 5.0  # the same, while nothing happens but that time passes
 LEAVE_SECONDS = 2.0  # for saying goodbye
 OUTBOX = 64  # answers that wait to be published; more of them are dropped
-WANTED = 256  # patients that wait to be told of; more of them are left for the next connection
+LEFTOVERS = 256  # patients of before who wait to be cleared; more of them are left for the next connection
 
 _WORD_OF = {(point.valence, point.arousal): word for word, (point, _) in MOODS.items()}
 
@@ -40,6 +40,7 @@ class Bridge:
         self._intake = Intake(hub, self._answer)
         self._connected = False
         self._reason: str | None = "not connected yet"
+        self._tries = 0  # that failed since it was connected last
         self._outbox: asyncio.Queue[tuple[str, str]] = asyncio.Queue(OUTBOX)
         self._wanted: set[str] = set()  # patients of whom the broker is to be told
         self._news = asyncio.Event()  # there are some
@@ -53,16 +54,15 @@ class Bridge:
 
     async def run(self) -> None:
         """Be connected, again and again, until cancelled."""
-        tries = 0
         while True:
             # In a task of its own: one in which a TaskGroup has failed counts as cancelled ever after (Python 3.11).
             fault = await asyncio.create_task(self._until_lost(), name="mqtt connection")
             heed_cancellation()
-            tries = 1 if self._connected else tries + 1
-            self._connected, self._reason = False, sentence(self._address, fault)
-            if tries == 1:
+            self._tries += 1
+            self._reason = sentence(self._address, fault)
+            if self._tries == 1:
                 log.warning("MQTT: %s; sessions play on, and it is tried again", self._reason)
-            await asyncio.sleep(pause_seconds(fault, tries))
+            await asyncio.sleep(pause_seconds(fault, self._tries))
 
     async def _until_lost(self) -> MqttError:
         """Connect and serve; what ended that."""
@@ -86,7 +86,8 @@ class Bridge:
 
     async def _serve(self, words: Client, spoken: Inbox, readings: Client, measured: Inbox) -> None:
         """Take in and tell until a connection is lost, which raises, or until cancelled."""
-        self._connected, self._reason = True, None
+        self._connected, self._reason, self._tries = True, None, 0
+        log.info("MQTT: connected to the broker %s", self._address)
         self._told.clear()
         for live in self._hub.lives:
             self._want(live.patient)
@@ -99,6 +100,8 @@ class Bridge:
         except asyncio.CancelledError:
             await self._leave(words)
             raise
+        finally:
+            self._connected, self._reason = False, "the connection is lost"
 
     async def _read(self, connection: Client, inbox: Inbox) -> None:
         """Take in what comes, all that is there at a time."""
@@ -117,7 +120,7 @@ class Bridge:
                 self._births += 1
                 self._note_changes()
         elif name.endswith("/availability"):
-            if message.retain and message.payload:
+            if message.retain and message.payload and len(self._wanted) < LEFTOVERS:
                 self._want(name.split("/")[1])  # it may be left over from sessions of before
         else:
             self._intake.take(message)
@@ -144,10 +147,9 @@ class Bridge:
             await words.publish(topic(patient, "state"), _state(live), retain=True)
             heed_cancellation()
             await asyncio.sleep(STATE_SECONDS)
-            if not live.playing:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(QUIET_SECONDS):
-                        await changed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(QUIET_SECONDS - STATE_SECONDS):
+                    await changed.wait()
         await self._clear(words, patient)
         self._intake.forget(patient)
         del self._told[patient]
@@ -192,9 +194,8 @@ class Bridge:
             changed.set()
 
     def _want(self, patient: str) -> None:
-        if len(self._wanted) < WANTED:
-            self._wanted.add(patient)
-            self._news.set()
+        self._wanted.add(patient)
+        self._news.set()
 
 
 def _state(live: LiveSession) -> str:

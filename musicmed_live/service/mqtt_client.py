@@ -16,7 +16,7 @@ from paho.mqtt.properties import Properties
 
 from musicmed_live.service.mqtt_address import Address
 
-KEEPALIVE_SECONDS = 4  # a broker that has fallen silent is given up after two of these
+KEEPALIVE_SECONDS = 3  # a broker that has fallen silent is given up after two of these and a little more
 ANSWER_SECONDS = 5.0  # within which it confirms
 PACKET_LIMIT = 64 * 1024  # bytes; a broker that speaks MQTT 5 keeps longer ones to itself
 INBOX = 1000  # messages

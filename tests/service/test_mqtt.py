@@ -390,9 +390,10 @@ async def _reason(address: mqtt.Address) -> str:
     bridge = Bridge(address, cast(Hub, House()))
     running = asyncio.create_task(bridge.run())
     await until(lambda: bridge.health()["reason"] != "not connected yet")
+    reason: str | None = bridge.health()["reason"]
     running.cancel()
     await asyncio.wait({running})
-    return bridge.health()["reason"] or ""
+    return reason or ""
 
 
 # The address
