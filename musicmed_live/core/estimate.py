@@ -111,8 +111,10 @@ class _ReportNoise:
     differences: tuple[tuple[float, float], ...] = ()  # on one axis, and the seconds between the two reports
 
     def learned(self, found: Iterable[tuple[float, float]]) -> "_ReportNoise":
-        """After more such differences."""
-        differences = (*self.differences, *found)[-REMEMBERED_DIFFERENCES:]
+        """After more such differences; one that is out of all proportion counts as `LARGEST_DIFFERENCE_SD`."""
+        largest = LARGEST_DIFFERENCE_SD * math.sqrt(2 * self.variance)
+        within = ((min(largest, abs(difference)), seconds) for difference, seconds in found)
+        differences = (*self.differences, *within)[-REMEMBERED_DIFFERENCES:]
         low, high = REPORT_SD_BOUNDS
         variance = self.variance
         for _ in range(FITTING_STEPS):
@@ -122,11 +124,9 @@ class _ReportNoise:
     def _fitted(self, variance: float, differences: Iterable[tuple[float, float]]) -> float:
         weight, total = PRIOR_WEIGHT, PRIOR_WEIGHT * self.prior
         for difference, seconds in differences:
-            expected = 2 * variance + DRIFT_PER_SECOND * seconds
-            share = 2 * variance / expected
-            squared = min(difference**2, LARGEST_DIFFERENCE_SD**2 * expected)
+            share = 2 * variance / (2 * variance + DRIFT_PER_SECOND * seconds)
             weight += share
-            total += share * squared * share / 2
+            total += share * difference**2 * share / 2
         return total / weight
 
 

@@ -7,12 +7,12 @@ from enum import StrEnum
 from itertools import pairwise
 
 from musicmed_live.core.emotion import WORDS, Emotion
-from musicmed_live.core.estimate import Estimate
+from musicmed_live.core.estimate import REPORT_SD, Estimate
 
 _TIMES = ("never", "once", "twice", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 SURPRISE_SD = 4.0  # so many SDs of this patient's reports from what was thought, a report is news: .5 to begin with
-DOUBT_SD = 1.5  # of the estimate, by which the patient may be nearer to the music than it seems
+DOUBT = 3.0  # so much nearer than it seems, in SDs above the usual, somebody who reports unevenly may be
 TRAIL_CORNERS = 64  # of the way since the last meeting that are remembered
 
 
@@ -64,11 +64,11 @@ def judge(
     `before` than this patient's reports vary is weighed against it, with the benefit of the doubt that is left; one
     that is further is taken at its word.
     """
-    place, doubt = report, 0.0
+    place = report
     surprises = before is None or report.distance(before.emotion) > max(tolerance, SURPRISE_SD * before.report_sd)
     if before is not None and not surprises:
-        after = before.told(report)
-        place, doubt = after.emotion, DOUBT_SD * (after.valence_sd + after.arousal_sd) / 2
+        place = before.told(report).emotion
+    doubt = 0.0 if before is None else DOUBT * max(0.0, before.report_sd - REPORT_SD)
     away = place.distance(music) - doubt
     if min(away, report.distance(music)) <= tolerance:
         return Finding(Answer.WITH, report, place)

@@ -127,7 +127,7 @@ def ahead_of(here: Emotion, goal: Emotion, length: float, shape: Shape) -> Emoti
 def proceed(music: Emotion, there: Emotion, goal: Emotion, position: int, end: int | None, rules: Rules) -> EmotionPath:
     """The path from `music` to `there`, as fast as the bound allows, to stay for a while and then to lead to `goal`."""
     turn = position + _fewest_frames(music.distance(there), rules.step)
-    rest = plan(there, goal, turn, end, rules)
+    rest = plan(there, goal, turn, end, replace(rules, hold_frames=0) if there == goal else rules)
     return EmotionPath(tuple(_rising([Corner(position, music), *rest.corners])), rest.arrives, rest.leads_from)
 
 
@@ -226,7 +226,11 @@ class Planner:
         self._end = end
         self._meeting: Meeting | None = None  # None: before the first word
         self._told_at: int | None = None  # when the patient last said something
-        self._before: tuple[Meeting | None, Estimate | None] = (None, None)  # that, for a report that corrects it
+        self._before: tuple[Meeting | None, Estimate | None, float] = (
+            None,
+            None,
+            LEASH,
+        )  # for a report that corrects it
         self._off_at: int | None = None  # since when readings say that the patient is not with the music
         self._waits_for_body = False  # whether readings made it hold or step back
         self._leash = LEASH
@@ -248,7 +252,7 @@ class Planner:
 
     def meet(self, here: Emotion | None, position: int) -> Decision:
         """Begin, or begin anew, where the patient is; None: play neutrally, and wait for a word."""
-        self._meeting, self._before, self._told_at, self._off_at = None, (None, None), None, None
+        self._meeting, self._before, self._told_at, self._off_at = None, (None, None, self._leash), None, None
         if here is None:
             return self._decide(Stance.MATCH, stay(NEUTRAL, position), _WAITING, asks=True)
         self._told_at = position
@@ -260,9 +264,9 @@ class Planner:
         Within `CORRECTION_SECONDS` of the last report it takes that one's place.
         """
         if self._told_at is not None and position - self._told_at <= CORRECTION_FRAMES:
-            self._meeting, before = self._before
+            self._meeting, before, self._leash = self._before
         else:
-            self._before = (self._meeting, before)
+            self._before = (self._meeting, before, self._leash)
         self._told_at, self._off_at = position, None
         if self._meeting is None or self.stance_at(position) is Stance.MATCH:
             return self._match(emotion, position)
@@ -380,8 +384,10 @@ class Planner:
         reports, patience = len(meeting.words), self.rules.patience
         if reports >= max(patience, 2) + patience:
             return self._step_back(meeting, meeting.said, position, music)
-        if finding.answer is Answer.BEHIND or reports < patience:
+        if finding.answer is Answer.BEHIND:
             return self._accompany(finding, position, music)
+        if reports < patience:
+            return self._keep()
         path = self.decision.path
         if self.stance_at(position) is not Stance.HOLD or path.leads_from is not None:
             too_far = finding.place.distance(music) > self._reach

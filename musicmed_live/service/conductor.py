@@ -110,6 +110,9 @@ class Conductor:
 
     def land(self, action: Land) -> None:
         """Put the landing music that is kept ready over everything, now, and want more of the kind."""
+        if not self._playhead.playing and self._ready_until() < action.position:
+            # The play-head waits for music: it would never get over the hole before this.
+            action = replace(action, position=self._playhead.heard)
         clip = self._landing.clip(action)
         if clip is None:
             self.want(Recompose(Cue.BEAT, "too_much"))

@@ -209,9 +209,12 @@ class LiveSession:
         self._announce_change()
 
     async def _keep_time(self) -> None:
-        moved = False
+        moved, phase = False, ""
         while True:
             heard, moves = self.heard, self.playing
+            before, phase = phase, self.session.wire_phase(heard)
+            if phase != before:
+                self._announce_change()  # a path leads, and arrives, by itself
             self._music.watch()
             if moves:
                 self._mix_ahead(heard)

@@ -55,14 +55,29 @@ class Bridge:
     async def run(self) -> None:
         """Be connected, again and again, until cancelled."""
         while True:
-            # In a task of its own: one in which a TaskGroup has failed counts as cancelled ever after (Python 3.11).
-            fault = await asyncio.create_task(self._until_lost(), name="mqtt connection")
-            heed_cancellation()
+            fault = await self._connect_once()
             self._tries += 1
             self._reason = sentence(self._address, fault)
             if self._tries == 1:
                 log.warning("MQTT: %s; sessions play on, and it is tried again", self._reason)
             await asyncio.sleep(pause_seconds(fault, self._tries))
+
+    async def _connect_once(self) -> MqttError:
+        """What ended the connection. A fault of ours is logged, and no affair of the sessions."""
+        # In a task of its own: one in which a TaskGroup has failed counts as cancelled ever after (Python 3.11).
+        connection = asyncio.create_task(self._until_lost(), name="mqtt connection")
+        try:
+            await asyncio.wait({connection})
+        finally:
+            connection.cancel()
+            await asyncio.wait({connection})
+        heed_cancellation()
+        ours = connection.exception()
+        if ours is None:
+            return connection.result()
+        log.error("MQTT failed", exc_info=ours)
+        self._connected = False
+        return MqttError("it failed here, as the log says")
 
     async def _until_lost(self) -> MqttError:
         """Connect and serve; what ended that."""

@@ -66,8 +66,8 @@ def _panel(x: int, y: int, courses: Sequence[Course]) -> str:
     parts = [
         f'<g transform="translate({x} {y})"><rect class="frame" width="{PANEL}" height="{PANEL}"/>',
         f'<path class="axis" d="M0 {half:g}H{PANEL}M{half:g} 0V{PANEL}"/>',
-        f'<text x="{PANEL - 4}" y="{half - 4:g}" text-anchor="end" font-size="10">valence</text>',
-        f'<text x="{half + 4:g}" y="13" font-size="10">arousal</text>',
+        f'<text x="4" y="{half - 4:g}">valence</text>',
+        f'<text x="{half + 4:g}" y="14">arousal</text>',
     ]
     for course in courses:
         parts.append(f'<polyline class="music" points="{_points(course.music)}"/>')

@@ -390,6 +390,24 @@ class Takes:
     seconds: float | None
 
 
+def test_too_much_is_heard_even_while_play_waits_for_music() -> None:
+    with stage() as on:
+        on.do(Play())
+        on.wait(0.02)
+        on.worker.delay = None
+        on.worker.die()
+        on.wait(9.0)
+        on.do(Pause(), Play())
+        on.wait(0.5)
+        assert not on.live.playing
+
+        on.do(TooMuch())
+        on.worker.delay = 0.01
+        on.worker.answer()
+        on.until(lambda: on.live.playing, 3)
+        come_round(on)
+
+
 moods = st.sampled_from([ANXIOUS, CALM, JOYFUL, NEARBY])
 events = st.sampled_from([Play(), Pause(), TooMuch(), Play()]) | moods.map(Report) | moods.map(Goal)
 deeds = events | st.just(Dies()) | st.sampled_from([None, 0.0, 0.1, 0.4, 2.0]).map(Takes)
