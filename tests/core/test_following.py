@@ -1,0 +1,87 @@
+"""Whether a patient follows: the four kinds of report, and the words for them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musicmed_live.core.emotion import WORDS, Emotion
+from musicmed_live.core.estimate import Estimate
+from musicmed_live.core.following import Answer, Meeting, judge, mood, nearest, times
+
+START, GOAL = Emotion(-0.6, 0.0), Emotion(0.6, 0.0)
+TRAIL = (START, Emotion(0.0, 0.0))
+MUSIC = TRAIL[-1]
+
+coordinates = st.floats(-1, 1)
+emotions = st.builds(Emotion, coordinates, coordinates)
+
+
+def answer(said: Emotion, thought: Emotion | None = START, report_sd: float = 0.125) -> Answer:
+    before = None if thought is None else Estimate(thought, 0.1, 0.1, report_sd)
+    return judge(said, before, MUSIC, TRAIL, 0.25).answer
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (Emotion(-0.2, 0.1), Answer.WITH),
+        (Emotion(0.2, -0.1), Answer.WITH),
+        (Emotion(-0.35, 0.0), Answer.BEHIND),
+        (Emotion(-0.6, 0.0), Answer.SAME),
+        (Emotion(-0.7, 0.1), Answer.SAME),
+        (Emotion(-0.6, 0.9), Answer.ELSEWHERE),
+        (Emotion(0.8, 0.0), Answer.ELSEWHERE),
+    ],
+)
+def test_a_report_is_one_of_four_kinds(said: Emotion, kind: Answer) -> None:
+    assert answer(said) is kind
+
+
+def test_of_somebody_unknown_a_report_is_with_the_music_or_elsewhere() -> None:
+    assert answer(Emotion(0.1, 0.0), None) is Answer.WITH
+    assert answer(START, None) is Answer.ELSEWHERE
+
+
+def test_who_reports_unevenly_surprises_less_and_has_the_benefit_of_the_doubt() -> None:
+    assert answer(Emotion(-0.6, 0.7)) is Answer.ELSEWHERE
+    assert answer(Emotion(-0.6, 0.7), report_sd=0.3) is not Answer.ELSEWHERE
+    assert answer(Emotion(-0.35, 0.0), report_sd=0.3) is Answer.WITH
+
+
+def test_a_surprise_is_taken_at_its_word_and_the_rest_is_weighed() -> None:
+    before = Estimate(START, 0.1, 0.1, 0.125)
+    assert judge(GOAL, before, MUSIC, TRAIL, 0.25).place == GOAL
+    weighed = judge(Emotion(-0.5, 0.0), before, MUSIC, TRAIL, 0.25).place
+    assert -0.6 < weighed.valence < -0.5
+
+
+@given(st.lists(emotions, min_size=1, max_size=6), emotions, st.floats(0, 1), st.integers(0, 10))
+def test_no_point_of_a_trail_is_nearer_than_the_nearest(
+    trail: list[Emotion], point: Emotion, share: float, which: int
+) -> None:
+    found = nearest(point, trail)
+    stretch = which % len(trail)
+    other = trail[stretch].blend(trail[min(stretch + 1, len(trail) - 1)], share)
+    assert found.distance(point) <= other.distance(point) + 1e-6
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_each_mood_word_is_the_nearest_to_its_own_point(word: str) -> None:
+    assert mood(WORDS[word][0]) == word
+
+
+def test_numbers_are_said_in_words() -> None:
+    assert [times(count) for count in (1, 2, 3, 12, 13)] == ["once", "twice", "three times", "twelve times", "13 times"]
+
+
+def test_a_stay_is_told_by_the_word_that_was_said_and_how_often() -> None:
+    stay = Meeting(START, 0, TRAIL, ("tense", "sad", "sad"))
+    assert stay.said == "you reported sad twice"
+    assert Meeting(START, 0, TRAIL, ("tense", "sad")).said == "you are not with the music yet"
+
+
+def test_a_trail_forgets_its_beginning_rather_than_grow_without_end() -> None:
+    meeting = Meeting(START, 0, TRAIL)
+    for position in range(1000):
+        meeting = meeting.gone([START, GOAL], position)
+    assert len(meeting.trail) < 100
