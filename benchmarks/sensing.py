@@ -30,9 +30,10 @@ from prometheus_client import CollectorRegistry
 from benchmarks.listener import Listener, join, open_session, serving
 from benchmarks.report import print_figures, print_table
 from musicmed_live.core.emotion import WORDS
+from musicmed_live.core.events import Play
 from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.core.profile import Baseline, Feature, Profile
-from musicmed_live.core.session import Plan, Play
+from musicmed_live.core.session import Plan
 from musicmed_live.service.broker import OPEN, Broker
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.hub import Hub

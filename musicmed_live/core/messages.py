@@ -14,11 +14,12 @@ from typing import Any
 from musicmed_live.core.checks import check_keys, is_number
 from musicmed_live.core.emotion import Emotion, parse_emotion
 from musicmed_live.core.estimate import Estimate
+from musicmed_live.core.events import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Preference, frames_of
 from musicmed_live.core.path import EmotionPath, Rules, Shape
 from musicmed_live.core.readings import Reading, parse_reading
 from musicmed_live.core.sensing import Vitals
-from musicmed_live.core.session import Event, Goal, Obey, Pause, Plan, Play, Report, Stop, TooMuch
+from musicmed_live.core.session import Plan
 from musicmed_live.core.sources import SourceState
 from musicmed_live.core.timeline import Clip, Description
 from musicmed_live.errors import InvalidInput, shown

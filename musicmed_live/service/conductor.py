@@ -11,9 +11,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from musicmed_live.core.events import Land, Recompose
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, frames_of
 from musicmed_live.core.mixer import Mixer
-from musicmed_live.core.session import Land, Recompose, Session
+from musicmed_live.core.session import Session
 from musicmed_live.core.timeline import Clip, Timeline
 from musicmed_live.errors import GeneratorFailed, MusicmedError
 from musicmed_live.service import landing

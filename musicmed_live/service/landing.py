@@ -4,8 +4,9 @@ import asyncio
 import logging
 from dataclasses import replace
 
+from musicmed_live.core.events import Land
 from musicmed_live.core.generator import Block, ClipRequest, frames_of
-from musicmed_live.core.session import LANDING_EMOTION, Land, Plan
+from musicmed_live.core.session import LANDING_EMOTION, Plan
 from musicmed_live.core.timeline import Clip, Track
 from musicmed_live.errors import GeneratorFailed
 from musicmed_live.service import voices

@@ -8,24 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from musicmed_live.core import messages
+from musicmed_live.core.events import End, Event, Fade, Finished, Halt, Land, Recompose, Run, Sense, Stop
 from musicmed_live.core.generator import Samples, frames_of
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.readings import Kind, Reading
-from musicmed_live.core.session import (
-    End,
-    Event,
-    Fade,
-    Finished,
-    Halt,
-    Land,
-    Phase,
-    Plan,
-    Recompose,
-    Run,
-    Sense,
-    Session,
-    Stop,
-)
+from musicmed_live.core.session import Phase, Plan, Session
 from musicmed_live.service.conductor import Conductor
 from musicmed_live.service.playhead import Playhead
 from musicmed_live.service.sources import Sources

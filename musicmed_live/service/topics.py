@@ -6,8 +6,8 @@ from typing import Any
 
 from musicmed_live.core.checks import check_keys
 from musicmed_live.core.emotion import NEUTRAL, Emotion, parse_emotion
+from musicmed_live.core.events import Event, Goal, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.messages import parse_object
-from musicmed_live.core.session import Event, Goal, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.errors import InvalidInput, shown
 
 STATUS = "musicmed/status"

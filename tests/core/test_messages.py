@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from musicmed_live.core import messages
 from musicmed_live.core.emotion import WORDS, Emotion
+from musicmed_live.core.events import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.generator import Cue, Preference
 from musicmed_live.core.messages import Codec, Listen, Role, parse_message, parse_object, parse_patient, parse_plan
 from musicmed_live.core.path import Rules, Shape, plan
 from musicmed_live.core.readings import HeartRate, Motion, Reading
-from musicmed_live.core.session import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.timeline import Clip, Description, Track
 from musicmed_live.errors import InvalidInput
 

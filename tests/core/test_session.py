@@ -9,6 +9,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from musicmed_live.core.emotion import NEUTRAL, Emotion
+from musicmed_live.core.events import (
+    Action,
+    End,
+    Event,
+    Fade,
+    Finished,
+    Goal,
+    Halt,
+    Land,
+    Obey,
+    Pause,
+    Play,
+    Recompose,
+    Report,
+    Run,
+    Sense,
+    Stop,
+    TooMuch,
+)
 from musicmed_live.core.generator import SAMPLE_RATE, Cue, Preference
 from musicmed_live.core.path import CLIP_FRAMES, Rules
 from musicmed_live.core.readings import HeartRate, Motion
@@ -22,26 +41,9 @@ from musicmed_live.core.session import (
     RETURN_FRAMES,
     STOP_FRAMES,
     TRANSITIONS,
-    Action,
-    End,
-    Event,
-    Fade,
-    Finished,
-    Goal,
-    Halt,
-    Land,
-    Obey,
-    Pause,
     Phase,
     Plan,
-    Play,
-    Recompose,
-    Report,
-    Run,
-    Sense,
     Session,
-    Stop,
-    TooMuch,
 )
 from musicmed_live.errors import IllegalTransition
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from musicmed_live.core.events import Event, Goal, Pause, Play, Report, Stop
 from musicmed_live.core.messages import emotion_object
 from musicmed_live.core.readings import Reading
-from musicmed_live.core.session import Event, Goal, Pause, Play, Report, Stop
 from musicmed_live.errors import IllegalTransition
 
 CALM = {"valence": 0.56, "arousal": -0.31}

@@ -14,7 +14,7 @@ import pytest
 from jinja2 import Environment, StrictUndefined
 
 from musicmed_live.core.emotion import WORDS, Emotion
-from musicmed_live.core.session import Goal, Pause, Play, Report, Stop, TooMuch
+from musicmed_live.core.events import Goal, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.service import mqtt
 from musicmed_live.service.broker import Broker
 from musicmed_live.service.discovery import device, discovery_topic

@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 
 from musicmed_live.core.emotion import WORDS, Emotion
+from musicmed_live.core.events import Goal, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.readings import HeartRate, SkinConductance
-from musicmed_live.core.session import Goal, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.errors import InvalidInput
 from musicmed_live.service import mqtt
 from musicmed_live.service.broker import Broker
