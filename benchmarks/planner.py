@@ -5,13 +5,15 @@ once from the first report. A goal that is never reached counts as the session's
 why, is in docs/planner.md.
 """
 
+from dataclasses import replace
+from statistics import fmean
 from typing import NamedTuple
 
 from benchmarks.report import print_figures, print_table
 from musicmed_live.core.path import Rules
-from musicmed_live.simulation.outcomes import Outcome, run_sessions, tally
-from musicmed_live.simulation.patients import PatientKind
-from musicmed_live.simulation.sessions import Strategy
+from musicmed_live.simulation.outcomes import Outcome, judge_course, run_sessions, tally
+from musicmed_live.simulation.patients import PatientKind, draw_patient
+from musicmed_live.simulation.sessions import Strategy, run_session
 
 CLOSED, OPEN = Strategy.CLOSED, Strategy.OPEN
 PATIENTS = 400
@@ -42,8 +44,20 @@ def main() -> None:
             "time_to_goal_ratio": ratios[PatientKind.FOLLOWER].seconds_to_goal,
             "final_distance_ratio": ratios[None].final_distance,
             "worst_kind_ratio": max(ratios[kind].final_distance for kind in PatientKind),
+            "returning_noisy_ratio": _returning(PatientKind.NOISY),
         },
     )
+
+
+def _returning(kind: PatientKind) -> float:
+    """The final distance of patients whose reports an earlier session has learned to weigh, over the open path's."""
+    closed, opened = [], []
+    for number in range(PATIENTS // len(PatientKind)):
+        patient = draw_patient(kind, number)
+        earlier = run_session(replace(patient, seed=PATIENTS + number), CLOSED, SECONDS, Rules())
+        closed.append(judge_course(run_session(patient, CLOSED, SECONDS, Rules(), earlier.report_sd)).final_distance)
+        opened.append(judge_course(run_session(patient, OPEN, SECONDS, Rules())).final_distance)
+    return fmean(closed) / fmean(opened)
 
 
 def _ratios(closed: Outcome, opened: Outcome) -> Ratios:

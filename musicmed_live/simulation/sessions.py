@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from musicmed_live.core.emotion import Emotion
-from musicmed_live.core.estimate import Estimator
+from musicmed_live.core.estimate import REPORT_SD, Estimator
 from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.core.path import Planner, Rules, plan
 from musicmed_live.simulation.patients import SENSED_SD, Mood, Patient, Telling
@@ -29,26 +29,37 @@ class Course:
     strategy: Strategy
     music: tuple[Emotion, ...]
     mood: tuple[Emotion, ...]
+    report_sd: float  # what the closed loop has learned of the patient's reports
 
 
 Play = Callable[[int, Emotion], Emotion]  # the music in a second, given the mood before it
 
 
-def run_session(patient: Patient, strategy: Strategy, seconds: int, rules: Rules) -> Course:
-    """One session; the same patient has the same chances under each strategy."""
-    mood, telling = Mood(patient, seconds), Telling(patient, seconds)
-    play = _PLAYS[strategy](patient, telling, seconds, rules)
+def run_session(
+    patient: Patient, strategy: Strategy, seconds: int, rules: Rules, report_sd: float = REPORT_SD
+) -> Course:
+    """One session; the same patient has the same chances under each strategy.
+
+    `report_sd` is what earlier sessions have taught of the patient's reports.
+    """
+    mood, telling, estimator = Mood(patient, seconds), Telling(patient, seconds), Estimator(None, 0.0, report_sd)
+    match strategy:
+        case Strategy.CLOSED:
+            play = _closed(patient, telling, estimator, seconds, rules)
+        case Strategy.OPEN:
+            play = _open(patient, telling, seconds, rules)
+        case Strategy.GOAL:
+            play = _goal(patient)
     music, moods = [], []
     for second in range(seconds):
         music.append(play(second, mood.now))
         moods.append(mood.hear(music[-1]))
-    return Course(patient, strategy, tuple(music), tuple(moods))
+    return Course(patient, strategy, tuple(music), tuple(moods), estimator.report_sd)
 
 
-def _closed(patient: Patient, telling: Telling, seconds: int, rules: Rules) -> Play:
-    start = telling.report(0, patient.start)
-    assert start is not None
-    estimator, planner = Estimator(start, 0.0), Planner(patient.goal, seconds * SAMPLE_RATE, rules)
+def _closed(patient: Patient, telling: Telling, estimator: Estimator, seconds: int, rules: Rules) -> Play:
+    start, planner = _first_report(patient, telling), Planner(patient.goal, seconds * SAMPLE_RATE, rules)
+    estimator.report(start, 0.0)
     planner.meet(start, 0)
 
     def play(second: int, mood: Emotion) -> Emotion:
@@ -74,18 +85,15 @@ def _closed(patient: Patient, telling: Telling, seconds: int, rules: Rules) -> P
 
 
 def _open(patient: Patient, telling: Telling, seconds: int, rules: Rules) -> Play:
-    start = telling.report(0, patient.start)
-    assert start is not None
-    path = plan(start, patient.goal, 0, seconds * SAMPLE_RATE, rules)
+    path = plan(_first_report(patient, telling), patient.goal, 0, seconds * SAMPLE_RATE, rules)
     return lambda second, _mood: path.at(second * SAMPLE_RATE)
 
 
-def _goal(patient: Patient, _telling: Telling, _seconds: int, _rules: Rules) -> Play:
+def _first_report(patient: Patient, telling: Telling) -> Emotion:
+    start = telling.report(0, patient.start)
+    assert start is not None, "everybody says how they feel when the session begins"
+    return start
+
+
+def _goal(patient: Patient) -> Play:
     return lambda _second, _mood: patient.goal
-
-
-_PLAYS: dict[Strategy, Callable[[Patient, Telling, int, Rules], Play]] = {
-    Strategy.CLOSED: _closed,
-    Strategy.OPEN: _open,
-    Strategy.GOAL: _goal,
-}

@@ -41,7 +41,7 @@ def test_the_closed_loop_and_the_open_path_begin_at_the_same_first_report() -> N
 def course(valences: list[float], moods: list[float] | None = None) -> Course:
     patient = replace(draw_patient(PatientKind.FOLLOWER, 1), goal=Emotion(1, 0))
     music, mood = (tuple(Emotion(v, 0) for v in line) for line in (valences, moods or valences))
-    return Course(patient, Strategy.CLOSED, music, mood)
+    return Course(patient, Strategy.CLOSED, music, mood, 0.1)
 
 
 def test_an_outcome_tells_when_the_goal_region_was_entered_and_how_far_it_was_in_the_end() -> None:
