@@ -211,6 +211,15 @@ class Decision:
     asks: bool = False  # whether a report is asked for
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a report found, for another one that corrects it."""
+
+    meeting: Meeting | None
+    estimate: Estimate | None
+    leash: float
+
+
 class Planner:
     """The rule by which the music answers a patient: match, lead, hold, step back, arrive.
 
@@ -226,14 +235,10 @@ class Planner:
         self._end = end
         self._meeting: Meeting | None = None  # None: before the first word
         self._told_at: int | None = None  # when the patient last said something
-        self._before: tuple[Meeting | None, Estimate | None, float] = (
-            None,
-            None,
-            LEASH,
-        )  # for a report that corrects it
+        self._before = _Before(None, None, LEASH)  # what that found
         self._off_at: int | None = None  # since when readings say that the patient is not with the music
         self._waits_for_body = False  # whether readings made it hold or step back
-        self._leash = LEASH
+        self._leash = LEASH  # in tolerances
 
     def at(self, position: int) -> Decision:
         """The decision as it stands at `position`: its path may have begun to lead by then, or have arrived."""
@@ -252,7 +257,8 @@ class Planner:
 
     def meet(self, here: Emotion | None, position: int) -> Decision:
         """Begin, or begin anew, where the patient is; None: play neutrally, and wait for a word."""
-        self._meeting, self._before, self._told_at, self._off_at = None, (None, None, self._leash), None, None
+        self._meeting, self._told_at, self._off_at = None, None, None
+        self._before = _Before(None, None, self._leash)
         if here is None:
             return self._decide(Stance.MATCH, stay(NEUTRAL, position), _WAITING, asks=True)
         self._told_at = position
@@ -264,9 +270,9 @@ class Planner:
         Within `CORRECTION_SECONDS` of the last report it takes that one's place.
         """
         if self._told_at is not None and position - self._told_at <= CORRECTION_FRAMES:
-            self._meeting, before, self._leash = self._before
+            self._meeting, before, self._leash = self._before.meeting, self._before.estimate, self._before.leash
         else:
-            self._before = (self._meeting, before, self._leash)
+            self._before = _Before(self._meeting, before, self._leash)
         self._told_at, self._off_at = position, None
         if self._meeting is None or self.stance_at(position) is Stance.MATCH:
             return self._match(emotion, position)
@@ -306,9 +312,8 @@ class Planner:
             return self._redirect(self._meeting, position, music)
         meeting = self._since(self._meeting, position, music)
         self._meeting = replace(meeting, words=meeting.words[-1:], returns=0)
-        return self._decide(
-            Stance.LEAD, self._plan(music, position, 0), f"Leading on to what you want now: {mood(goal)}"
-        )
+        why = f"Leading on to what you want now: {mood(goal)}"
+        return self._decide(Stance.LEAD, self._plan(music, position, 0), why)
 
     def obey(self, rules: Rules, position: int, music: Emotion) -> Decision:
         """Keep other rules from here on."""
@@ -328,7 +333,8 @@ class Planner:
             return self.decision
         else:
             here = meeting.place if decision.stance is Stance.MATCH else music  # which may still be on its way there
-            path = self._plan(here, position, max(0, leads_from - position))
+            waits = decision.stance is not Stance.LEAD
+            path = self._plan(here, position, leads_from - position if waits else 0)
         self._meeting = self._since(meeting, position, music)
         self.decision = replace(decision, path=path)
         return self.decision
