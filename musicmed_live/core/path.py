@@ -309,7 +309,7 @@ class Planner:
         if self._meeting is None:
             return self.decision
         if self.stance_at(position) is Stance.MATCH:
-            return self._redirect(self._meeting, position, music)
+            return self._redirect(position, music)
         meeting = self._since(self._meeting, position, music)
         self._meeting = replace(meeting, words=meeting.words[-1:], returns=0)
         why = f"Leading on to what you want now: {mood(goal)}"
@@ -320,22 +320,24 @@ class Planner:
         if rules == self.rules:
             return self.decision
         self.rules = rules
-        if self._meeting is None or self.stance_at(position) is Stance.ARRIVE:
+        if self.stance_at(position) is Stance.ARRIVE:
             return self.decision
-        return self._redirect(self._meeting, position, music)
+        return self._redirect(position, music)
 
-    def _redirect(self, meeting: Meeting, position: int, music: Emotion) -> Decision:
+    def _redirect(self, position: int, music: Emotion) -> Decision:
         """Do what is decided, by other rules or towards another goal."""
-        decision, leads_from = self.at(position), self.decision.path.leads_from
-        if decision.stance is Stance.STEP_BACK:
-            path = walk(music, meeting.place, position, self.rules)
-        elif leads_from is None:
+        decision, path, meeting = self.at(position), self.decision.path, self._meeting
+        last = path.corners[-1]
+        if path.leads_from is None and position >= last.position:
             return self.decision
+        if meeting is not None:
+            self._meeting = self._since(meeting, position, music)
+        if meeting is None or path.leads_from is None:
+            path = walk(music, last.emotion, position, self.rules)
         else:
             here = meeting.place if decision.stance is Stance.MATCH else music  # which may still be on its way there
             waits = decision.stance is not Stance.LEAD
-            path = self._plan(here, position, leads_from - position if waits else 0)
-        self._meeting = self._since(meeting, position, music)
+            path = self._plan(here, position, path.leads_from - position if waits else 0)
         self.decision = replace(decision, path=path)
         return self.decision
 
