@@ -1,21 +1,23 @@
 """What the planner is worth to virtual patients: `python -m benchmarks.planner`.
 
-400 patients of six kinds in sessions of a quarter of an hour: the closed loop against the open linear path, planned
-once from the first report. A goal that is never reached counts as the session's length. What the patients are, and
-why, is in docs/planner.md.
+400 patients of six kinds in sessions of a quarter of an hour: the closed loop against the open linear path, which goes
+evenly from the first report to the goal over the whole session; and, as `once_*`, against the planner's own path where
+it is planned once from the first report: it leads faster, and stays at either end. A goal that is never reached counts
+as the session's length. What the patients are, and why, is in docs/planner.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from statistics import fmean
 from typing import NamedTuple
 
 from benchmarks.report import print_figures, print_table
 from musicmed_live.core.path import Rules
-from musicmed_live.simulation.outcomes import Outcome, judge_course, run_sessions, tally
+from musicmed_live.simulation.outcomes import Key, Outcome, judge_course, run_sessions, tally
 from musicmed_live.simulation.patients import PatientKind, draw_patient
 from musicmed_live.simulation.sessions import Strategy, run_session
 
-CLOSED, OPEN = Strategy.CLOSED, Strategy.OPEN
+CLOSED, OPEN, ONCE = Strategy.CLOSED, Strategy.OPEN, Strategy.ONCE
 PATIENTS = 400
 SECONDS = 900
 SEED = 1
@@ -31,22 +33,24 @@ class Ratios(NamedTuple):
 
 def main() -> None:
     found = tally(run_sessions(PATIENTS, SEED, SECONDS, Rules()))
-    ratios = {kind: _ratios(found[kind, CLOSED], found[kind, OPEN]) for kind in (*PatientKind, None)}
+    figures = _figures(found, OPEN, "") | _figures(found, ONCE, "once_")
+    print_figures("planner", {**figures, "returning_noisy_ratio": _returning(PatientKind.NOISY)})
+
+
+def _figures(found: Mapping[Key, Outcome], peer: Strategy, prefix: str) -> dict[str, float]:
+    """The closed loop over another strategy, as a table, and its figures."""
+    ratios = {kind: _ratios(found[kind, CLOSED], found[kind, peer]) for kind in (*PatientKind, None)}
     rows = [
         (kind or "all", ratio.seconds_to_goal, ratio.final_distance, ratio.mean_distance, found[kind, CLOSED].reversals)
         for kind, ratio in ratios.items()
     ]
     columns = ("patient", "time to goal", "final distance", "mean distance", "turns")
-    print_table(columns, rows, "closed loop / open path")
-    print_figures(
-        "planner",
-        {
-            "time_to_goal_ratio": ratios[PatientKind.FOLLOWER].seconds_to_goal,
-            "final_distance_ratio": ratios[None].final_distance,
-            "worst_kind_ratio": max(ratios[kind].final_distance for kind in PatientKind),
-            "returning_noisy_ratio": _returning(PatientKind.NOISY),
-        },
-    )
+    print_table(columns, rows, f"closed loop / {peer}")
+    return {
+        f"{prefix}time_to_goal_ratio": ratios[PatientKind.FOLLOWER].seconds_to_goal,
+        f"{prefix}final_distance_ratio": ratios[None].final_distance,
+        f"{prefix}worst_kind_ratio": max(ratios[kind].final_distance for kind in PatientKind),
+    }
 
 
 def _returning(kind: PatientKind) -> float:

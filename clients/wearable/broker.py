@@ -31,7 +31,7 @@ class Broker:
 
 
 def parse_broker(text: str, environment: Mapping[str, str]) -> Broker:
-    """A broker from its address; a password in the environment, where no list of processes shows it, comes first.
+    """A broker from its address; a password that it lacks is the environment's, where no list of processes shows it.
 
     Raises `Refused`, which never names the password.
     """
@@ -40,11 +40,13 @@ def parse_broker(text: str, environment: Mapping[str, str]) -> Broker:
         port = parts.port
     except ValueError:
         raise Refused(f"--mqtt: no valid host and port; give {FORM}") from None
-    if parts.scheme not in PORTS or not parts.hostname or parts.path not in ("", "/"):
+    if parts.scheme not in PORTS or not parts.hostname or parts.path not in ("", "/") or parts.fragment:
         raise Refused(f"--mqtt: not the address of a broker; give {FORM}")
     options = _options(parts.query)
     user = unquote(parts.username) if parts.username else None
-    password = environment.get(PASSWORD) or (unquote(parts.password) if parts.password else None)
+    password = environment.get(PASSWORD) if parts.password is None else unquote(parts.password)
+    if "ca" in options and parts.scheme != "mqtts":
+        raise Refused(f"--mqtt: ca is for mqtts://; give {FORM}")
     tls = _tls(options.get("ca")) if parts.scheme == "mqtts" else None
     version = options.get("version", VERSIONS[0])
     return Broker(parts.hostname, port or PORTS[parts.scheme], user, password, version, tls)

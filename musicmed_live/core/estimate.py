@@ -19,6 +19,7 @@ DRIFT_PER_SECOND = 0.12**2 / 60  # variance: what a session moves in a minute; a
 REPORT_SD = 0.125  # of a slider of width 2, before anything is known of the patient
 REPORT_SD_BOUNDS = (0.05, 0.35)
 PRIOR_WEIGHT = 4.0  # differences between reports that outweigh the prior of their noise
+SURPRISE_SD = 4.0  # so many SDs of this patient's reports from what was thought, a report is news: .5 to begin with
 LARGEST_DIFFERENCE_SD = 2.5  # a greater one is a change of mood rather than noise, and counts as this
 REMEMBERED_DIFFERENCES = 64  # of either axis: of some half an hour
 FITTING_STEPS = 6  # of expectation and maximisation; the next report goes on from there
@@ -42,8 +43,14 @@ class Estimate:
     arousal_sd: float
     report_sd: float = REPORT_SD  # of this patient's reports, on either axis
 
+    def is_surprised_by(self, report: Emotion) -> bool:
+        """Whether `report` is further off than this patient's reports vary: the mood must have moved."""
+        return report.distance(self.emotion) > SURPRISE_SD * self.report_sd
+
     def told(self, report: Emotion) -> "Estimate":
         """What it comes to after such a report."""
+        if self.is_surprised_by(report):
+            return Estimate(report, self.report_sd, self.report_sd, self.report_sd)
         before = _State(
             _Axis(self.emotion.valence, self.valence_sd**2), _Axis(self.emotion.arousal, self.arousal_sd**2)
         )
@@ -182,8 +189,10 @@ class Estimator:
         self._word = word
         self._noise = _learned(word)
         variance = word.noise_before.variance * word.factor
-        first = _State(_Axis(emotion.valence, variance), _Axis(emotion.arousal, variance))
-        self._state = first if self._untold is None else self._untold.told(emotion, variance)
+        alone = _State(_Axis(emotion.valence, variance), _Axis(emotion.arousal, variance))
+        thought = None if self._untold is None else self._untold.estimate(math.sqrt(word.noise_before.variance))
+        news = thought is None or thought.is_surprised_by(emotion)  # then what was thought before counts no more
+        self._state = alone if news or self._untold is None else self._untold.told(emotion, variance)
 
     def observe_arousal(self, arousal: float, sd: float, now: float) -> None:
         """Readings speak for `arousal` (-1 .. 1), give or take `sd` (> 0).

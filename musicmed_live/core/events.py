@@ -52,6 +52,11 @@ class Sense:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsensed:
+    """No wearable is to be trusted any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Obey:
     """The therapist changes some of the plan's rules."""
 
@@ -63,7 +68,7 @@ class Finished:
     """The last frame has been heard."""
 
 
-Event = Play | Pause | TooMuch | Stop | Report | Goal | Sense | Obey | Finished
+Event = Play | Pause | TooMuch | Stop | Report | Goal | Sense | Unsensed | Obey | Finished
 
 
 @dataclass(frozen=True, slots=True)

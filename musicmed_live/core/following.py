@@ -11,7 +11,6 @@ from musicmed_live.core.estimate import REPORT_SD, Estimate
 
 _TIMES = ("never", "once", "twice", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
-SURPRISE_SD = 4.0  # so many SDs of this patient's reports from what was thought, a report is news: .5 to begin with
 DOUBT = 3.0  # so much nearer than it seems, in SDs above the usual, somebody who reports unevenly may be
 TRAIL_CORNERS = 64  # of the way since the last meeting that are remembered
 
@@ -21,6 +20,7 @@ class Meeting:
     """The last place where music and patient met, and what has happened since."""
 
     place: Emotion
+    seen: Emotion  # where the patient was at their last report, as far as that told
     position: int  # up to which the trail goes
     trail: tuple[Emotion, ...]  # corners of the way that the music has come since, at least one
     words: tuple[str, ...] = ()  # for what was reported from the same place, the first report included
@@ -56,16 +56,22 @@ class Finding:
 
 
 def judge(
-    report: Emotion, before: Estimate | None, music: Emotion, trail: Sequence[Emotion], tolerance: float
+    report: Emotion,
+    last: Emotion,
+    before: Estimate | None,
+    music: Emotion,
+    trail: Sequence[Emotion],
+    tolerance: float,
 ) -> Finding:
-    """What `report` says of a patient who was thought to be at `before` and hears `music`.
+    """What `report` says of a patient who was at `last` with their last report, is thought to be at `before`, and hears
+    `music`.
 
     `trail` has the corners of the way that the music has come since they last met. A report that is no further from
     `before` than this patient's reports vary is weighed against it, with the benefit of the doubt that is left; one
     that is further is taken at its word.
     """
     place = report
-    surprises = before is None or report.distance(before.emotion) > max(tolerance, SURPRISE_SD * before.report_sd)
+    surprises = before is None or (before.is_surprised_by(report) and report.distance(before.emotion) > tolerance)
     if before is not None and not surprises:
         place = before.told(report).emotion
     doubt = 0.0 if before is None else DOUBT * max(0.0, before.report_sd - REPORT_SD)
@@ -73,7 +79,7 @@ def judge(
     if min(away, report.distance(music)) <= tolerance:
         return Finding(Answer.WITH, report, place)
     on_the_way = away <= (2 if surprises else 3) * tolerance and place.distance(nearest(place, trail)) <= tolerance
-    if before is not None and on_the_way and place.distance(music) < before.emotion.distance(music):
+    if on_the_way and place.distance(music) < last.distance(music):
         return Finding(Answer.BEHIND, report, place)
     return Finding(Answer.ELSEWHERE if surprises else Answer.SAME, report, place)
 

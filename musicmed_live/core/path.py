@@ -35,14 +35,15 @@ WAITS = 2  # stays that the music waits for a word where the leash ends, before 
 MOST_DOUBLINGS = 6  # of a stay: half an hour and more
 
 _WAITING = "Playing neutrally until you say how you feel"
-_LISTENING = "Going along with your heart until you say how you feel"
+_LISTENING = "Going along with your body until you say how you feel"
 _LEADING = "Leading on from where we met"
 _FOLLOWED = "Leading on: you are with the music"
 _FOLLOWING = "Leading on: you are coming along"
 _COMING = "Waiting here: you are on the way"
 _LINGERING = "Staying here a little longer before leading on"
 _ARRIVED = "Staying here: this is where we were going"
-_FASTER = "your heart is still faster than the music"
+_CALMED = "Going on calmly: say how you feel now"
+_LIVELIER = "your body is still livelier than the music"
 _CALMER = "your body is calmer than the music"
 
 
@@ -264,6 +265,22 @@ class Planner:
         self._told_at = position
         return self._match(here, position)
 
+    def land(self, here: Emotion, position: int) -> Decision:
+        """Go on after "too much" from the calm music at `here`. Where the patient is by now, nobody has said."""
+        known = self._meeting is not None
+        self._meeting = Meeting(here, here, position, (here,)) if known else None
+        self._told_at = self._off_at = None
+        self._before = _Before(self._meeting, None, self._leash)
+        path = self._plan(here, position, self.rules.hold_frames) if known else stay(here, position)
+        return self._decide(Stance.MATCH, path, _CALMED if known else _WAITING, asks=True)
+
+    def unsense(self, position: int, music: Emotion) -> Decision:
+        """No wearable is to be trusted any more: nothing waits for what one had said."""
+        self._off_at = None
+        if self._meeting is None or not self._waits_for_body:
+            return self.decision
+        return self._resume(self._since(self._meeting, position, music), position, music)
+
     def report(self, emotion: Emotion, before: Estimate | None, position: int, music: Emotion) -> Decision:
         """The patient says how they feel, and was thought to be at `before`.
 
@@ -277,7 +294,8 @@ class Planner:
         if self._meeting is None or self.stance_at(position) is Stance.MATCH:
             return self._match(emotion, position)
         meeting = self._since(self._meeting, position, music)
-        finding = judge(emotion, before, music, meeting.trail, self.rules.tolerance)
+        finding = judge(emotion, meeting.seen, before, music, meeting.trail, self.rules.tolerance)
+        meeting = replace(meeting, seen=finding.place)
         if finding.answer is Answer.ELSEWHERE:
             return self._match(emotion, position)
         ahead = finding.place.distance(music)
@@ -301,10 +319,14 @@ class Planner:
         if position - self._off_at < self.rules.patience * READINGS_FRAMES:
             return self.decision
         self._off_at = position
-        return self._heed(self._since(self._meeting, position, music), _FASTER if gap > 0 else _CALMER, position, music)
+        return self._heed(
+            self._since(self._meeting, position, music), _LIVELIER if gap > 0 else _CALMER, position, music
+        )
 
     def aim(self, goal: Emotion, position: int, music: Emotion) -> Decision:
         """Lead to another goal from where the music is."""
+        if goal == self.goal:
+            return self.decision
         self.goal, self._off_at = goal, None
         if self._meeting is None:
             return self.decision
@@ -354,7 +376,7 @@ class Planner:
         returns = meeting.returns
         if finding.answer is Answer.WITH:
             returns = returns if music.distance(meeting.place) <= self.rules.tolerance else 0
-            meeting = Meeting(music, position, (music,))
+            meeting = Meeting(music, finding.place, position, (music,))
         self._meeting = meeting = replace(meeting, words=(word,), returns=returns)
         if returns and self.decision.path.leads_from is not None:
             return self._keep()
@@ -366,8 +388,11 @@ class Planner:
         old = self._meeting
         again = old is not None and old.place.distance(here) <= self.rules.tolerance
         returns = old.returns if old is not None and again else 0
-        self._meeting = Meeting(here, position, (here,), (mood(here),), returns)
-        path = self._plan(here, position, self.rules.hold_frames)
+        hold_frames, leads_from = self.rules.hold_frames, self.decision.path.leads_from
+        if again and leads_from is not None and self.stance_at(position) is Stance.MATCH:
+            hold_frames = leads_from - position  # nothing new: the stay goes on, and does not begin anew
+        self._meeting = Meeting(here, here, position, (here,), (mood(here),), returns)
+        path = self._plan(here, position, hold_frames)
         return self._decide(Stance.MATCH, path, f"Meeting you where you are: {mood(here)}")
 
     @property

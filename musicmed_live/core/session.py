@@ -29,6 +29,7 @@ from musicmed_live.core.events import (
     Sense,
     Stop,
     TooMuch,
+    Unsensed,
 )
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, Preference, frames_of
 from musicmed_live.core.path import CLIP_FRAMES, Decision, EmotionPath, Planner, Rules, Stance
@@ -37,6 +38,7 @@ from musicmed_live.core.sensing import Sensing
 from musicmed_live.errors import IllegalTransition
 
 LARGE_MOVE = 0.5  # where the music has to move at least so far it does at the next beat, else at the next bar
+HEARD_MOVE = 0.02  # two paths that are nowhere further apart sound the same
 NOTICED_MOVE = 0.1  # listeners have to find their way anew where it moves at least so far at once
 REACTION_FRAMES = frames_of(0.03)  # an answer that needs no new music is heard so much after it was decided
 PAUSE_FRAMES = frames_of(0.4)
@@ -68,6 +70,7 @@ TRANSITIONS: dict[tuple[Phase, type[Event]], Phase] = {
     (_R, Report): _R, (_P, Report): _P, (_Z, Report): _Z, (_L, Report): _L,
     (_R, Goal): _R, (_P, Goal): _P, (_Z, Goal): _Z, (_L, Goal): _L,
     (_R, Sense): _R, (_P, Sense): _P, (_Z, Sense): _Z, (_L, Sense): _L,
+    (_R, Unsensed): _R, (_P, Unsensed): _P, (_Z, Unsensed): _Z, (_L, Unsensed): _L,
     (_R, Obey): _R, (_P, Obey): _P, (_Z, Obey): _Z, (_L, Obey): _L,
     (_P, Finished): _E, (_Z, Finished): _E, (_L, Finished): _E,
 }  # fmt: skip
@@ -86,6 +89,11 @@ class Plan:
     rules: Rules = Rules()
 
 
+_RESTING = {
+    Phase.PAUSED: "Paused",
+    Phase.LANDING: "Softer and calm, until you want to go on",
+    Phase.ENDED: "The session has ended",
+}
 STANCES = {
     Stance.MATCH: "matching",
     Stance.LEAD: "leading",
@@ -113,10 +121,11 @@ class Session:
         self.phase = Phase.READY
         self.sensing = Sensing(profile or Profile())
         self.estimator = Estimator(wish.start, now, self.sensing.profile.report_sd)
-        self.reported: tuple[Emotion, float] | None = None  # what the patient said last, and when
+        # What the patient said last, and when.
+        self.reported: tuple[Emotion, float] | None = None if wish.start is None else (wish.start, now)
         self._planner = Planner(wish.goal, wish.frames, wish.rules)
         self._landed = False  # paused or not, the music that plays is the landing's
-        self._return_to = LANDING_EMOTION  # where the music goes on after a landing
+        self._return_to: Emotion | None = None  # where the music is to go on after a landing, if the patient says so
         self._planner.meet(wish.start, 0)
         if wish.start is not None:
             self.sensing.anchor(wish.start.arousal)
@@ -127,8 +136,9 @@ class Session:
         return self._planner.decision
 
     def decision_at(self, position: int) -> Decision:
-        """What has become of that at `position`: a match turns into leading by itself."""
-        return self._planner.at(position)
+        """What has become of that at `position`: a match turns into leading by itself. While nothing plays, nothing."""
+        decision, why = self._planner.at(position), _RESTING.get(self.phase)
+        return decision if why is None else replace(decision, why=why, asks=False)
 
     @property
     def path(self) -> EmotionPath:
@@ -173,6 +183,8 @@ class Session:
                 return self._sense(event, moment)
             case Goal(emotion):
                 return self._plan_anew(lambda: self._planner.aim(emotion, heard, moment.music), moment, "goal")
+            case Unsensed():
+                return self._plan_anew(lambda: self._planner.unsense(heard, moment.music), moment, "reading")
             case Obey(changes):
                 rules = replace(self._planner.rules, **changes)
                 return self._plan_anew(lambda: self._planner.obey(rules, heard, moment.music), moment, "rules")
@@ -223,7 +235,7 @@ class Session:
         return ClipRequest(position, frames, start, end, self.wish.instruments, self.wish.style, final)
 
     def _land(self) -> None:
-        self._landed, self._return_to = True, LANDING_EMOTION
+        self._landed, self._return_to = True, None
 
     def _report(self, emotion: Emotion, moment: Moment) -> list[Action]:
         before = self.estimator.at(moment.now)
@@ -251,7 +263,7 @@ class Session:
         """Let the planner decide; where that changes what is to be heard, the music has to."""
         before = self.path
         path = decide().path
-        if self._landed or path == before:
+        if self._landed or not _differ(path, before, moment.heard):
             return []
         move = path.at(moment.heard).distance(moment.music)
         if move >= NOTICED_MOVE:
@@ -266,8 +278,17 @@ class Session:
         if not self._landed:
             return [Fade(soon, PAUSE_FRAMES, 1.0, "play"), Run()]
         self._landed = False
-        self._planner.meet(self._return_to, moment.heard)
+        if self._return_to is None:
+            self._planner.land(LANDING_EMOTION, moment.heard)
+        else:
+            self._planner.meet(self._return_to, moment.heard)
         return [Fade(soon, RETURN_FRAMES, 1.0, "play"), Recompose(Cue.BEAT, "play"), Run()]
+
+
+def _differ(path: EmotionPath, other: EmotionPath, position: int) -> bool:
+    """Whether that would be heard within a clip from `position` on; later clips go the new way by themselves."""
+    positions = range(position, position + CLIP_FRAMES + 1, CLIP_FRAMES // 6)
+    return any(path.at(p).distance(other.at(p)) > HEARD_MOVE for p in positions)
 
 
 def _word(event: Event) -> str:

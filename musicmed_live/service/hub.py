@@ -26,6 +26,7 @@ MAX_SESSIONS = 64
 REMEMBERED_SESSIONS = 256  # so many that have ended can still be asked for their last state
 IDLE_SECONDS = 900.0  # a session that nobody is connected to is ended after this, whether it plays or not
 SWEEP_SECONDS = 30.0
+GUEST = "guest-"  # of whom nothing is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Hub:
         self.metrics = Metrics()
         self._group = group
         self._profiles = profiles
+        self._newest: dict[str, LiveSession] = {}  # of each patient, until its profile is kept
         self._entries: dict[str, Entry] = {}
         self._last_states: OrderedDict[str, dict[str, Any]] = OrderedDict()  # of sessions that have ended
         self._past_underruns = self._past_bridges = 0
@@ -80,7 +82,7 @@ class Hub:
 
     async def open(self, wish: Plan, patient: str | None = None) -> Entry:
         """Start a session. Raises `InvalidInput` `too_many_sessions` when the house is full."""
-        patient = patient or f"guest-{secrets.token_hex(3)}"
+        patient = patient or f"{GUEST}{secrets.token_hex(3)}"
         profile = await asyncio.to_thread(self._profiles.load, patient)
         if len(self._entries) >= MAX_SESSIONS:
             raise InvalidInput(
@@ -90,6 +92,7 @@ class Hub:
         live = LiveSession(name, patient, wish, self.sources, profile)
         entry = Entry(live, {role: secrets.token_urlsafe(24) for role in Role})
         self._entries[name] = entry
+        self._newest[patient] = live
         self.metrics.opened.inc()
         task = self._group.create_task(self._supervise(entry.live), name=f"session {name}")
         self._tasks.add(task)
@@ -153,7 +156,7 @@ class Hub:
             await asyncio.wait({task})
         finally:
             task.cancel()
-            await asyncio.to_thread(self._profiles.save, live.patient, live.session.profile)
+            await self._keep_profile(live)
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
             log.error("session %s failed", live.name, exc_info=fault)
@@ -163,6 +166,14 @@ class Hub:
             self._last_states[live.name] = live.state()
             while len(self._last_states) > REMEMBERED_SESSIONS:
                 self._last_states.popitem(last=False)
+
+    async def _keep_profile(self, live: LiveSession) -> None:
+        """Keep what was learned of a patient who has a name, unless a later session has begun to learn anew."""
+        if self._newest.get(live.patient) is not live:
+            return
+        del self._newest[live.patient]
+        if not live.patient.startswith(GUEST):
+            await asyncio.to_thread(self._profiles.save, live.patient, live.session.profile)
 
     async def _sweep(self) -> None:
         """End the sessions that everybody has left."""

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from musicmed_live.core import messages
-from musicmed_live.core.events import End, Event, Fade, Finished, Halt, Land, Recompose, Run, Sense, Stop
+from musicmed_live.core.emotion import NEUTRAL, Emotion
+from musicmed_live.core.estimate import CORRECTION_SECONDS
+from musicmed_live.core.events import End, Event, Fade, Finished, Halt, Land, Recompose, Run, Sense, Stop, Unsensed
 from musicmed_live.core.generator import Samples, frames_of
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.readings import Kind, Reading
@@ -86,6 +88,15 @@ class LiveSession:
     def bridges(self) -> int:
         """Times that the composer took over from the chosen generator."""
         return self._music.bridges
+
+    @property
+    def felt(self) -> Emotion:
+        """What holds for an axis that a report leaves out: the word of just now that it corrects, or the estimate."""
+        now, reported = time.monotonic(), self.session.reported
+        if reported is not None and now - reported[1] <= CORRECTION_SECONDS:
+            return reported[0]
+        estimate = self.session.estimate(now)
+        return NEUTRAL if estimate is None else estimate.emotion
 
     @contextmanager
     def attended(self) -> Iterator[None]:
@@ -217,9 +228,14 @@ class LiveSession:
     async def _watch_sources(self) -> None:
         """Tell of what becomes of the sources: they may go wrong without anything being heard of them."""
         faults: dict[Kind, str | None] = {}
+        trusted = False
         while True:
             await asyncio.sleep(SOURCES_SECONDS)
-            for source in self.session.sensing.sources(time.monotonic()):
+            sources = self.session.sensing.sources(time.monotonic())
+            before, trusted = trusted, any(source.trust > 0 for source in sources)
+            if before and not trusted and self.session.phase is not Phase.ENDED:
+                self.handle(Unsensed())
+            for source in sources:
                 if source.kind not in faults or faults[source.kind] != source.fault:
                     faults[source.kind] = source.fault
                     log.info("%s: %s: trust %.2f: %s", self.patient, source.kind.value, source.trust, source.reason)

@@ -3,7 +3,7 @@
 import asyncio
 import importlib.resources
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -177,7 +177,9 @@ async def _live(socket: WebSocket) -> None:
     offered = messages.SUBPROTOCOL if socket.scope["subprotocols"] else None
     await socket.accept(subprotocol=offered)
     connection = Connection(socket, entry.live, role)
-    with hub.metrics.listeners.track_inprogress(), entry.live.attended():
+    # A strap that is left on must not keep a session that everybody has left.
+    attending = nullcontext() if role is messages.Role.SENSOR else entry.live.attended()
+    with hub.metrics.listeners.track_inprogress(), attending:
         await connection.serve()
     hub.metrics.refused.inc(connection.refused)
 

@@ -17,7 +17,8 @@ class Strategy(StrEnum):
     """What decides where the music goes."""
 
     CLOSED = "closed loop"  # the planner, told of reports and readings
-    OPEN = "open path"  # planned once, from the first report: the linear path
+    OPEN = "open path"  # the linear path: evenly from the first report to the goal, over the whole session
+    ONCE = "planned once"  # the planner's own path from the first report, whatever comes after it
     GOAL = "goal at once"
 
 
@@ -47,7 +48,9 @@ def run_session(
         case Strategy.CLOSED:
             play = _closed(patient, telling, estimator, seconds, rules)
         case Strategy.OPEN:
-            play = _open(patient, telling, seconds, rules)
+            play = _open(patient, telling, seconds)
+        case Strategy.ONCE:
+            play = _once(patient, telling, seconds, rules)
         case Strategy.GOAL:
             play = _goal(patient)
     music, moods = [], []
@@ -84,7 +87,12 @@ def _closed(patient: Patient, telling: Telling, estimator: Estimator, seconds: i
     return play
 
 
-def _open(patient: Patient, telling: Telling, seconds: int, rules: Rules) -> Play:
+def _open(patient: Patient, telling: Telling, seconds: int) -> Play:
+    start = _first_report(patient, telling)
+    return lambda second, _mood: start.blend(patient.goal, second / seconds)
+
+
+def _once(patient: Patient, telling: Telling, seconds: int, rules: Rules) -> Play:
     path = plan(_first_report(patient, telling), patient.goal, 0, seconds * SAMPLE_RATE, rules)
     return lambda second, _mood: path.at(second * SAMPLE_RATE)
 

@@ -18,7 +18,7 @@ emotions = st.builds(Emotion, coordinates, coordinates)
 
 def answer(said: Emotion, thought: Emotion | None = START, report_sd: float = 0.125) -> Answer:
     before = None if thought is None else Estimate(thought, 0.1, 0.1, report_sd)
-    return judge(said, before, MUSIC, TRAIL, 0.25).answer
+    return judge(said, thought or START, before, MUSIC, TRAIL, 0.25).answer
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,16 @@ def test_who_reports_unevenly_surprises_less_and_has_the_benefit_of_the_doubt() 
 
 def test_a_surprise_is_taken_at_its_word_and_the_rest_is_weighed() -> None:
     before = Estimate(START, 0.1, 0.1, 0.125)
-    assert judge(GOAL, before, MUSIC, TRAIL, 0.25).place == GOAL
-    weighed = judge(Emotion(-0.5, 0.0), before, MUSIC, TRAIL, 0.25).place
+    assert judge(GOAL, START, before, MUSIC, TRAIL, 0.25).place == GOAL
+    weighed = judge(Emotion(-0.5, 0.0), START, before, MUSIC, TRAIL, 0.25).place
     assert -0.6 < weighed.valence < -0.5
+
+
+def test_who_says_the_same_as_before_does_not_come_along_only_because_readings_had_thought_worse() -> None:
+    said = Emotion(-0.35, 0.0)
+    readings_say = Estimate(Emotion(-0.55, 0.0), 0.1, 0.1, 0.125)
+    assert judge(said, Emotion(-0.55, 0.0), readings_say, MUSIC, TRAIL, 0.25).answer is Answer.BEHIND
+    assert judge(said, said, readings_say, MUSIC, TRAIL, 0.25).answer is Answer.SAME
 
 
 @given(st.lists(emotions, min_size=1, max_size=6), emotions, st.floats(0, 1), st.integers(0, 10))
@@ -75,13 +82,13 @@ def test_numbers_are_said_in_words() -> None:
 
 
 def test_a_stay_is_told_by_the_word_that_was_said_and_how_often() -> None:
-    stay = Meeting(START, 0, TRAIL, ("tense", "sad", "sad"))
+    stay = Meeting(START, START, 0, TRAIL, ("tense", "sad", "sad"))
     assert stay.said == "you reported sad twice"
-    assert Meeting(START, 0, TRAIL, ("tense", "sad")).said == "you are not with the music yet"
+    assert Meeting(START, START, 0, TRAIL, ("tense", "sad")).said == "you are not with the music yet"
 
 
 def test_a_trail_forgets_its_beginning_rather_than_grow_without_end() -> None:
-    meeting = Meeting(START, 0, TRAIL)
+    meeting = Meeting(START, START, 0, TRAIL)
     for position in range(1000):
         meeting = meeting.gone([START, GOAL], position)
     assert len(meeting.trail) < 100

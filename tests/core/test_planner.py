@@ -100,6 +100,13 @@ def test_without_a_start_it_plays_neutrally_and_asks() -> None:
     assert waiting.music == NEUTRAL
 
 
+def test_who_says_the_same_again_and_again_while_it_matches_is_led_in_time() -> None:
+    meeting = room()
+    for _ in range(4):
+        meeting.wait(20).report(TENSE)
+    assert meeting.music.distance(TENSE) > 0.1
+
+
 def test_the_first_word_is_met_at_once() -> None:
     waiting = room(None).wait(20)
     decision = waiting.report(SAD)
@@ -109,11 +116,12 @@ def test_the_first_word_is_met_at_once() -> None:
 
 
 @given(st.floats(0, 29), st.builds(Emotion, st.floats(-1, 1), st.floats(-1, 1)))
-def test_while_it_matches_it_meets_every_report_exactly_and_stays_there(second: float, said: Emotion) -> None:
+def test_while_it_matches_it_meets_every_report_exactly_and_stays_for_news(second: float, said: Emotion) -> None:
     meeting = room().wait(second)
     assert meeting.report(said).stance is Stance.MATCH
     assert meeting.music == said
-    assert meeting.wait(29).music == said
+    until = 29.5 if said.distance(TENSE) <= Rules().tolerance else second + 29
+    assert meeting.wait(until - second).music == said
 
 
 @pytest.mark.parametrize("said", [Emotion(0.9, 0.9), Emotion(-0.9, -0.9), Emotion(0.4, 0.8)])
@@ -247,7 +255,7 @@ def test_after_going_back_in_vain_it_stays_longer_each_time() -> None:
 
 def test_a_heart_that_stays_faster_than_the_music_makes_it_hold() -> None:
     leading = led()
-    hand_over(leading.feel(0.9, 45), Stance.HOLD, "Staying here: your heart is still faster than the music")
+    hand_over(leading.feel(0.9, 45), Stance.HOLD, "Staying here: your body is still livelier than the music")
     here = leading.music
     leading.feel(0.9, 10)
     assert leading.music == here
@@ -280,7 +288,7 @@ def test_readings_that_stay_off_bring_it_back_to_where_they_met_and_ask() -> Non
     hand_over(
         leading.planner.decision,
         Stance.STEP_BACK,
-        "Going back to where we met: your heart is still faster than the music",
+        "Going back to where we met: your body is still livelier than the music",
     )
     assert leading.planner.decision.asks
 
@@ -289,6 +297,23 @@ def test_readings_that_come_to_the_music_let_it_lead_on() -> None:
     leading = led()
     leading.feel(0.9, 45)
     assert leading.feel(leading.music.arousal, 1).stance is Stance.LEAD
+
+
+def test_what_a_wearable_said_is_not_waited_for_when_it_has_gone() -> None:
+    for seconds in (45, 90):  # until it holds; until it has stepped back
+        leading = led()
+        leading.feel(0.9, seconds)
+        leading.kept(leading.planner.unsense(leading.position, leading.music))
+        assert leading.wait(300).now.stance is Stance.LEAD
+
+
+def test_a_wearable_that_goes_does_not_touch_what_words_have_led_to() -> None:
+    leading = led(240)
+    for _ in range(3):
+        leading.report(TENSE)
+        leading.wait(40)
+    before = leading.planner.decision
+    assert leading.planner.unsense(leading.position, leading.music) is before
 
 
 def test_readings_while_it_matches_change_nothing() -> None:
@@ -306,7 +331,7 @@ def test_readings_that_are_off_at_the_goal_make_it_ask_and_stay() -> None:
 
 def test_before_the_first_word_the_musics_arousal_goes_along_with_the_heart() -> None:
     waiting = room(None)
-    hand_over(waiting.feel(0.8, 5), Stance.MATCH, "Going along with your heart until you say how you feel")
+    hand_over(waiting.feel(0.8, 5), Stance.MATCH, "Going along with your body until you say how you feel")
     assert waiting.planner.decision.asks
     assert waiting.wait(300).music == Emotion(0, 0.8)
 
@@ -321,6 +346,12 @@ def test_another_goal_is_led_to_from_where_the_music_is() -> None:
     hand_over(leading.planner.decision, Stance.LEAD, "Leading on to what you want now: happy")
     assert leading.music == here
     assert leading.wait(800).music == Emotion(0.83, 0.53)
+
+
+def test_the_same_goal_again_changes_nothing() -> None:
+    leading = led()
+    before = leading.planner.decision
+    assert leading.planner.aim(CALM, leading.position, leading.music) is before
 
 
 def test_another_goal_leaves_the_rest_of_the_meeting() -> None:
@@ -356,6 +387,14 @@ def test_after_too_much_it_meets_the_patient_anew() -> None:
     leading = led(240)
     leading.report(TENSE)
     hand_over(leading.planner.meet(SAD, leading.position), Stance.MATCH, "Meeting you where you are: sad")
+
+
+def test_after_too_much_without_a_word_it_goes_on_calmly_and_asks() -> None:
+    leading = led()
+    leading.planner.land(Emotion(0.4, -0.8), leading.position)
+    hand_over(leading.now, Stance.MATCH, "Going on calmly: say how you feel now")
+    assert leading.now.asks
+    assert leading.report(TENSE).why == "Meeting you where you are: tense"
 
 
 # What always holds

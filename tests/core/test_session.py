@@ -160,8 +160,34 @@ def test_a_report_is_measured_from_what_is_played_not_from_what_was_reported() -
 
 def test_a_report_is_measured_from_what_sounds_where_that_lags_behind_what_was_asked_for() -> None:
     session = session_after(Play(), Report(JOYFUL))
-    assert session.handle(Report(JOYFUL), HEARD + 1, sounding=ANXIOUS) == [Recompose(Cue.BEAT, "report")]
     assert session.handle(Report(ANXIOUS), HEARD + 2, sounding=ANXIOUS) == [Recompose(Cue.BAR, "report")]
+    assert session.handle(Report(JOYFUL), HEARD + 3, sounding=ANXIOUS) == [Recompose(Cue.BEAT, "report")]
+
+
+def test_a_report_that_changes_nothing_cuts_nothing() -> None:
+    session = session_after(Play(), Report(JOYFUL))
+    assert session.handle(Report(JOYFUL), HEARD + 6 * SAMPLE_RATE) == []
+    assert session.path.leads_from == HEARD + CLIP_FRAMES  # nor does the stay begin anew
+
+
+@pytest.mark.parametrize(("rest", "why"), [((Pause(),), "Paused"), ((TooMuch(),), "Softer and calm")])
+def test_while_nothing_is_led_nothing_else_is_said_and_nobody_is_asked(rest: tuple[Event, ...], why: str) -> None:
+    session = session_after(Play(), *rest, wish=replace(WISH, start=None))
+    assert session.decision_at(HEARD).why.startswith(why)
+    assert not session.decision_at(HEARD).asks
+
+
+def test_who_was_calmed_is_asked_and_not_said_to_have_reported_it() -> None:
+    session = session_after(Play(), TooMuch(), Play())
+    decision = session.decision_at(HEARD)
+    assert (decision.why, decision.asks) == ("Going on calmly: say how you feel now", True)
+    assert session.target(HEARD) == LANDING_EMOTION
+    assert session.target(QUARTER_HOUR).distance(CALM) < LANDING_EMOTION.distance(CALM) - 0.2
+
+
+def test_who_never_said_anything_is_calmed_and_not_led() -> None:
+    session = session_after(Play(), TooMuch(), Play(), wish=replace(WISH, start=None))
+    assert session.target(QUARTER_HOUR) == LANDING_EMOTION
 
 
 def test_a_report_is_met_held_and_then_led_on_from() -> None:

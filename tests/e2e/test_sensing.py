@@ -92,7 +92,7 @@ def test_a_heart_that_stays_fast_is_believed_waited_for_and_met_again(
         assert abs(float(browser.text("#beats").split()[0]) - EXCITED_BPM) < 4
         wait_for(lambda: believed_arousal(browser) > 0.2, "the estimate to rise", 60)
         wait_for(lambda: browser.text("#phase") == "Waiting for you", "the plan to hold", 90)
-        assert browser.text("#why") == "Staying here: your heart is still faster than the music."
+        assert browser.text("#why") == "Staying here: your body is still livelier than the music."
         held_at = music_point(browser)
         assert held_at[1] < -0.02  # it had begun to lead
 

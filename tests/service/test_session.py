@@ -12,6 +12,7 @@ import soundfile
 from benchmarks.listener import Listener, Message, join, open_session
 from musicmed_live import cli
 from musicmed_live.core.generator import SAMPLE_RATE
+from musicmed_live.service.profiles import default_folder
 from tests.service.conftest import Playing
 
 
@@ -322,3 +323,15 @@ async def test_metrics_and_health_tell_the_truth(playing: Playing, url: str) -> 
         playing_now = next(line for line in text.splitlines() if line.startswith("musicmed_sessions_playing "))
         assert float(playing_now.split()[1]) >= 1
         assert (await client.get(f"{url}healthz")).json()["status"] == "ok"
+
+
+async def test_what_is_learned_is_kept_of_who_has_a_name(url: str) -> None:
+    async with httpx.AsyncClient() as client:
+        for wish in ({"patient": "keeper"}, {}):
+            session = await open_session(url, goal="calm", **wish)
+            await client.delete(f"{url}api/sessions/{session['id']}")
+    async with asyncio.timeout(10):
+        while not (kept := [path.name for path in default_folder().glob("*keeper*")]):
+            await asyncio.sleep(0.05)
+    assert len(kept) == 1
+    assert not list(default_folder().glob("*guest*"))

@@ -27,8 +27,11 @@ def test_the_same_patient_has_the_same_session(kind: PatientKind, strategy: Stra
 
 def test_the_open_path_takes_no_notice_and_the_goal_is_played_at_once() -> None:
     patient = draw_patient(PatientKind.FOLLOWER, 5)
+    once = run_session(patient, Strategy.ONCE, SECONDS, Rules())
+    assert once.music[0] == once.music[29] != once.music[60]
     opened = run_session(patient, Strategy.OPEN, SECONDS, Rules())
-    assert opened.music[0] == opened.music[29] != opened.music[60]
+    halfway = opened.music[0].blend(patient.goal, 0.5)
+    assert opened.music[SECONDS // 2].distance(halfway) < 1e-9
     assert set(run_session(patient, Strategy.GOAL, SECONDS, Rules()).music) == {patient.goal}
 
 
@@ -72,7 +75,7 @@ def test_the_closed_loop_brings_those_nearer_whom_distance_puts_off() -> None:
         patient = draw_patient(PatientKind.PUT_OFF, seed)
         for strategy in Strategy:
             finals[strategy] += judge_course(run_session(patient, strategy, 900, Rules())).final_distance
-    assert finals[Strategy.CLOSED] < 0.95 * finals[Strategy.OPEN] < 0.7 * finals[Strategy.GOAL]
+    assert finals[Strategy.CLOSED] < 0.95 * finals[Strategy.ONCE] < 0.7 * finals[Strategy.GOAL]
 
 
 def test_kinds_take_turns_and_each_patient_is_under_each_strategy() -> None:

@@ -21,10 +21,11 @@ def test_encrypted_brokers_have_their_own_port_and_are_verified() -> None:
     assert broker.tls.check_hostname
 
 
-def test_the_password_of_the_environment_comes_first_and_is_never_shown() -> None:
-    broker = parse_broker("mqtt://anna:visible@ward", {PASSWORD: "hidden"})
+def test_a_password_that_is_not_in_the_address_is_the_environments_and_is_never_shown() -> None:
+    broker = parse_broker("mqtt://anna@ward", {PASSWORD: "hidden"})
     assert broker.password == "hidden"
     assert "hidden" not in repr(broker)
+    assert parse_broker("mqtt://anna:own@ward", {PASSWORD: "hidden"}).password == "own"
     assert broker.name == "ward:1883"
 
 
@@ -35,6 +36,8 @@ def test_the_password_of_the_environment_comes_first_and_is_never_shown() -> Non
         ("http://ward", "not the address"),
         ("mqtt://", "not the address"),
         ("mqtt://ward/topic", "not the address"),
+        ("mqtt://ward#topic", "not the address"),
+        ("mqtt://a:secret@ward?ca=ca.pem", "ca is for mqtts://"),
         ("mqtt://a:secret@ward:port", "no valid host and port"),
         ("mqtt://a:secret@ward?version=4", "version '4' is none of 5, 3.1.1"),
         ("mqtt://a:secret@ward?qos=1", "unknown option 'qos'"),
