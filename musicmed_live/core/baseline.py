@@ -13,8 +13,11 @@ from musicmed_live.core.profile import MEANS, Baseline, Feature
 TAKING_SECONDS = 120.0  # of good readings make a baseline
 SPEAKS_FROM_SECONDS = 30.0  # before that a baseline is too uncertain to be compared with
 KEPT_SECONDS = 60.0  # what a baseline of an earlier session weighs at most: other day, other coffee
+KEPT_SHARE = 0.1  # of how far the body at rest is off today is kept: many excited days must not become rest
 KEPT_REACH = 2.5  # SD floors: as far may the body at rest be off from one day to another, assumed; 10 bpm of a heart
 REMEMBERED_SECONDS = 600.0  # a baseline moves with this time constant once it is taken
+WORD_SECONDS = 30.0  # the body of so long after a report is what the patient spoke of: a few windows of its features
+WORD_SHARE = 2 / 3  # of the way; one report may be off by SD .125, and in some minutes the body by .2 without a reason
 CALM_AROUSAL = 0.15  # it moves only while the feature speaks for no more than this beside it
 CORRELATED_SECONDS = 30.0  # features are windows of up to a minute: so much of a baseline is one independent value
 LARGEST_SD = 3.0  # in floors: a baseline taken amid artefacts must not make its feature deaf
@@ -52,72 +55,118 @@ NORMS: dict[Feature, Norm] = {
 }
 
 
-class Rest:
-    """One feature's baseline as it is being taken.
+@dataclass(slots=True)
+class _Word:
+    """What the patient said, and where the body has been since."""
 
-    It stands for the arousal that the patient reports meanwhile; without a report, for 0.
+    arousal: float
+    first: bool  # of this session
+    rest_before: float  # the body at rest, as it was thought to be until then
+    body: float = 0.0  # mean of the feature over
+    seconds: float = 0.0
+
+
+class Rest:
+    """One feature of the body at rest, today: what it is while arousal is that of the baseline that was kept, or 0.
+
+    Without a word that is the mean of the first minutes. What the patient says wins over a body that has not moved:
+    from each report on the present body stands for what was reported, and the body at rest is where the feature would
+    be if arousal went from there to that of the baseline. The first word of a session is taken whole, but the body at
+    rest stays within `KEPT_REACH` of other days'; each later word moves it by `WORD_SHARE` of the way, however far. Of
+    all that, little goes into what is kept.
     """
 
     def __init__(self, feature: Feature, kept: Baseline | None) -> None:
-        self._feature, self._norm = feature, NORMS[feature]
-        self._mean, self._variance, self._arousal, self._seconds = 0.0, 0.0, 0.0, 0.0
-        self._taken_seconds = 0.0  # of this session, and
-        self._untold_seconds = 0.0  # of these, before there was a report
-        self._bounds = (-math.inf, math.inf)  # of what counts in the first minutes
+        self._feature, self._norm, self._kept = feature, NORMS[feature], kept
+        self._mean, self._variance, self._seconds = 0.0, 0.0, 0.0
+        self._level = 0.0  # inverse hyperbolic tangent of the arousal of the body at rest
+        self._bounds = (-math.inf, math.inf)  # of a body at rest, from one day to another
+        self._taken_seconds = 0.0  # of this session
+        self._word: _Word | None = None
         if kept is not None:
             reach = KEPT_REACH * self._norm.sd_floor
             self._bounds = (kept.mean - reach, kept.mean + reach)
-            self._mean, self._variance, self._arousal = kept.mean, kept.sd**2, kept.arousal
+            self._mean, self._variance, self._level = kept.mean, kept.sd**2, _level(kept.arousal)
             self._seconds = min(kept.seconds, KEPT_SECONDS)
 
     @property
     def baseline(self) -> Baseline:
-        """As it is kept: within the bounds of what can be kept, whatever rounding did."""
-        low, high = MEANS[self._feature]
-        mean, arousal = min(high, max(low, self._mean)), min(1.0, max(-1.0, self._arousal))
-        return Baseline(mean, self._sd, self._seconds, arousal)
+        """What is to be kept: a first baseline as it is, and of a later one `KEPT_SHARE` of the difference.
+
+        A difference counts no further than `KEPT_REACH`, and less where the first minutes were not whole.
+        """
+        rest, kept = _within(MEANS[self._feature], self._rest), self._kept
+        if kept is None:
+            return Baseline(rest, self._sd, self._seconds, self.arousal(rest)[0])
+        share = KEPT_SHARE * min(1.0, self._taken_seconds / TAKING_SECONDS)
+        mean = kept.mean + share * (_within(self._bounds, rest) - kept.mean)
+        sd = kept.sd + share * (self._sd - kept.sd)
+        return Baseline(mean, sd, max(kept.seconds, self._seconds), kept.arousal)
 
     @property
     def speaks(self) -> bool:
         """Whether there is enough of it for a comparison."""
         return self._seconds >= SPEAKS_FROM_SECONDS
 
-    def take(self, value: float, seconds: float, arousal: float | None) -> None:
-        """The feature has been at `value` for `seconds`; `arousal` is the patient's last word, None before the first.
+    def told(self, arousal: float) -> None:
+        """The patient reports `arousal` (-1 .. 1). So soon after another report it takes that one's place."""
+        if self._word is not None and self._word.seconds < WORD_SECONDS:
+            self._word.arousal = arousal
+        else:
+            self._word = _Word(arousal, self._word is None, self._rest)
+
+    def take(self, value: float, seconds: float) -> None:
+        """The feature has been at `value` for `seconds`.
 
         While the first minutes last each second weighs the same; later only calm ones count, and slowly. Where there is
         a kept baseline, whoever comes in excitement is not taken to be at rest: what is far off it counts as less far.
         Mean and variance by D. H. D. West, Communications of the ACM 22 (1979).
         """
-        taking = self._taken_seconds < TAKING_SECONDS
-        if not taking and abs(self.arousal(value)[0] - self._arousal) > CALM_AROUSAL:
+        taking, calm, word = self._taken_seconds < TAKING_SECONDS, self._is_calm(value), self._word
+        if word is not None and (calm or word.seconds < WORD_SECONDS or (taking and self._kept is None)):
+            word.seconds = min(REMEMBERED_SECONDS, word.seconds + seconds)
+            word.body += seconds / word.seconds * (value - word.body)
+        if not taking and (word is not None or not calm):
             return
         self._seconds = min(REMEMBERED_SECONDS, self._seconds + seconds)
         share = seconds / self._seconds
-        off = (min(self._bounds[1], max(self._bounds[0], value)) if taking else value) - self._mean
+        off = (_within(self._bounds, value) if taking else value) - self._mean
         self._mean += share * off
         self._variance = (1 - share) * (self._variance + share * off**2)
-        if taking:
-            self._taken_seconds += seconds
-            self._place(share, seconds, arousal)
+        self._taken_seconds += seconds
 
     def arousal(self, value: float) -> tuple[float, float]:
         """The arousal that `value` speaks for, -1 .. 1, and its SD: that of the feature and that of its baseline."""
         norm = self._norm
-        anchor = min(LARGEST_ANCHOR, max(-LARGEST_ANCHOR, self._arousal))
-        arousal = math.tanh(math.atanh(anchor) + norm.gain * (value - self._mean) / self._sd)
+        arousal = math.tanh(self._level + norm.gain * (value - self._rest) / self._sd)
         of_baseline = norm.gain * math.sqrt(CORRELATED_SECONDS / max(self._seconds, 1.0))
         return arousal, math.hypot(norm.noise_sd, of_baseline)
 
-    def _place(self, share: float, seconds: float, arousal: float | None) -> None:
-        """Stand for the mean of the arousal meanwhile. The first word holds for what was taken before it, too."""
-        self._arousal -= share * self._arousal
-        self._untold_seconds += seconds
-        if arousal is not None:
-            self._arousal += arousal * self._untold_seconds / self._seconds
-            self._untold_seconds = 0.0
+    @property
+    def _rest(self) -> float:
+        """The feature, in its unit, while arousal is at the level of the baseline."""
+        word = self._word
+        if word is None:
+            return self._mean
+        if word.seconds == 0:
+            return word.rest_before
+        said = word.body - self._sd / self._norm.gain * (_level(word.arousal) - self._level)
+        return _within(self._bounds, said) if word.first else word.rest_before + WORD_SHARE * (said - word.rest_before)
 
     @property
     def _sd(self) -> float:
         floor = self._norm.sd_floor
         return min(LARGEST_SD * floor, max(floor, math.sqrt(self._variance)))
+
+    def _is_calm(self, value: float) -> bool:
+        """Whether it speaks for hardly more or less arousal than the body that it is compared with."""
+        usual = self._mean if self._word is None else self._word.body
+        return abs(self.arousal(value)[0] - self.arousal(usual)[0]) <= CALM_AROUSAL
+
+
+def _level(arousal: float) -> float:
+    return math.atanh(_within((-LARGEST_ANCHOR, LARGEST_ANCHOR), arousal))
+
+
+def _within(bounds: tuple[float, float], value: float) -> float:
+    return min(bounds[1], max(bounds[0], value))

@@ -6,7 +6,7 @@ Every value is a function of the intervals so far and of `now`; how they were cu
 import math
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from operator import attrgetter
@@ -26,6 +26,13 @@ DIFFERENCES = 15  # at least, for RMSSD: its standard error is about 1 in sqrt(2
 DRIFT_SECONDS = 3.0  # intervals and clock may be apart by this: a packet's delay, a beat that got lost
 MOST_INTERVALS = 300  # 60 s of the shortest, and half as many that are wrong
 
+CHECKED_SECONDS = 10.0  # of packets are held against the clock, and against the rates that came with them
+CHECKED_PACKETS = 3  # at least, for the rates
+MOST_PACKETS = 64
+CROWDED = 1.25  # seconds of beats a second; two hearts make 2, beats that were invented still 1
+EXTRA_SECONDS = 5.0  # what a strap may keep back, or send again
+APART = 1.5  # a rate lags behind the beats by some seconds: no heart at rest is so much faster by then
+
 
 @dataclass(slots=True)
 class _Interval:
@@ -33,6 +40,14 @@ class _Interval:
     ms: float
     follows: bool  # the beat before it ended the interval before it
     normal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    now: float
+    seconds: float  # of beats
+    ms: float  # the median of its intervals
+    bpm: float | None
 
 
 class HeartSignal:
@@ -44,6 +59,8 @@ class HeartSignal:
     def __init__(self) -> None:
         self._intervals: deque[_Interval] = deque(maxlen=MOST_INTERVALS)
         self._rates: deque[tuple[float, float]] = deque(maxlen=MOST_INTERVALS)  # when, bpm
+        self._packets: deque[_Packet] = deque(maxlen=MOST_PACKETS)  # the first tells since when
+        self._contradiction: str | None = None
         self._end = -math.inf  # of the last interval, by the sum of all since the last gap
         self._recent: tuple[float, list[_Interval]] = (-math.inf, [])
 
@@ -51,7 +68,8 @@ class HeartSignal:
         """Intervals between successive beats, in order, the last of which ended about `now`; the device's own rate.
 
         Where the intervals and the clock disagree by more than `DRIFT_SECONDS`, beats are missing (or were sent twice),
-        and what comes is not taken as the continuation of what was.
+        and what comes is not taken as the continuation of what was. Intervals that contradict the clock or the rates
+        are dropped.
         """
         self._recent = (-math.inf, [])
         if bpm is not None:
@@ -59,6 +77,10 @@ class HeartSignal:
         if not rr_ms:
             return
         seconds = sum(rr_ms) / 1000
+        self._check(_Packet(now, seconds, _median(sorted(rr_ms)), bpm))
+        if self._contradiction is not None:
+            self._intervals.clear()
+            return
         follows = abs(now - (self._end + seconds)) <= DRIFT_SECONDS
         self._end = min(self._end + seconds, now) if follows else now
         end = self._end - seconds
@@ -117,6 +139,23 @@ class HeartSignal:
         told = [_within(RATE_BPM, bpm) for at, bpm in self._rates if now - seconds < at <= now]
         return told.count(False) / len(told) if told else 0.0
 
+    def contradiction(self, now: float) -> str | None:
+        """What cannot be true of the intervals of the last 10 s, in a plain phrase; None where nothing is wrong."""
+        current = bool(self._packets) and now - self._packets[-1].now < CHECKED_SECONDS
+        return self._contradiction if current else None
+
+    def _check(self, packet: _Packet) -> None:
+        """Hold the last 10 s against the clock, and against the rates: by medians, which bear with a few artefacts."""
+        packets = self._packets
+        packets.append(packet)
+        while len(packets) > 1 and packets[1].now <= packet.now - CHECKED_SECONDS:
+            packets.popleft()
+        beats_seconds = sum(packet.seconds for packet in islice(packets, 1, None))
+        if beats_seconds > CROWDED * (packet.now - packets[0].now) + EXTRA_SECONDS:
+            self._contradiction = "more beats than time; two wearables may be sending"
+        else:
+            self._contradiction = "its beats and its rate do not agree" if _disagree(packets) else None
+
     def _since(self, now: float, seconds: float) -> list[_Interval]:
         """Those that ended in the last `seconds`. The last minute's are kept until `now` moves or something comes."""
         if self._recent[0] != now:
@@ -159,6 +198,14 @@ def _rate(intervals: Sequence[_Interval], normal: Sequence[int]) -> float:
             beats += rejected_ms / ((intervals[before].ms + intervals[after].ms) / 2)
             total_ms += rejected_ms
     return 60_000 * beats / total_ms
+
+
+def _disagree(packets: Iterable[_Packet]) -> bool:
+    rated = [(packet.bpm, packet.ms) for packet in packets if packet.bpm is not None]
+    if len(rated) < CHECKED_PACKETS:
+        return False
+    usual_bpm, usual_ms = (_median(sorted(column)) for column in zip(*rated, strict=True))
+    return not 1 / APART <= usual_bpm * usual_ms / 60_000 <= APART
 
 
 def _within(bounds: tuple[float, float], value: float) -> bool:

@@ -86,14 +86,19 @@ def parse_reading(kind: Any, body: dict[str, Any]) -> Reading:
 
 def _heart_rate(body: dict[str, Any]) -> Reading:
     check_keys(body, ("at", "bpm", "rr_ms", "contact"))
-    bpm = None if body.get("bpm") is None else _number(body, "bpm", BPM)
-    rr_ms = _intervals(body.get("rr_ms", []))
     contact = _contact(body)
+    bpm = None if _is_untold(body.get("bpm"), contact) else _number(body, "bpm", BPM)
+    rr_ms = _intervals(body.get("rr_ms", []))
     if bpm is None and not rr_ms and contact is not False:
         raise InvalidInput("heart_rate: neither bpm nor rr_ms; one of them is needed", "bpm")
     if bpm is not None and len(rr_ms) > 1:
         _check_sum(rr_ms, bpm)
     return HeartRate(_at(body), bpm, rr_ms, contact)
+
+
+def _is_untold(bpm: Any, contact: bool | None) -> bool:
+    """Whether no rate is told. Some relays say 0 where nothing is worn."""
+    return bpm is None or (contact is False and is_number(bpm) and bpm == 0)
 
 
 def _check_sum(rr_ms: tuple[float, ...], bpm: float) -> None:

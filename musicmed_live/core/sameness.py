@@ -3,7 +3,8 @@
 from musicmed_live.core.readings import HeartRate, Motion, Reading, Respiration, SkinConductance
 
 STUCK_SECONDS = 8.0  # the very same values for so long are nobody's
-COARSE_STUCK_SECONDS = 60.0  # where a living value may well be the same for a while: whole beats, breaths
+MOTION_STUCK_SECONDS = 60.0  # movement that never changes is nobody's for that long,
+RATE_STUCK_SECONDS = 300.0  # but a rate in whole numbers may well be the same for a while
 STUCK_READINGS = 3
 BEATLESS_SECONDS = 5.0  # a reading without intervals so soon after one with them is only a pause between two beats
 
@@ -35,12 +36,21 @@ class Sameness:
             return
         if self._readings == 0 or value != self._value:
             self._value, self._since, self._readings = value, reading.at, 0
-            fine = isinstance(reading, SkinConductance) or isinstance(value, frozenset)
-            self._limit_seconds = STUCK_SECONDS if fine else COARSE_STUCK_SECONDS
+            self._limit_seconds = _limit_seconds(reading)
         elif value == 0.0:
             self._since = reading.at  # nobody stirs: that can be so for hours
         self._until = reading.at
         self._readings += 1
+
+
+def _limit_seconds(reading: Reading) -> float:
+    match reading:
+        case Motion():
+            return MOTION_STUCK_SECONDS
+        case Respiration() | HeartRate(rr_ms=()):
+            return RATE_STUCK_SECONDS
+        case _:
+            return STUCK_SECONDS
 
 
 def _telling(reading: Reading) -> object:

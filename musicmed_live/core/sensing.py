@@ -60,9 +60,8 @@ class Sensing:
         self._heart, self._skin, self._motion = HeartSignal(), SkinSignal(), MotionSignal()
         self._breaths_per_minute = 0.0  # as a belt said last; as current as its source
         self._rests = {feature: Rest(feature, profile.baselines.get(feature)) for feature in Feature}
-        self._anchor: float | None = None  # the patient's last word on arousal
         self._looked_at = -math.inf
-        self._said = 0.0  # the last observation, and when it was made
+        self._said = 0.0  # the last observation or report, and when an observation was made
         self._said_at: float | None = None
 
     @property
@@ -72,10 +71,10 @@ class Sensing:
         return replace(self._profile, baselines={f: kept for f, kept in baselines.items() if kept.seconds > 0})
 
     def anchor(self, arousal: float) -> None:
-        """The patient reports `arousal` (-1 .. 1): a baseline that is being taken stands for this."""
-        self._anchor = arousal
-        if self._said_at is None:
-            self._said = arousal
+        """The patient reports `arousal` (-1 .. 1): the present body stands for it, and readings go on from there."""
+        self._said = arousal
+        for rest in self._rests.values():
+            rest.told(arousal)
 
     def take(self, reading: Reading, age_seconds: float, now: float) -> ArousalObservation | None:
         """What `reading` and those before it say of arousal; None where that is nothing, or nothing further yet.
@@ -102,14 +101,16 @@ class Sensing:
         return tuple(self._state(self._sources[kind], now, moving) for kind in Kind if kind in self._sources)
 
     def vitals(self, now: float) -> Vitals:
-        """The body's signs as they are at `now`. Respiration is a belt's where there is one, else the heart's."""
-        belt = self._sources.get(Kind.RESPIRATION)
-        belted = belt is not None and self._state(belt, now, False).trust > 0
+        """The body's signs at `now`, of sources that are trusted; a belt's breath comes before the heart's."""
+        trusted = {state.kind for state in self.sources(now) if state.trust > 0}
+        heart = self._heart if Kind.HEART_RATE in trusted else None
+        belted = Kind.RESPIRATION in trusted
+        of_heart = None if heart is None else heart.respiration_per_minute(now)
         return Vitals(
-            self._heart.heart_rate_bpm(now),
-            self._heart.rmssd_ms(now),
-            self._breaths_per_minute if belted else self._heart.respiration_per_minute(now),
-            self._skin.tonic_us(now),
+            None if heart is None else heart.heart_rate_bpm(now),
+            None if heart is None else heart.rmssd_ms(now),
+            self._breaths_per_minute if belted else of_heart,
+            self._skin.tonic_us(now) if Kind.SKIN_CONDUCTANCE in trusted else None,
         )
 
     def _feed(self, reading: Reading, measured: float) -> None:
@@ -126,7 +127,8 @@ class Sensing:
     def _state(self, source: Source, now: float, moving: bool) -> SourceState:
         match source.kind:
             case Kind.HEART_RATE:
-                return source.state(now, self._heart.artefact_share(now, HEART_NOISE_SECONDS), moving)
+                false_share = self._heart.artefact_share(now, HEART_NOISE_SECONDS)
+                return source.state(now, false_share, moving, self._heart.contradiction(now))
             case Kind.SKIN_CONDUCTANCE:
                 return source.state(now, self._skin.artefact_share(now, SKIN_NOISE_SECONDS), moving)
             case Kind.RESPIRATION:
@@ -147,11 +149,11 @@ class Sensing:
                 if value is None:
                     continue
                 rest = self._rests[feature]
+                if trust >= BASELINE_TRUST:
+                    rest.take(value, seconds)
                 if rest.speaks:
                     arousal, sd = rest.arousal(value)
                     yield arousal, sd / trust
-                if trust >= BASELINE_TRUST:
-                    rest.take(value, seconds, self._anchor)
 
     def _value(self, feature: Feature, now: float) -> float | None:
         match feature:

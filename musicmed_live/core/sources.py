@@ -81,6 +81,7 @@ class Source:
         self._good: float | None = None  # when the last good reading was measured
         self._refused: _Refused | None = None
         self._contact: bool | None = None
+        self._last: Reading | None = None
         self._same = Sameness()
 
     def admit(self, reading: Reading, age_seconds: float, now: float) -> float | None:
@@ -89,7 +90,9 @@ class Source:
         if not -FUTURE_SECONDS <= age_seconds <= OLDEST_SECONDS or reading.at <= self._at:
             self._refuse(reading.at, age_seconds, now)
             return None
-        self._refused, self._at = None, reading.at
+        if self._last is not None and _same_beats(self._last, reading):
+            return None
+        self._refused, self._at, self._last = None, reading.at, reading
         self._contact = _contact(reading)
         if self._contact is False:
             return None
@@ -100,13 +103,14 @@ class Source:
         self._good = measured if self._good is None else max(self._good, measured)
         return self._good
 
-    def state(self, now: float, false_share: float, moving: bool) -> SourceState:
+    def state(self, now: float, false_share: float, moving: bool, contradiction: str | None = None) -> SourceState:
         """What the source is worth at `now`.
 
-        `false_share` (0 .. 1) of its values are artefacts; `moving`: whoever wears it moves, which drowns all else.
+        `false_share` (0 .. 1) of its values are artefacts; `moving`: whoever wears it moves, which drowns all else;
+        `contradiction`: what cannot be true of its values.
         """
         age = now - (self._since if self._good is None else self._good)
-        found = self._fault(now, age, false_share, moving)
+        found = self._fault(now, age, false_share, moving, contradiction)
         if found is None or found[0] is Fault.QUIET:
             trust = 0.0 if self._good is None else _freshness(age) * (1 - false_share) ** CLEAN_POWER
         else:
@@ -114,7 +118,9 @@ class Source:
         fault, reason = found or (None, self._well(age))
         return SourceState(self.kind, trust, reason, age, fault)
 
-    def _fault(self, now: float, age: float, false_share: float, moving: bool) -> tuple[Fault, str] | None:
+    def _fault(
+        self, now: float, age: float, false_share: float, moving: bool, contradiction: str | None
+    ) -> tuple[Fault, str] | None:
         """What is wrong, and how a nurse is told it."""
         silent = now - self._heard
         if silent >= QUIET_SECONDS:
@@ -132,6 +138,8 @@ class Source:
             return Fault.QUIET, "only late readings come"
         if moving:
             return Fault.MOVING, "moving, which hides the mood"
+        if contradiction is not None:
+            return Fault.NOISY, contradiction
         if false_share >= NOISY_SHARE:
             what = "beats" if self.kind is Kind.HEART_RATE else "values"
             return Fault.NOISY, f"many false {what} ({false_share:.0%})"
@@ -160,6 +168,15 @@ def _contact(reading: Reading) -> bool | None:
             return contact if ELECTRODES_US[0] <= us <= ELECTRODES_US[1] else False
         case _:
             return None
+
+
+def _same_beats(before: Reading, after: Reading) -> bool:
+    """Whether the very same intervals come again before half of their time has passed: by another way, that is."""
+    match before, after:
+        case HeartRate(rr_ms=rr_ms), HeartRate(rr_ms=again) if rr_ms:
+            return rr_ms == again and after.at - before.at < sum(rr_ms) / 2000
+        case _:
+            return False
 
 
 def _freshness(age_seconds: float) -> float:

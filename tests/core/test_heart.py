@@ -132,7 +132,7 @@ def test_a_gap_makes_no_difference_between_intervals() -> None:
 
 def test_beats_that_were_sent_twice_do_not_count_as_the_next() -> None:
     signal, now = heard([1000.0] * 18)
-    signal.add([850.0] * 10, None, now)
+    signal.add([850.0] * 5, None, now)
 
     assert signal.rmssd_ms(now) == 0
 
@@ -232,6 +232,62 @@ def test_intervals_are_believed_more_than_a_rate_beside_them_and_a_rate_more_tha
 
     assert steady.heart_rate_bpm(20) == pytest.approx(60)
     assert noisy.heart_rate_bpm(20) == 75
+
+
+def contradictions(packets: Iterable[tuple[Sequence[float], float | None]], seconds: float = 1.0) -> list[str | None]:
+    """What is found after each packet, one each `seconds`."""
+    signal, found = HeartSignal(), list[str | None]()
+    for number, (rr_ms, bpm) in enumerate(packets, 1):
+        signal.add(rr_ms, bpm, number * seconds)
+        found.append(signal.contradiction(number * seconds))
+    return found
+
+
+def test_a_rate_that_is_not_that_of_the_intervals_beside_it_is_told_within_10_s() -> None:
+    found = contradictions([([833.0 + beat % 3], 140.0) for beat in range(10)])
+    assert found[-1] == "its beats and its rate do not agree"
+    assert contradictions([([833.0], None)] * 10)[-1] is None
+
+
+def test_more_beats_than_time_are_told_within_10_s_and_are_no_variability() -> None:
+    signal = HeartSignal()
+    for now in range(1, 11):
+        signal.add(wavering(40, 833, 50, now), None, now)
+    assert signal.contradiction(10) == "more beats than time; two wearables may be sending"
+    assert signal.rmssd_ms(10) is signal.heart_rate_bpm(10) is None
+
+
+def test_two_hearts_in_one_stream_are_told_within_10_s() -> None:
+    beats = sorted((beat * ms / 1000, ms) for ms in (650.0, 960.0) for beat in range(1, int(10_000 / ms) + 1))
+    signal = HeartSignal()
+    for now, ms in beats:
+        signal.add([ms], None, now)
+    told = signal.contradiction(10)
+    assert told is not None
+    assert "two wearables" in told
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        [([1000.0] * 5, 60.0), *[([], 60.0)] * 4] * 6,
+        [([1000.0], 60.0)] * 10 + [([], None)] * 20 + [([1000.0] * 20, 60.0)] + [([1000.0], 60.0)] * 10,
+        [([1000.0], 60.0)] * 10 + [([715.0], 64.0)] * 5 + [([715.0], 84.0)] * 10,
+        [([1000.0], 60.0), ([2000.0], 60.0), ([1000.0], 60.0), ([400.0, 600.0], 61.0)] * 8,
+        [([333.0] * 3, 180.0)] * 30,
+    ],
+    ids=["five at once", "kept back", "a rate that lags", "artefacts", "a fast heart"],
+)
+def test_what_a_living_heart_and_a_fair_strap_do_is_no_contradiction(
+    packets: list[tuple[list[float], float | None]],
+) -> None:
+    assert set(contradictions(packets)) == {None}
+
+
+def test_a_contradiction_that_is_over_is_forgotten() -> None:
+    found = contradictions([*[([833.0], 140.0)] * 20, *[([833.0], 72.0)] * 10])
+    assert found[19] is not None
+    assert found[-1] is None
 
 
 def test_no_flood_fills_the_memory() -> None:

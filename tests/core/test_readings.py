@@ -28,6 +28,7 @@ AT = 1_763_800_000.5
         ("heart_rate", {"rr_ms": [833, 840.5]}, HeartRate(AT, None, (833.0, 840.5))),
         ("heart_rate", {"bpm": None, "rr_ms": [], "contact": False}, HeartRate(AT, None, (), False)),
         ("heart_rate", {"contact": False}, HeartRate(AT, None, (), False)),
+        ("heart_rate", {"bpm": 0, "contact": False}, HeartRate(AT, None, (), False)),
         ("heart_rate", {"bpm": 72, "contact": None}, HeartRate(AT, 72.0, (), None)),
         ("skin_conductance", {"us": 4.2, "contact": True}, SkinConductance(AT, 4.2, True)),
         ("skin_conductance", {"us": 0}, SkinConductance(AT, 0.0)),
@@ -45,6 +46,8 @@ def test_a_reading_is_what_it_says(kind: str, body: dict[str, Any], reading: obj
     ("kind", "body", "field", "told"),
     [
         ("heart_rate", {"bpm": 0}, "bpm", "0 is not a number from 20 to 300"),
+        ("heart_rate", {"bpm": 0, "contact": True}, "bpm", "0 is not a number from 20 to 300"),
+        ("heart_rate", {"bpm": False, "contact": False}, "bpm", "false is not a number"),
         ("heart_rate", {"bpm": 900}, "bpm", "900 is not a number from 20 to 300"),
         ("heart_rate", {"bpm": "72"}, "bpm", '"72" is not a number'),
         ("heart_rate", {"bpm": True}, "bpm", "true is not a number"),
