@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from aiomqtt import Client, ProtocolVersion
@@ -94,3 +94,47 @@ async def watching(port: int, *topics: str) -> AsyncIterator[Watcher]:
         finally:
             running.cancel()
             await asyncio.wait({running})
+
+
+class Relay:
+    """A network between clients and a broker, that can lose the clients and leave the broker in the dark."""
+
+    def __init__(self, broker_port: int) -> None:
+        self.port = 0
+        self.held = 0  # connections that the broker believes in
+        self._broker_port = broker_port
+        self._clients: set[asyncio.StreamWriter] = set()
+
+    def lose(self) -> None:
+        """Cut off the clients there are."""
+        for client in self._clients:
+            client.close()
+
+    async def carry(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        """Between a client and the broker, until the broker gives it up."""
+        answers, broker = await asyncio.open_connection("127.0.0.1", self._broker_port)
+        self._clients.add(client)
+        self.held += 1
+        questions = asyncio.create_task(_pass_on(reader, broker))
+        await _pass_on(answers, client)
+        self.held -= 1
+        self._clients.discard(client)
+        questions.cancel()
+        for end in (client, broker):
+            end.close()
+
+
+async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while block := await source.read(65536):
+            if not sink.is_closing():
+                sink.write(block)
+
+
+@asynccontextmanager
+async def half_open(broker_port: int) -> AsyncIterator[Relay]:
+    """A relay to the broker of that port."""
+    relay = Relay(broker_port)
+    async with await asyncio.start_server(relay.carry, "127.0.0.1", 0) as server:
+        relay.port = server.sockets[0].getsockname()[1]
+        yield relay

@@ -41,7 +41,11 @@ class Broker:
         """Start it, and wait until it listens. Raises `CannotServe`."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "-c", self._configuration], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [self._program, "-c", self._configuration],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # so that Ctrl-C does not end it before those who say goodbye to it
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._listens():

@@ -40,7 +40,7 @@ def device(patient: str) -> dict[str, Any]:
         "state_topic": topic(patient, "state"),
         "qos": 1,
         "components": {
-            name: {"unique_id": f"musicmed_{patient}_{name}", **component}
+            name: {"unique_id": f"musicmed.{patient}.{name}", **component}  # no pseudonym has a dot
             for name, component in _components(patient).items()
         },
     }

@@ -11,18 +11,18 @@ from prometheus_client import Counter
 
 from musicmed_live.core import messages
 from musicmed_live.core.readings import Kind, parse_reading
-from musicmed_live.errors import IllegalTransition, InvalidInput
+from musicmed_live.errors import IllegalTransition, InvalidInput, shown
 from musicmed_live.service.budget import Budget
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.live import LiveSession
-from musicmed_live.service.topics import Place, parse_topic, parse_word, topic
+from musicmed_live.service.topics import Place, parse_topic, parse_word, text_of, topic
 
 log = logging.getLogger(__name__)
 
 PAYLOAD_LIMIT = 4096  # bytes
 SHOWN_TOPIC = 120  # characters of a topic that an answer repeats
 READINGS_PER_SECOND, READINGS_BURST = 50.0, 100.0  # of one patient and kind
-WORDS_PER_SECOND, WORDS_BURST = 10.0, 20.0  # of one patient, for each of report, goal and command
+WORDS_PER_SECOND, WORDS_BURST = 4.0, 8.0  # of one patient, for each of report, goal and command
 ANSWERS_PER_SECOND = 1.0  # of one patient, for each kind and word
 URGENT = (b"too_much", b"stop")  # there are never too many of these
 KINDS = frozenset(Kind)
@@ -39,11 +39,15 @@ class Account:
 
 
 class Intake:
-    """Takes in the messages of all patients. `answer` is given what is to be published, and must not wait."""
+    """Takes in the messages of all patients.
 
-    def __init__(self, hub: Hub, answer: Answer) -> None:
+    `answer` is given what is to be published, and must not wait. `clock` tells seconds, and never goes back.
+    """
+
+    def __init__(self, hub: Hub, answer: Answer, clock: Callable[[], float] = time.monotonic) -> None:
         self._hub = hub
         self._answer = answer
+        self._clock = clock
         self._accounts: dict[str, Account] = {}  # of patients with an open session
         self._told_of_retained = False
         registry = hub.metrics.registry
@@ -53,7 +57,9 @@ class Intake:
         )
 
     def take(self, message: Message) -> None:
-        """Do what `message` asks for, or count and say why not."""
+        """Do what `message` asks for, or count and say why not. An empty one only clears what was retained."""
+        if not message.payload:
+            return
         try:
             place = parse_topic(message.topic.value)
         except InvalidInput as fault:
@@ -85,7 +91,8 @@ class Intake:
             raise InvalidInput("patient: no session of that name is open", "patient", "unknown_patient")
         if len(payload) > PAYLOAD_LIMIT:
             raise InvalidInput(f"a payload of {len(payload)} bytes; at most {PAYLOAD_LIMIT}", code="too_long")
-        if payload not in URGENT and not self._budget(place).spend(time.monotonic()):
+        urgent = place.channel == "command" and is_urgent(message)
+        if not urgent and not self._budget(place).spend(self._clock()):
             raise InvalidInput("too many messages in a second; some were dropped", code="too_often")
         try:
             _deliver(live, place, payload)
@@ -98,14 +105,14 @@ class Intake:
             rate = (
                 (READINGS_PER_SECOND, READINGS_BURST) if place.channel == "reading" else (WORDS_PER_SECOND, WORDS_BURST)
             )
-            budgets[name] = Budget(*rate, time.monotonic())
+            budgets[name] = Budget(*rate, self._clock())
         return budgets[name]
 
     def _refuse(self, place: Place, name: str, fault: InvalidInput) -> None:
         """Answer, where there is a session that the answer is about, and not too often."""
         if self._hub.of_patient(place.patient) is None:
             return
-        now = time.monotonic()
+        now = self._clock()
         budget = self._account(place).answers.setdefault(_name(place), Budget(ANSWERS_PER_SECOND, 1.0, now))
         if budget.spend(now):
             answer = {**messages.error(fault), "topic": name[:SHOWN_TOPIC]}
@@ -117,7 +124,12 @@ class Intake:
     def _note_retained(self, name: str) -> None:
         if not self._told_of_retained:
             self._told_of_retained = True
-            log.warning("MQTT: retained messages such as that on %s are not used", name[:SHOWN_TOPIC])
+            log.warning("MQTT: retained messages such as that on %s are not used", shown(name))
+
+
+def is_urgent(message: Message) -> bool:
+    """Of a command: whether it must be heeded, however many others there are."""
+    return not message.retain and message.payload.strip() in URGENT
 
 
 def _name(place: Place) -> str:
@@ -128,6 +140,6 @@ def _name(place: Place) -> str:
 
 def _deliver(live: LiveSession, place: Place, payload: bytes) -> None:
     if place.channel == "reading":
-        live.sense(parse_reading(place.kind, messages.parse_object(payload)))
+        live.sense(parse_reading(place.kind, messages.parse_object(text_of(payload))))
     else:
-        live.handle(parse_word(place.channel, payload, live.state()["estimate"]))
+        live.handle(parse_word(place.channel, payload, live.felt))

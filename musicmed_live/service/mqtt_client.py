@@ -4,8 +4,8 @@ import asyncio
 import logging
 import random
 import re
-import secrets
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -13,6 +13,7 @@ from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from musicmed_live.service.mqtt_address import Address
 
@@ -21,31 +22,47 @@ ANSWER_SECONDS = 5.0  # within which it confirms
 PACKET_LIMIT = 64 * 1024  # bytes; a broker that speaks MQTT 5 keeps longer ones to itself
 INBOX = 1000  # messages
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 4.0
+NOT_LET_IN = (134, 135)  # bad user name or password; not authorised (MQTT 5, section 3.2.2.2)
 REFUSED_PAUSE_SECONDS = 60.0  # somebody has to change something first
+OUR_PAUSE_SECONDS = 60.0  # at most, where it is we who fail again and again
 
 # What the library has to say of a lost connection is said by `sentence`, once.
 _quiet = logging.getLogger(f"{__name__}.library")
 _quiet.setLevel(logging.CRITICAL)
 
 
-class Inbox(asyncio.Queue[Message]):
-    """What has come over a connection and was not looked at yet. A newer message takes the place of the oldest."""
+class OurFault(MqttError):
+    """It is no matter of the broker's, and the log has it."""
 
-    def __init__(self) -> None:
+
+class Inbox(asyncio.Queue[Message]):
+    """What has come over a connection and was not looked at yet.
+
+    In a full one a newer message takes the place of the oldest that is not `urgent`; of the oldest, where all are.
+    """
+
+    def __init__(self, urgent: Callable[[Message], bool] = lambda _: False) -> None:
         super().__init__()
         self.lost = 0
+        self._urgent = urgent
+
+    def _init(self, maxsize: int) -> None:
+        self._queue: deque[Message] = deque()  # by the name that the other methods of a queue know
 
     def put_nowait(self, message: Message) -> None:
         """Add one."""
         if self.qsize() >= INBOX:
-            self.get_nowait()
+            del self._queue[next((i for i, other in enumerate(self._queue) if not self._urgent(other)), 0)]
             self.lost += 1
         super().put_nowait(message)
 
 
 @asynccontextmanager
 async def connected(address: Address, name: str, inbox: Inbox, will: Will | None = None) -> AsyncIterator[Client]:
-    """A client whose messages fill `inbox`. Raises `MqttError` where it cannot connect."""
+    """A client whose messages fill `inbox`. Raises `MqttError` where it cannot connect.
+
+    A broker that still holds an older connection of that `name` gives it up for this one.
+    """
     client = _client(address, name, inbox, will)
     await client.__aenter__()
     try:
@@ -77,7 +94,7 @@ def _client(address: Address, name: str, inbox: Inbox, will: Will | None) -> Cli
         address.port,
         username=address.user,
         password=address.password,
-        identifier=f"musicmed-live-{name}-{secrets.token_hex(4)}",
+        identifier=f"musicmed-live-{name}",
         logger=_quiet,
         queue_type=cast(type[asyncio.Queue[Message]], lambda maxsize: inbox),  # called with a size, and no more
         protocol=address.version,
@@ -102,10 +119,16 @@ def sentence(address: Address, fault: MqttError) -> str:
 
 def pause_seconds(fault: MqttError, tries: int) -> float:
     """How long to wait after `tries` attempts that failed one after the other: longer each time, and never in step."""
-    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 10))
-    if isinstance(fault, MqttConnectError) or _is_tls(fault):
+    limit = OUR_PAUSE_SECONDS if isinstance(fault, OurFault) else LONGEST_PAUSE_SECONDS
+    longest = min(limit, FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 10))
+    if _is_refused(fault) or _is_tls(fault):
         longest = REFUSED_PAUSE_SECONDS
     return longest * random.uniform(0.5, 1.0)
+
+
+def _is_refused(fault: MqttError) -> bool:
+    """Whether user or password will not do. paho turns the codes of MQTT 3.1.1 into these."""
+    return isinstance(fault, MqttConnectError) and isinstance(fault.rc, ReasonCode) and fault.rc.value in NOT_LET_IN
 
 
 def _is_tls(fault: MqttError) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.events import Event, Goal, Pause, Play, Report, Stop
 from musicmed_live.core.messages import emotion_object
 from musicmed_live.core.readings import Reading
@@ -55,6 +56,12 @@ class Sitting:
                 self.show(report=emotion_object(emotion), estimate=emotion_object(emotion))
             case Goal(emotion):
                 self.show(goal=emotion_object(emotion))
+
+    @property
+    def felt(self) -> Emotion:
+        """What it was told last."""
+        estimate = self._state["estimate"]
+        return NEUTRAL if estimate is None else Emotion(estimate["valence"], estimate["arousal"])
 
     def sense(self, reading: Reading) -> None:
         """Note it."""

@@ -34,6 +34,14 @@ def test_it_is_ended_and_nothing_else(tmp_path: Path) -> None:
     other.stop()
 
 
+def test_a_signal_to_our_group_does_not_reach_it(tmp_path: Path) -> None:
+    broker = Broker(tmp_path)
+    broker.start()
+    assert os.getpgid(broker.pid) != os.getpgid(0)
+    assert os.getsid(broker.pid) != os.getsid(0)
+    broker.stop()
+
+
 def test_a_configuration_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(CannotServe, match="mosquitto does not start on port"):
         Broker(tmp_path, ["nonsense 1"]).start()

@@ -61,7 +61,7 @@ def sent(name: str, value: object) -> object:
     place = parse_topic(part["command_topic"])
     payload = templates.from_string(part.get("command_template", "{{ value }}")).render(value=value)
     assert place.patient == "anna"
-    return parse_word(place.channel, payload.encode(), FULL["estimate"])
+    return parse_word(place.channel, payload.encode(), Emotion(-0.4, 0.5))
 
 
 def test_a_device_has_what_home_assistant_knows_and_no_more() -> None:
@@ -78,7 +78,8 @@ def test_the_topic_is_one_that_home_assistant_looks_at() -> None:
 
 
 def test_every_part_of_every_patient_has_an_id_of_its_own() -> None:
-    ids = [part["unique_id"] for name in ("anna", "ben") for part in device(name)["components"].values()]
+    names = ("anna", "ben", "anna_estimated", "anna-estimated")
+    ids = [part["unique_id"] for name in names for part in device(name)["components"].values()]
     assert len(set(ids)) == len(ids)
     assert all("anna" in part["unique_id"] for part in PARTS.values())
 

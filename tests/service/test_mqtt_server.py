@@ -3,8 +3,12 @@
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -80,3 +84,38 @@ async def test_the_last_will_says_that_the_server_was_killed(broker: Broker) -> 
             await watcher.until(lambda: watcher.latest.get("musicmed/status") == b"online")
             os.kill(pid, signal.SIGKILL)
             await watcher.until(lambda: watcher.latest["musicmed/status"] == b"offline")
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_ended_ends_its_own_broker_after_itself(ending: signal.Signals) -> None:
+    command = [sys.executable, "-m", "musicmed_live", "serve", "--port", "0", "--mqtt"]
+    server = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    try:
+        assert server.stdout is not None
+        port = int(server.stdout.readline().rpartition(":")[2])
+        wait_until_connected(server.stdout.readline().split()[1])
+        # As a terminal does, and as whoever looks after servers does.
+        os.killpg(server.pid, ending) if ending is signal.SIGINT else os.kill(server.pid, ending)
+        _, words = server.communicate(timeout=20)
+    finally:
+        server.kill()
+    assert "lost" not in words
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def wait_until_connected(url: str) -> None:
+    for _ in range(600):
+        with suppress(httpx.TransportError):
+            health = httpx.get(f"{url}healthz", timeout=5).json()
+            if health["warm"] and health["mqtt"]["connected"]:
+                return
+        time.sleep(0.05)
+    pytest.fail("the server does not find its broker")
