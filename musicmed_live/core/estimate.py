@@ -20,6 +20,7 @@ REPORT_SD = 0.125  # of a slider of width 2, before anything is known of the pat
 REPORT_SD_BOUNDS = (0.05, 0.35)
 PRIOR_WEIGHT = 4.0  # differences between reports that outweigh the prior of their noise
 SURPRISE_SD = 4.0  # so many SDs of this patient's reports from what was thought, a report is news: .5 to begin with
+SURPRISE = 0.75  # as far from what was thought it is news from whomever: a slider must never seem dead
 LARGEST_DIFFERENCE_SD = 2.5  # a greater one is a change of mood rather than noise, and counts as this
 REMEMBERED_DIFFERENCES = 64  # of either axis: of some half an hour
 FITTING_STEPS = 6  # of expectation and maximisation; the next report goes on from there
@@ -45,7 +46,7 @@ class Estimate:
 
     def is_surprised_by(self, report: Emotion) -> bool:
         """Whether `report` is further off than this patient's reports vary: the mood must have moved."""
-        return report.distance(self.emotion) > SURPRISE_SD * self.report_sd
+        return report.distance(self.emotion) > min(SURPRISE, SURPRISE_SD * self.report_sd)
 
     def told(self, report: Emotion) -> "Estimate":
         """What it comes to after such a report."""
