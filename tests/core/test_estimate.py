@@ -239,3 +239,10 @@ def test_the_same_happenings_give_the_same_estimate(
     now = tell(one, events)
     tell(other, events)
     assert one.at(now + 1) == other.at(now + 1)
+
+
+@pytest.mark.parametrize(("report_sd", "far"), [(0.125, 0.51), (REPORT_SD_BOUNDS[1], 0.76)])
+def test_however_unevenly_somebody_reports_a_far_report_is_news(report_sd: float, far: float) -> None:
+    thought = Estimate(NEUTRAL, 0.1, 0.1, report_sd)
+    assert thought.is_surprised_by(Emotion(far, 0.0))
+    assert not thought.is_surprised_by(Emotion(far - 0.02, 0.0))
