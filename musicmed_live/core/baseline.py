@@ -16,7 +16,7 @@ KEPT_SECONDS = 60.0  # what a baseline of an earlier session weighs at most: oth
 KEPT_SHARE = 0.1  # of how far the body at rest is off today is kept: many excited days must not become rest
 KEPT_REACH = 2.5  # SD floors: as far may the body at rest be off from one day to another, assumed; 10 bpm of a heart
 REMEMBERED_SECONDS = 600.0  # a baseline moves with this time constant once it is taken
-WORD_SECONDS = 30.0  # the body of so long after a report is what the patient spoke of: a few windows of its features
+WORD_SECONDS = 30.0  # a report so soon after another one corrects it; of readings that tell of the body at a report
 WORD_SHARE = 2 / 3  # of the way; one report may be off by SD .125, and in some minutes the body by .2 without a reason
 CALM_AROUSAL = 0.15  # it moves only while the feature speaks for no more than this beside it
 CORRELATED_SECONDS = 30.0  # features are windows of up to a minute: so much of a baseline is one independent value
@@ -57,23 +57,24 @@ NORMS: dict[Feature, Norm] = {
 
 @dataclass(slots=True)
 class _Word:
-    """What the patient said, and where the body has been since."""
+    """What the patient said, and where the body was."""
 
     arousal: float
     first: bool  # of this session
     rest_before: float  # the body at rest, as it was thought to be until then
-    body: float = 0.0  # mean of the feature over
-    seconds: float = 0.0
+    body: float  # the feature, as it was known after
+    body_seconds: float  # of readings; 0: not yet
+    seconds: float = 0.0  # of readings since
 
 
 class Rest:
     """One feature of the body at rest, today: what it is while arousal is that of the baseline that was kept, or 0.
 
     Without a word that is the mean of the first minutes. What the patient says wins over a body that has not moved:
-    from each report on the present body stands for what was reported, and the body at rest is where the feature would
-    be if arousal went from there to that of the baseline. The first word of a session is taken whole, but the body at
-    rest stays within `KEPT_REACH` of other days'; each later word moves it by `WORD_SHARE` of the way, however far. Of
-    all that, little goes into what is kept.
+    from each report on the body at that time stands for what was reported, and the body at rest is where the feature
+    would be if arousal went from there to that of the baseline. The first word of a session is taken whole, but the
+    body at rest stays within `KEPT_REACH` of other days'; each later word moves it by `WORD_SHARE` of the way, however
+    far. Of all that, little goes into what is kept.
     """
 
     def __init__(self, feature: Feature, kept: Baseline | None) -> None:
@@ -82,6 +83,7 @@ class Rest:
         self._level = 0.0  # inverse hyperbolic tangent of the arousal of the body at rest
         self._bounds = (-math.inf, math.inf)  # of a body at rest, from one day to another
         self._taken_seconds = 0.0  # of this session
+        self._latest: float | None = None
         self._word: _Word | None = None
         if kept is not None:
             reach = KEPT_REACH * self._norm.sd_floor
@@ -112,21 +114,33 @@ class Rest:
         """The patient reports `arousal` (-1 .. 1). So soon after another report it takes that one's place."""
         if self._word is not None and self._word.seconds < WORD_SECONDS:
             self._word.arousal = arousal
+        elif self._latest is None:
+            self._word = _Word(arousal, self._word is None, self._rest, 0.0, 0.0)
         else:
-            self._word = _Word(arousal, self._word is None, self._rest)
+            self._word = _Word(arousal, self._word is None, self._rest, self._latest, WORD_SECONDS)
+
+    def meet(self, value: float, seconds: float) -> None:
+        """The feature is at `value`, and was for `seconds`: the body that a report is about.
+
+        Where nothing was known of it at the report it is that of the readings after it. It moves with what is calm.
+        """
+        self._latest, word = value, self._word
+        if word is None:
+            return
+        word.seconds += seconds
+        if word.body_seconds < WORD_SECONDS or self._is_calm(value):
+            word.body_seconds = min(REMEMBERED_SECONDS, word.body_seconds + seconds)
+            word.body += seconds / word.body_seconds * (value - word.body)
 
     def take(self, value: float, seconds: float) -> None:
-        """The feature has been at `value` for `seconds`.
+        """The feature was at `value` for `seconds`, and can be trusted: it makes the baseline.
 
-        While the first minutes last each second weighs the same; later only calm ones count, and slowly. Where there is
-        a kept baseline, whoever comes in excitement is not taken to be at rest: what is far off it counts as less far.
-        Mean and variance by D. H. D. West, Communications of the ACM 22 (1979).
+        While the first minutes last each second weighs the same; later, until there is a word, only calm ones count,
+        and slowly. Where there is a kept baseline, whoever comes in excitement is not taken to be at rest: what is far
+        off it counts as less far. Mean and variance by D. H. D. West, Communications of the ACM 22 (1979).
         """
-        taking, calm, word = self._taken_seconds < TAKING_SECONDS, self._is_calm(value), self._word
-        if word is not None and (calm or word.seconds < WORD_SECONDS or (taking and self._kept is None)):
-            word.seconds = min(REMEMBERED_SECONDS, word.seconds + seconds)
-            word.body += seconds / word.seconds * (value - word.body)
-        if not taking and (word is not None or not calm):
+        taking = self._taken_seconds < TAKING_SECONDS
+        if not taking and (self._word is not None or not self._is_calm(value)):
             return
         self._seconds = min(REMEMBERED_SECONDS, self._seconds + seconds)
         share = seconds / self._seconds
@@ -148,7 +162,7 @@ class Rest:
         word = self._word
         if word is None:
             return self._mean
-        if word.seconds == 0:
+        if word.body_seconds == 0:
             return word.rest_before
         said = word.body - self._sd / self._norm.gain * (_level(word.arousal) - self._level)
         return _within(self._bounds, said) if word.first else word.rest_before + WORD_SHARE * (said - word.rest_before)

@@ -149,6 +149,7 @@ class Sensing:
                 if value is None:
                     continue
                 rest = self._rests[feature]
+                rest.meet(value, seconds)
                 if trust >= BASELINE_TRUST:
                     rest.take(value, seconds)
                 if rest.speaks:

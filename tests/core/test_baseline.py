@@ -24,6 +24,7 @@ def taken(feature: Feature, values: Sequence[float], arousal: float | None = 0.0
 
 def stay(rest: Rest, values: Sequence[float]) -> None:
     for value in values:
+        rest.meet(value, 2.0)
         rest.take(value, 2.0)
 
 
@@ -51,7 +52,7 @@ def middle(feature: Feature) -> float:
 def test_mean_and_spread_are_those_of_what_was_taken() -> None:
     chance = random.Random(1)
     values = [chance.gauss(62, 7) for _ in range(60)]
-    baseline = taken(Feature.HEART_RATE, values).baseline
+    baseline = taken(Feature.HEART_RATE, values, None).baseline
     assert baseline.mean == pytest.approx(statistics.fmean(values))
     assert baseline.sd == pytest.approx(statistics.pstdev(values))
     assert baseline.seconds == pytest.approx(TAKING_SECONDS)
@@ -129,11 +130,21 @@ def test_a_report_that_corrects_another_one_takes_its_place() -> None:
     assert corrected.arousal(66) == said.arousal(66)
 
 
-def test_a_heart_that_rises_after_a_report_is_heard() -> None:
+@pytest.mark.parametrize("steady_seconds", [0, 10, 60])
+def test_a_heart_that_rises_after_a_report_is_heard(steady_seconds: int) -> None:
     rest = taken(Feature.HEART_RATE, [66] * 90, 0.4)
     rest.told(-0.3)
-    stay(rest, [66] * 20 + [91] * 30)
-    assert rest.arousal(91)[0] > 0.9
+    stay(rest, [66] * (steady_seconds // 2) + [91] * 30)
+    assert rest.arousal(91)[0] > 0.8
+
+
+def test_a_body_that_is_hardly_trusted_is_met_and_makes_no_baseline() -> None:
+    rest = known(62)
+    before = rest.baseline
+    rest.told(0.4)
+    rest.meet(66, 2.0)
+    assert rest.arousal(66)[0] == pytest.approx(0.4)
+    assert rest.baseline == before
 
 
 def test_a_kept_baseline_counts_for_a_minute_of_what_is_taken_now() -> None:
@@ -193,6 +204,7 @@ def test_a_baseline_can_be_kept_however_often_it_was_rounded(
     rest = Rest(feature, None)
     rest.told(arousal)
     for seconds in spans:
+        rest.meet(value, seconds)
         rest.take(value, seconds)
     profile = Profile({feature: rest.baseline})
     assert Profile.from_json(profile.to_json()) == profile

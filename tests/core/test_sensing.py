@@ -2,6 +2,7 @@
 
 import math
 import random
+import statistics
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -94,13 +95,22 @@ def test_a_report_wins_over_a_body_that_has_not_moved(wearer: Wearer) -> None:
     assert wearer.arousal() == pytest.approx(-0.31, abs=0.15)
 
 
-def test_a_heart_that_rises_after_a_calm_report_is_heard(wearer: Wearer) -> None:
+@pytest.mark.parametrize("steady_seconds", [0, 5, 20, 60])
+def test_a_heart_that_rises_after_a_calm_report_is_heard(wearer: Wearer, steady_seconds: float) -> None:
     wearer.sensing.anchor(0.41)
     wearer.beat(180, 66)
     wearer.sensing.anchor(-0.31)
-    wearer.beat(60, 66)
+    wearer.beat(steady_seconds, 66)
     wearer.beat(45, 91)
     assert wearer.arousal() > 0.4
+
+
+def test_a_word_wins_over_a_body_that_is_hardly_trusted_too(known: Wearer) -> None:
+    known.beat(60, 66, false_share=0.12)
+    known.sensing.anchor(0.6)
+    said = len(known.said)
+    known.beat(60, 66, false_share=0.12)
+    assert statistics.fmean(observation.value for _, observation in known.said[said:]) > 0.35
 
 
 def test_a_tense_word_wins_over_a_pace_that_was_calm_on_other_days(known: Wearer) -> None:
