@@ -1,8 +1,8 @@
 """Recorded hearts: a CSV file with the columns `at,bpm,rr_ms`, or a file of RR intervals in ms, one a line."""
 
 import math
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from clients.wearable.errors import Malformed, Refused, shown
@@ -85,8 +85,16 @@ def _is_number(cell: str) -> bool:
         return False
 
 
+def _rates(readings: list[Timed]) -> Iterator[Timed]:
+    """Without intervals: of a heart whose time goes faster they would be more beats than there is time for."""
+    for second, reading in readings:
+        bpm = reading.bpm or (round(60_000 * len(reading.rr_ms) / sum(reading.rr_ms), 1) if reading.rr_ms else None)
+        with suppress(Malformed):
+            yield second, heart_rate(bpm, (), reading.contact)
+
+
 class Recording:
-    """A file, played `speed` times as fast as it was recorded, once."""
+    """A file, played `speed` times as fast as it was recorded, once; the intervals only at their own speed."""
 
     def __init__(self, path: Path, speed: float) -> None:
         """Raises `Refused` where it cannot be read or is no recording."""
@@ -99,6 +107,8 @@ class Recording:
             raise Refused(f"{path}, {fault}") from None
         self.name = path.name
         self._speed = speed
+        if speed != 1:
+            self._readings = list(_rates(self._readings))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[Packet]]:

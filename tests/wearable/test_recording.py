@@ -79,5 +79,16 @@ async def test_it_is_played_from_the_beginning_to_the_end(tmp_path: Path) -> Non
     file.write_text("at,bpm,rr_ms\n0,60,1000\n1,61,980\n", "utf-8-sig")
     recording = Recording(file, speed=100)
     async with recording.open() as packets:
-        assert [packet async for packet in packets] == [HeartRate(60, (1000.0,)), HeartRate(61, (980.0,))]
+        assert [packet async for packet in packets] == [HeartRate(60), HeartRate(61)]
     assert recording.name == "rest.csv"
+
+
+async def test_faster_than_it_was_made_it_tells_rates_only(tmp_path: Path) -> None:
+    file = tmp_path / "rest.csv"
+    file.write_text("at,bpm,rr_ms\n0,,1000 1000\n0.01,61,980\n")
+    for speed, told in (
+        (1, [HeartRate(None, (1000.0, 1000.0)), HeartRate(61, (980.0,))]),
+        (2, [HeartRate(60), HeartRate(61)]),
+    ):
+        async with Recording(file, speed).open() as packets:
+            assert [packet async for packet in packets] == told
