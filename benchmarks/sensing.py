@@ -15,7 +15,7 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -32,6 +32,7 @@ from benchmarks.report import print_figures, print_table
 from musicmed_live.core.emotion import WORDS
 from musicmed_live.core.events import Play
 from musicmed_live.core.generator import SAMPLE_RATE
+from musicmed_live.core.path import Rules
 from musicmed_live.core.profile import Baseline, Feature, Profile
 from musicmed_live.core.session import Plan
 from musicmed_live.service.broker import OPEN, Broker
@@ -53,6 +54,8 @@ STRAPS = 500
 LATE_SECONDS = 300.0
 WELL_SECONDS = 15.0  # of a source before its fault
 LONGEST_SECONDS = 60.0  # that anything is waited for
+READING_SECONDS = 2.4  # between two readings whose effect is awaited: nearer ones are no further evidence (Sensing)
+MISSED_SECONDS = 2.0  # a reading that has not changed by then what it should have is missed, and counts as this late
 
 
 class Seat(LiveSession):
@@ -172,29 +175,44 @@ async def cost(port: int, patients: int, hertz: dict[str, int], seconds: float) 
     return {"patients": patients, "rate": rate, "share": share, "rate_per_core": rate / share}
 
 
-async def delays(url: str, port: int, sessions: int, seconds: float) -> list[float]:
-    """Seconds from publishing a reading until a client of its session sees the plan that it changed."""
+async def delays(url: str, port: int, sessions: int, seconds: float) -> tuple[list[float], int]:
+    """Seconds from publishing a reading until a client of its session sees the plan that it changed.
+
+    A reading that should have changed the plan and has not is `MISSED_SECONDS` late. The number is that of the
+    readings that had nothing to change, as they moved the estimate by too little.
+    """
     for number in range(sessions):
         _remember(_patient(number))
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_delays_of(url, port, number, seconds)) for number in range(sessions)]
-    return [delay for task in tasks for delay in task.result()]
+    found = [delay for task in tasks for delay in task.result()]
+    return [delay for delay in found if delay is not None], found.count(None)
 
 
-async def _delays_of(url: str, port: int, number: int, seconds: float) -> list[float]:
-    """Nobody says how this patient feels, so that the plan goes along with the heart."""
-    found: list[float] = []
+async def _delays_of(url: str, port: int, number: int, seconds: float) -> list[float | None]:
+    """Nobody says how this patient feels, so that the plan goes along with the heart. None: nothing to change."""
+    found: list[float | None] = []
     async with playing(url, _patient(number)) as listener, Client("127.0.0.1", port) as strap:
-        begun = time.monotonic()
-        while time.monotonic() < begun + seconds:
-            await asyncio.sleep(random.Random(len(found)).uniform(0.9, 1.1))
-            before, now = listener.state["path"], time.monotonic()
-            bpm = REST_BPM + 25 * (1 + math.sin(now / 4 + number))
+        begun = time.monotonic() + random.Random(number).uniform(0, READING_SECONDS)
+        while (due := begun + len(found) * READING_SECONDS) < begun + seconds:
+            await asyncio.sleep(due - time.monotonic())
+            before, now = listener.state, time.monotonic()
+            bpm = REST_BPM + 25 * (1 + math.sin(now / 15 + number))  # so slowly that no beat is taken for a false one
             await strap.publish(f"musicmed/{_patient(number)}/reading/heart_rate", json.dumps(_beat(bpm, time.time())))
-            with suppress(TimeoutError):
-                await listener.until(lambda before=before: listener.state["path"] != before, 0.8)  # type: ignore[misc]
+            try:
+                await listener.until(lambda before=before: listener.state["path"] != before["path"], MISSED_SECONDS)  # type: ignore[misc]
                 found.append(time.monotonic() - now)
+            except TimeoutError:
+                found.append(MISSED_SECONDS if _is_owed(listener.state, before) else None)
     return found
+
+
+def _is_owed(state: Body, before: Body) -> bool:
+    """Whether the plan, which has not changed, should have: no estimate was made, or one too far from the plan."""
+    estimate, past = state["estimate"], before["estimate"]
+    if estimate is None or (past is not None and estimate["arousal"] == past["arousal"]):
+        return True
+    return bool(abs(estimate["arousal"] - state["path"][-1]["arousal"]) > Rules().tolerance / 2)
 
 
 @asynccontextmanager
@@ -321,23 +339,28 @@ def main() -> None:
             full = asyncio.run(cost(broker.port, FULL_PATIENTS, FULL_HZ, options.seconds))
             straps = asyncio.run(cost(broker.port, STRAPS, STRAPS_HZ, options.seconds))
             with serving("--mqtt", f"mqtt://127.0.0.1:{broker.port}") as (url, _):
-                found = asyncio.run(delays(url, broker.port, options.sessions, 3 * options.seconds))
+                delayed = asyncio.run(delays(url, broker.port, options.sessions, 3 * options.seconds))
                 told = asyncio.run(notices(url, broker))
         finally:
             broker.stop()
-    tell(full, straps, found, told)
+    tell(full, straps, delayed, told)
 
 
-def tell(full: dict[str, float], straps: dict[str, float], found: list[float], told: dict[str, float]) -> None:
+def tell(
+    full: dict[str, float], straps: dict[str, float], delayed: tuple[list[float], int], told: dict[str, float]
+) -> None:
     """The tables and the figures."""
     rows = [
         [name, round(cost["patients"]), cost["rate"], cost["share"], cost["rate_per_core"]]
         for name, cost in (("all four kinds, 10 readings a second", full), ("a heart-rate strap each, 1 Hz", straps))
     ]
     print_table(["wearables", "patients", "readings/s", "share of a core", "readings/s and core"], rows)
+    found, idle = delayed
     delay = np.percentile(found, [50, 95, 100])
+    missed = found.count(MISSED_SECONDS)
     print_table(
-        ["reading to plan", "changes", "median, s", "p95, s", "worst, s"], [["", len(found), *map(float, delay)]]
+        ["reading to plan", "changes", "missed", "nothing to change", "median, s", "p95, s", "worst, s"],
+        [["", len(found) - missed, missed, idle, *map(float, delay)]],
     )
     print_table(["fault", "told after, s"], [[name, seconds] for name, seconds in told.items()])
     figures = {
