@@ -42,6 +42,7 @@ _FOLLOWING = "Leading on: you are coming along"
 _COMING = "Waiting here: you are on the way"
 _LINGERING = "Staying here a little longer before leading on"
 _ARRIVED = "Staying here: this is where we were going"
+_BACK = "Going on from where we were: you are there again"
 _CALMED = "Going on calmly: say how you feel now"
 _LIVELIER = "your body is still livelier than the music"
 _CALMER = "your body is calmer than the music"
@@ -213,12 +214,22 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class _Left:
+    """What the music left for a report that surprised, in case the next one takes that back."""
+
+    music: Emotion
+    meeting: Meeting
+    thought: Emotion  # where the patient was thought to be
+
+
+@dataclass(frozen=True, slots=True)
 class _Before:
     """What a report found, for another one that corrects it."""
 
     meeting: Meeting | None
     estimate: Estimate | None
     leash: float
+    left: _Left | None = None
 
 
 class Planner:
@@ -226,7 +237,8 @@ class Planner:
 
     Everything that happens is told it with the `position` that is being heard, which never falls, and the `music` that
     is heard there. It gives the decision from there on: the very same object where nothing changes. A path begins where
-    the music is, save that of a match, which begins where the patient is; and none is faster than the bound.
+    the music is, save that of a match, which begins where the patient is, and that after a match which the next report
+    takes back, which begins where the music was before; and none is faster than the bound.
     """
 
     def __init__(self, goal: Emotion, end: int | None, rules: Rules) -> None:
@@ -238,6 +250,7 @@ class Planner:
         self._told_at: int | None = None  # when the patient last said something
         self._before = _Before(None, None, LEASH)  # what that found
         self._off_at: int | None = None  # since when readings say that the patient is not with the music
+        self._left: _Left | None = None  # while the last report was a surprise
         self._waits_for_body = False  # whether readings made it hold or step back
         self._leash = LEASH  # in tolerances
 
@@ -258,7 +271,7 @@ class Planner:
 
     def meet(self, here: Emotion | None, position: int) -> Decision:
         """Begin, or begin anew, where the patient is; None: play neutrally, and wait for a word."""
-        self._meeting, self._told_at, self._off_at = None, None, None
+        self._meeting = self._told_at = self._off_at = self._left = None
         self._before = _Before(None, None, self._leash)
         if here is None:
             return self._decide(Stance.MATCH, stay(NEUTRAL, position), _WAITING, asks=True)
@@ -269,7 +282,7 @@ class Planner:
         """Go on after "too much" from the calm music at `here`. Where the patient is by now, nobody has said."""
         known = self._meeting is not None
         self._meeting = Meeting(here, here, position, (here,)) if known else None
-        self._told_at = self._off_at = None
+        self._told_at = self._off_at = self._left = None
         self._before = _Before(self._meeting, None, self._leash)
         path = self._plan(here, position, self.rules.hold_frames) if known else stay(here, position)
         return self._decide(Stance.MATCH, path, _CALMED if known else _WAITING, asks=True)
@@ -288,15 +301,22 @@ class Planner:
         """
         if self._told_at is not None and position - self._told_at <= CORRECTION_FRAMES:
             self._meeting, before, self._leash = self._before.meeting, self._before.estimate, self._before.leash
+            self._left = self._before.left
         else:
-            self._before = _Before(self._meeting, before, self._leash)
-        self._told_at, self._off_at = position, None
-        if self._meeting is None or self.stance_at(position) is Stance.MATCH:
+            self._before = _Before(self._meeting, before, self._leash, self._left)
+        self._told_at, self._off_at, left, self._left = position, None, self._left, None
+        if self._meeting is None:
+            return self._match(emotion, position)
+        if left is not None and self._is_taken_back(left, self._meeting.place, emotion):
+            self._meeting = replace(left.meeting, position=position)
+            return self._decide(Stance.LEAD, self._plan(left.music, position, 0), _BACK)
+        if self.stance_at(position) is Stance.MATCH:
             return self._match(emotion, position)
         meeting = self._since(self._meeting, position, music)
         finding = judge(emotion, meeting.seen, before, music, meeting.trail, self.rules.tolerance)
         meeting = replace(meeting, seen=finding.place)
         if finding.answer is Answer.ELSEWHERE:
+            self._left = None if before is None else _Left(music, meeting, before.emotion)
             return self._match(emotion, position)
         ahead = finding.place.distance(music)
         lags = finding.answer is Answer.SAME or (finding.answer is Answer.BEHIND and ahead > self._reach)
@@ -383,6 +403,11 @@ class Planner:
         if returns:
             return self._resume(meeting, position, music)
         return self._accompany(finding, position, music)
+
+    def _is_taken_back(self, left: _Left, place: Emotion, emotion: Emotion) -> bool:
+        """Whether a report after one of `place` says that this was a slip: the patient is where they were before it."""
+        away = emotion.distance(place)
+        return away > self.rules.tolerance and emotion.distance(left.thought) < away
 
     def _match(self, here: Emotion, position: int) -> Decision:
         old = self._meeting
