@@ -7,10 +7,10 @@ import secrets
 import signal
 import sys
 import webbrowser
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlencode
 
 from musicmed_live import __version__
@@ -160,7 +160,7 @@ def _play(options: argparse.Namespace) -> None:
         from musicmed_live.service.soundcard import play_on_speaker
 
         with _server(options) as server:
-            _run(play_on_speaker(wish, patient, server, _say))
+            asyncio.run(play_on_speaker(wish, patient, server, _say))
         return
     given = {name: getattr(options, name) for name in ("patient", "start", "goal", "minutes", "seed")}
     query = {key: text for key, text in given.items() if text is not None}
@@ -176,7 +176,7 @@ def _serve_page(options: argparse.Namespace, query: str, greeting: str) -> None:
         _say(greeting.format(server.url + query))
         if query and sys.stdout.isatty():
             webbrowser.open(server.url + query)
-        _run(server.serve_here())
+        asyncio.run(server.serve_here())
 
 
 @contextmanager
@@ -187,6 +187,9 @@ def _server(options: argparse.Namespace) -> Iterator["Server"]:
     from musicmed_live.service.mqtt import parse_address
     from musicmed_live.service.server import Server
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is put away
+    if hasattr(signal, "SIGHUP"):  # as where the terminal is closed; Windows has none
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     logging.getLogger("musicmed_live").setLevel(logging.INFO)  # what is decided for a patient, and why
     with ExitStack() as stack:
         address = options.mqtt
@@ -194,11 +197,6 @@ def _server(options: argparse.Namespace) -> Iterator["Server"]:
             address = stack.enter_context(own_broker())
             _say(f"MQTT at {address}")
         yield Server(port, choice, None if address is None else parse_address(address))
-
-
-def _run(service: Coroutine[Any, Any, None]) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is put away
-    asyncio.run(service)
 
 
 def _render(options: argparse.Namespace) -> None:
