@@ -32,7 +32,8 @@ from musicmed_live.core.events import (
     Unsensed,
 )
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, Preference, frames_of
-from musicmed_live.core.path import CLIP_FRAMES, Decision, EmotionPath, Planner, Rules, Stance
+from musicmed_live.core.path import CLIP_FRAMES, EmotionPath, Rules
+from musicmed_live.core.planner import Decision, Planner, Stance
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.sensing import Sensing
 from musicmed_live.errors import IllegalTransition

@@ -7,7 +7,8 @@ from enum import StrEnum
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.estimate import REPORT_SD, Estimator
 from musicmed_live.core.generator import SAMPLE_RATE
-from musicmed_live.core.path import Planner, Rules, plan
+from musicmed_live.core.path import Rules, plan
+from musicmed_live.core.planner import Planner
 from musicmed_live.simulation.patients import SENSED_SD, Mood, Patient, Telling
 
 NOTICED_MOVE = 0.1  # a listener has to find their way anew where the music moves at least so far at once

@@ -1,0 +1,367 @@
+"""The planner: in closed loop it meets the patient, leads, holds, steps back, arrives, and says why.
+
+The rule, its sources, and what it is worth are in docs/planner.md. The paths that it takes are those of path.py.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from musicmed_live.core.emotion import NEUTRAL, Emotion
+from musicmed_live.core.estimate import CORRECTION_SECONDS, Estimate
+from musicmed_live.core.following import Answer, Finding, Meeting, judge, mood, nearest
+from musicmed_live.core.generator import frames_of
+from musicmed_live.core.path import EmotionPath, Rules, ahead_of, plan, proceed, stay, walk
+
+CORRECTION_FRAMES = frames_of(CORRECTION_SECONDS)
+READINGS_FRAMES = frames_of(15.0)  # so long must readings agree to weigh as much as one report
+ASKING_FRAMES = frames_of(120.0)  # after so long without a word a report is asked for
+
+# How far the music may run ahead of the patient, in tolerances: at first, at least, at most, and by which factor it
+# changes with a report that finds the patient behind or keeping up.
+LEASH, LEASH_BOUNDS = 2.0, (1.2, 2.6)
+SHORTENED, LENGTHENED = 0.8, 1.1
+WAITS = 2  # stays that the music waits for a word where the leash ends, before it leads on
+MOST_DOUBLINGS = 6  # of a stay: half an hour and more
+
+_WAITING = "Playing neutrally until you say how you feel"
+_LISTENING = "Going along with your body until you say how you feel"
+_LEADING = "Leading on from where we met"
+_FOLLOWED = "Leading on: you are with the music"
+_FOLLOWING = "Leading on: you are coming along"
+_COMING = "Waiting here: you are on the way"
+_LINGERING = "Staying here a little longer before leading on"
+_ARRIVED = "Staying here: this is where we were going"
+_BACK = "Going on from where we were: you are there again"
+_CALMED = "Going on calmly: say how you feel now"
+_LIVELIER = "your body is still livelier than the music"
+_CALMER = "your body is calmer than the music"
+
+
+class Stance(StrEnum):
+    """What the music does about the patient."""
+
+    MATCH = "match"  # it goes where the patient is, and stays a while
+    LEAD = "lead"
+    HOLD = "hold"  # it waits where it is
+    STEP_BACK = "step_back"  # it goes back to where it last met the patient, and stays
+    ARRIVE = "arrive"  # it is at the goal, and stays
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the music is to do, until something happens."""
+
+    stance: Stance
+    path: EmotionPath
+    why: str  # one plain sentence, to the patient
+    asks: bool = False  # whether a report is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What the music left for a report that surprised, in case the next one takes that back."""
+
+    music: Emotion
+    meeting: Meeting
+    thought: Emotion  # where the patient was thought to be
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a report found, for another one that corrects it."""
+
+    meeting: Meeting | None
+    estimate: Estimate | None
+    leash: float
+    left: _Left | None = None
+
+
+class Planner:
+    """The rule by which the music answers a patient: match, lead, hold, step back, arrive.
+
+    Everything that happens is told it with the `position` that is being heard, which never falls, and the `music` that
+    is heard there. It gives the decision from there on: the very same object where nothing changes. A path begins where
+    the music is, save that of a match, which begins where the patient is, and that after a match which the next report
+    takes back, which begins where the music was before; and none is faster than the bound.
+    """
+
+    def __init__(self, goal: Emotion, end: int | None, rules: Rules) -> None:
+        self.goal = goal
+        self.rules = rules
+        self.decision = Decision(Stance.MATCH, stay(NEUTRAL, 0), _WAITING, asks=True)
+        self._end = end
+        self._meeting: Meeting | None = None  # None: before the first word
+        self._told_at: int | None = None  # when the patient last said something
+        self._before = _Before(None, None, LEASH)  # what that found
+        self._off_at: int | None = None  # since when readings say that the patient is not with the music
+        self._left: _Left | None = None  # while the last report was a surprise
+        self._waits_for_body = False  # whether readings made it hold or step back
+        self._leash = LEASH  # in tolerances
+
+    def at(self, position: int) -> Decision:
+        """The decision as it stands at `position`: its path may have begun to lead by then, or have arrived."""
+        decision, path = self.decision, self.decision.path
+        if path.arrives is not None and position >= path.arrives:
+            decision = _turned(decision, Stance.ARRIVE, _ARRIVED)
+        elif path.leads_from is not None and position >= path.leads_from:
+            decision = _turned(decision, Stance.LEAD, _LEADING)
+        if self._told_at is not None and position - self._told_at > ASKING_FRAMES:
+            decision = replace(decision, asks=True)
+        return decision
+
+    def stance_at(self, position: int) -> Stance:
+        """The stance as it is at `position`."""
+        return self.at(position).stance
+
+    def meet(self, here: Emotion | None, position: int) -> Decision:
+        """Begin, or begin anew, where the patient is; None: play neutrally, and wait for a word."""
+        self._meeting = self._told_at = self._off_at = self._left = None
+        self._before = _Before(None, None, self._leash)
+        if here is None:
+            return self._decide(Stance.MATCH, stay(NEUTRAL, position), _WAITING, asks=True)
+        self._told_at = position
+        return self._match(here, position)
+
+    def land(self, here: Emotion, position: int) -> Decision:
+        """Go on after "too much" from the calm music at `here`. Where the patient is by now, nobody has said."""
+        known = self._meeting is not None
+        self._meeting = Meeting(here, here, position, (here,)) if known else None
+        self._told_at = self._off_at = self._left = None
+        self._before = _Before(self._meeting, None, self._leash)
+        path = self._plan(here, position, self.rules.hold_frames) if known else stay(here, position)
+        return self._decide(Stance.MATCH, path, _CALMED if known else _WAITING, asks=True)
+
+    def unsense(self, position: int, music: Emotion) -> Decision:
+        """No wearable is to be trusted any more: nothing waits for what one had said."""
+        self._off_at = None
+        if self._meeting is None or not self._waits_for_body:
+            return self.decision
+        return self._resume(self._since(self._meeting, position, music), position, music)
+
+    def report(self, emotion: Emotion, before: Estimate | None, position: int, music: Emotion) -> Decision:
+        """The patient says how they feel, and was thought to be at `before`.
+
+        Within `CORRECTION_SECONDS` of the last report it takes that one's place.
+        """
+        if self._told_at is not None and position - self._told_at <= CORRECTION_FRAMES:
+            self._meeting, before, self._leash = self._before.meeting, self._before.estimate, self._before.leash
+            self._left = self._before.left
+        else:
+            self._before = _Before(self._meeting, before, self._leash, self._left)
+        self._told_at, self._off_at, left, self._left = position, None, self._left, None
+        if self._meeting is None:
+            return self._match(emotion, position)
+        if left is not None and self._is_taken_back(left, self._meeting.place, emotion):
+            self._meeting = replace(left.meeting, position=position)
+            return self._decide(Stance.LEAD, self._plan(left.music, position, 0), _BACK)
+        if self.stance_at(position) is Stance.MATCH:
+            return self._match(emotion, position)
+        meeting = self._since(self._meeting, position, music)
+        finding = judge(emotion, meeting.seen, before, music, meeting.trail, self.rules.tolerance)
+        meeting = replace(meeting, seen=finding.place)
+        if finding.answer is Answer.ELSEWHERE:
+            self._left = None if before is None else _Left(music, meeting, before.emotion)
+            return self._match(emotion, position)
+        ahead = finding.place.distance(music)
+        lags = finding.answer is Answer.SAME or (finding.answer is Answer.BEHIND and ahead > self._reach)
+        self._leash = _bounded(self._leash * (SHORTENED if lags else LENGTHENED))
+        return self._answer(finding, lags, meeting, position, music)
+
+    def sense(self, estimate: Estimate, position: int, music: Emotion) -> Decision:
+        """Readings have moved the estimate."""
+        if self._meeting is None:
+            return self._go_along(estimate.emotion.arousal, position, music)
+        stance = self.stance_at(position)
+        gap = estimate.emotion.arousal - music.arousal
+        if stance is Stance.MATCH or abs(gap) - estimate.arousal_sd <= self.rules.tolerance:
+            self._off_at = None
+            if stance is Stance.MATCH or not self._waits_for_body:
+                return self.decision
+            return self._resume(self._since(self._meeting, position, music), position, music)
+        if self._off_at is None:
+            self._off_at = position
+        if position - self._off_at < self.rules.patience * READINGS_FRAMES:
+            return self.decision
+        self._off_at = position
+        return self._heed(
+            self._since(self._meeting, position, music), _LIVELIER if gap > 0 else _CALMER, position, music
+        )
+
+    def aim(self, goal: Emotion, position: int, music: Emotion) -> Decision:
+        """Lead to another goal from where the music is."""
+        if goal == self.goal:
+            return self.decision
+        self.goal, self._off_at = goal, None
+        if self._meeting is None:
+            return self.decision
+        if self.stance_at(position) is Stance.MATCH:
+            return self._redirect(position, music)
+        meeting = self._since(self._meeting, position, music)
+        self._meeting = replace(meeting, words=meeting.words[-1:], returns=0)
+        why = f"Leading on to what you want now: {mood(goal)}"
+        return self._decide(Stance.LEAD, self._plan(music, position, 0), why)
+
+    def obey(self, rules: Rules, position: int, music: Emotion) -> Decision:
+        """Keep other rules from here on."""
+        if rules == self.rules:
+            return self.decision
+        self.rules = rules
+        if self.stance_at(position) is Stance.ARRIVE:
+            return self.decision
+        return self._redirect(position, music)
+
+    def _redirect(self, position: int, music: Emotion) -> Decision:
+        """Do what is decided, by other rules or towards another goal."""
+        decision, path, meeting = self.at(position), self.decision.path, self._meeting
+        last = path.corners[-1]
+        if path.leads_from is None and position >= last.position:
+            return self.decision
+        if meeting is not None:
+            self._meeting = self._since(meeting, position, music)
+        if meeting is None or path.leads_from is None:
+            path = walk(music, last.emotion, position, self.rules)
+        else:
+            here = meeting.place if decision.stance is Stance.MATCH else music  # which may still be on its way there
+            waits = decision.stance is not Stance.LEAD
+            path = self._plan(here, position, path.leads_from - position if waits else 0)
+        self.decision = replace(decision, path=path)
+        return self.decision
+
+    def _answer(self, finding: Finding, lags: bool, meeting: Meeting, position: int, music: Emotion) -> Decision:
+        """What to do about somebody who is where they were to be expected."""
+        stance, word = self.stance_at(position), mood(finding.report)
+        if finding.answer is Answer.BEHIND:
+            meeting = replace(meeting, place=nearest(finding.place, meeting.trail))
+        if lags and stance is Stance.STEP_BACK:
+            self._meeting = meeting
+            return self._keep()
+        if lags:
+            return self._be_patient(replace(meeting, words=(*meeting.words, word)), finding, position, music)
+        returns = meeting.returns
+        if finding.answer is Answer.WITH:
+            returns = returns if music.distance(meeting.place) <= self.rules.tolerance else 0
+            meeting = Meeting(music, finding.place, position, (music,))
+        self._meeting = meeting = replace(meeting, words=(word,), returns=returns)
+        if returns and self.decision.path.leads_from is not None:
+            return self._keep()
+        if returns:
+            return self._resume(meeting, position, music)
+        return self._accompany(finding, position, music)
+
+    def _is_taken_back(self, left: _Left, place: Emotion, emotion: Emotion) -> bool:
+        """Whether a report after one of `place` says that this was a slip: the patient is where they were before it."""
+        away = emotion.distance(place)
+        return away > self.rules.tolerance and emotion.distance(left.thought) < away
+
+    def _match(self, here: Emotion, position: int) -> Decision:
+        old = self._meeting
+        again = old is not None and old.place.distance(here) <= self.rules.tolerance
+        returns = old.returns if old is not None and again else 0
+        hold_frames, leads_from = self.rules.hold_frames, self.decision.path.leads_from
+        if again and leads_from is not None and self.stance_at(position) is Stance.MATCH:
+            hold_frames = leads_from - position  # nothing new: the stay goes on, and does not begin anew
+        self._meeting = Meeting(here, here, position, (here,), (mood(here),), returns)
+        path = self._plan(here, position, hold_frames)
+        return self._decide(Stance.MATCH, path, f"Meeting you where you are: {mood(here)}")
+
+    @property
+    def _reach(self) -> float:
+        """How far the music may run ahead."""
+        return self._leash * self.rules.tolerance
+
+    def _accompany(self, finding: Finding, position: int, music: Emotion) -> Decision:
+        """Lead on as far ahead of the patient as the leash allows, or come back to that."""
+        there = ahead_of(finding.place, self.goal, self._reach, self.rules.shape)
+        if self.stance_at(position) is Stance.ARRIVE and there == self.goal:
+            return self._keep()
+        rules = replace(self.rules, hold_frames=WAITS * self.rules.hold_frames)
+        path = proceed(music, there, self.goal, position, self._end, rules)
+        if there.distance(self.goal) > music.distance(self.goal):
+            return self._decide(Stance.HOLD, path, _COMING)
+        return self._decide(Stance.LEAD, path, _FOLLOWED if finding.answer is Answer.WITH else _FOLLOWING)
+
+    def _be_patient(self, meeting: Meeting, finding: Finding, position: int, music: Emotion) -> Decision:
+        """Wait, hold, or in the end step back, for somebody who does not come along, or not so fast."""
+        self._meeting = meeting
+        reports, patience = len(meeting.words), self.rules.patience
+        if reports >= max(patience, 2) + patience:
+            return self._step_back(meeting, meeting.said, position, music)
+        if finding.answer is Answer.BEHIND:
+            return self._accompany(finding, position, music)
+        if reports < patience:
+            return self._keep()
+        path = self.decision.path
+        if self.stance_at(position) is not Stance.HOLD or path.leads_from is not None:
+            too_far = finding.place.distance(music) > self._reach
+            there = ahead_of(finding.place, self.goal, self._reach, self.rules.shape) if too_far else music
+            path = walk(music, there, position, self.rules)
+        return self._decide(Stance.HOLD, path, f"Staying here: {meeting.said}")
+
+    def _heed(self, meeting: Meeting, said: str, position: int, music: Emotion) -> Decision:
+        """Hold, step back or ask, as readings say that the patient does not come along."""
+        stance = self.stance_at(position)
+        if stance is Stance.ARRIVE:
+            return self._decide(Stance.ARRIVE, self.decision.path, f"Staying here, though {said}", asks=True)
+        if stance is Stance.HOLD and self._waits_for_body:
+            return self._step_back(meeting, said, position, music, for_body=True)
+        if stance is Stance.STEP_BACK or self.decision.path.leads_from is None:
+            return self.decision
+        self._meeting = meeting
+        return self._decide(Stance.HOLD, stay(music, position), f"Staying here: {said}", for_body=True)
+
+    def _step_back(
+        self, meeting: Meeting, said: str, position: int, music: Emotion, for_body: bool = False
+    ) -> Decision:
+        self._meeting = replace(meeting, words=meeting.words[-1:], returns=meeting.returns + 1)
+        path = walk(music, meeting.place, position, self.rules)
+        why = f"Going back to where we met: {said}"
+        return self._decide(Stance.STEP_BACK, path, why, asks=True, for_body=for_body)
+
+    def _resume(self, meeting: Meeting, position: int, music: Emotion) -> Decision:
+        """Lead on without haste; the later, the more often it was in vain."""
+        self._meeting = meeting
+        if not meeting.returns:
+            return self._decide(Stance.LEAD, self._plan(music, position, 0), _LEADING)
+        frames = self.rules.hold_frames << min(meeting.returns - 1, MOST_DOUBLINGS)
+        return self._decide(Stance.HOLD, self._plan(music, position, frames), _LINGERING)
+
+    def _go_along(self, arousal: float, position: int, music: Emotion) -> Decision:
+        """Before the first word: let the music's arousal come to that of the readings."""
+        if abs(arousal - self.decision.path.corners[-1].emotion.arousal) < self.rules.tolerance / 2:
+            return self.decision
+        path = walk(music, Emotion(music.valence, arousal), position, self.rules)
+        return self._decide(Stance.MATCH, path, _LISTENING, asks=True)
+
+    def _plan(self, here: Emotion, position: int, hold_frames: int) -> EmotionPath:
+        return plan(here, self.goal, position, self._end, replace(self.rules, hold_frames=hold_frames))
+
+    def _since(self, meeting: Meeting, position: int, music: Emotion) -> Meeting:
+        """The meeting with the way that the music has come since."""
+        corners = self.decision.path.corners
+        passed = [corner.emotion for corner in corners if meeting.position < corner.position < position]
+        return meeting.gone([*passed, music], position)
+
+    def _keep(self) -> Decision:
+        """Nothing changes, save that a report that was asked for has come."""
+        if self.decision.asks:
+            self.decision = replace(self.decision, asks=False)
+        return self.decision
+
+    def _decide(
+        self, stance: Stance, path: EmotionPath, why: str, asks: bool = False, for_body: bool = False
+    ) -> Decision:
+        self._waits_for_body = for_body
+        decision = Decision(stance, path, why, asks)
+        if decision != self.decision:
+            self.decision = decision
+        return self.decision
+
+
+def _turned(decision: Decision, stance: Stance, why: str) -> Decision:
+    """What a decision has become on its way."""
+    return decision if decision.stance is stance else replace(decision, stance=stance, why=why)
+
+
+def _bounded(leash: float) -> float:
+    low, high = LEASH_BOUNDS
+    return min(high, max(low, leash))
