@@ -264,7 +264,7 @@ class Session:
         """Let the planner decide; where that changes what is to be heard, the music has to."""
         before = self.path
         path = decide().path
-        if self._landed or not _differ(path, before, moment.heard):
+        if self._landed or path is before or not _differ(path, before, moment.heard):
             return []
         move = path.at(moment.heard).distance(moment.music)
         if move >= NOTICED_MOVE:

@@ -131,7 +131,8 @@ class LiveSession:
         heard, before = self.heard, self.session.decision
         clip = self.timeline.clip_at(heard)
         sounding = None if clip is None else clip.emotion_at(heard)
-        for action in self.session.handle(event, heard, sounding, time.monotonic()):
+        actions = self.session.handle(event, heard, sounding, time.monotonic())
+        for action in actions:
             match action:
                 case Run():
                     self._go()
@@ -147,8 +148,9 @@ class LiveSession:
                 case End(position):
                     self._ends = min(position, self._wish.frames or position) if self.playing else heard
                     self._playhead.halt(self._ends)
-        self._music.wake()
         decision = self.session.decision
+        if actions or decision is not before:  # most readings change nothing
+            self._music.wake()
         if decision.why != before.why:
             log.info("%s: %s: %s", self.patient, decision.stance.value, decision.why)
         return decision is not before
