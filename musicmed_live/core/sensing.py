@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from musicmed_live.core.baseline import Rest
+from musicmed_live.core.estimate import SENSED_PER_SECOND
 from musicmed_live.core.physiology import HeartSignal, MotionSignal, SkinSignal
 from musicmed_live.core.profile import MEANS, Feature, Profile
 from musicmed_live.core.readings import HeartRate, Kind, Motion, Reading, Respiration, SkinConductance
 from musicmed_live.core.sources import Source, SourceState
 
 SPEAKS_EACH_SECONDS = 2.0  # readings nearer to each other share nearly all their beats: they are no further evidence
-AROUSAL_PER_SECOND = 0.05  # as fast as readings may say that arousal moves: what jumps further is no body
 LONGEST_MOVE_SECONDS = 10.0  # after a silence they go on from where they were
 LEAST_TRUST = 0.1  # below it a source is not heard
 BASELINE_TRUST = 0.5  # below it nothing is learned of it
@@ -175,7 +175,7 @@ class Sensing:
     def _say(self, arousal: float, sd: float, now: float) -> ArousalObservation:
         """An observation that is no further from the one before than a body gets in that time."""
         since = SPEAKS_EACH_SECONDS if self._said_at is None else min(LONGEST_MOVE_SECONDS, now - self._said_at)
-        reach = AROUSAL_PER_SECOND * since
+        reach = SENSED_PER_SECOND * since  # what jumps further is no body
         self._said = min(self._said + reach, max(self._said - reach, arousal))
         self._said_at = now
         return ArousalObservation(self._said, sd)

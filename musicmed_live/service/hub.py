@@ -26,7 +26,6 @@ MAX_SESSIONS = 64
 REMEMBERED_SESSIONS = 256  # so many that have ended can still be asked for their last state
 IDLE_SECONDS = 900.0  # a session that nobody is connected to is ended after this, whether it plays or not
 SWEEP_SECONDS = 30.0
-GUEST = "guest-"  # of whom nothing is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class Hub:
         self.metrics = Metrics()
         self._group = group
         self._profiles = profiles
-        self._newest: dict[str, LiveSession] = {}  # of each patient, until its profile is kept
+        self._newest: dict[str, LiveSession] = {}  # of each patient who has a name, until its profile is kept
         self._entries: dict[str, Entry] = {}
         self._last_states: OrderedDict[str, dict[str, Any]] = OrderedDict()  # of sessions that have ended
         self._past_underruns = self._past_bridges = 0
@@ -82,8 +81,9 @@ class Hub:
 
     async def open(self, wish: Plan, patient: str | None = None) -> Entry:
         """Start a session. Raises `InvalidInput` `too_many_sessions` when the house is full."""
-        patient = patient or f"{GUEST}{secrets.token_hex(3)}"
-        profile = await asyncio.to_thread(self._profiles.load, patient)
+        named = patient is not None
+        patient = patient or f"guest-{secrets.token_hex(3)}"  # of whom nothing is known, and nothing kept
+        profile = await asyncio.to_thread(self._profiles.load, patient) if named else None
         if len(self._entries) >= MAX_SESSIONS:
             raise InvalidInput(
                 f"{MAX_SESSIONS} sessions are open already; end one, or try again later", code="too_many_sessions"
@@ -92,7 +92,8 @@ class Hub:
         live = LiveSession(name, patient, wish, self.sources, profile)
         entry = Entry(live, {role: secrets.token_urlsafe(24) for role in Role})
         self._entries[name] = entry
-        self._newest[patient] = live
+        if named:
+            self._newest[patient] = live
         self.metrics.opened.inc()
         task = self._group.create_task(self._supervise(entry.live), name=f"session {name}")
         self._tasks.add(task)
@@ -169,10 +170,8 @@ class Hub:
 
     async def _keep_profile(self, live: LiveSession) -> None:
         """Keep what was learned of a patient who has a name, unless a later session has begun to learn anew."""
-        if self._newest.get(live.patient) is not live:
-            return
-        del self._newest[live.patient]
-        if not live.patient.startswith(GUEST):
+        if self._newest.get(live.patient) is live:
+            del self._newest[live.patient]
             await asyncio.to_thread(self._profiles.save, live.patient, live.session.profile)
 
     async def _sweep(self) -> None:

@@ -67,6 +67,7 @@ def _closed(patient: Patient, telling: Telling, estimator: Estimator, seconds: i
     planner.meet(start, 0)
 
     def play(second: int, mood: Emotion) -> Emotion:
+        """The music in that second, after what the patient says and shows of the mood before it."""
         position, before = second * SAMPLE_RATE, planner.decision
         music = before.path.at(position)
         said = telling.report(second, mood) if second else None

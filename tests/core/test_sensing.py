@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from musicmed_live.core.emotion import WORDS, Emotion
+from musicmed_live.core.estimate import SENSED_PER_SECOND
 from musicmed_live.core.events import Play, Report, Sense
 from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.core.profile import Baseline, Feature, Profile
 from musicmed_live.core.readings import HeartRate, Kind, Motion, Reading, Respiration, SkinConductance
 from musicmed_live.core.sensing import (
-    AROUSAL_PER_SECOND,
     SPEAKS_EACH_SECONDS,
     ArousalObservation,
     Sensing,
@@ -190,7 +190,7 @@ def test_a_spike_does_not_jump(known: Wearer) -> None:
     known.now += 2.0
     observation = known.send(HeartRate(known.at, 190.0, (315.0, 310.0, 318.0, 316.0), contact=True))
     assert observation is not None
-    assert abs(observation.value - before.value) <= AROUSAL_PER_SECOND * (known.now - then)
+    assert abs(observation.value - before.value) <= SENSED_PER_SECOND * (known.now - then)
 
 
 def test_after_a_silence_the_body_goes_on_from_where_it_was(known: Wearer) -> None:
@@ -198,13 +198,13 @@ def test_after_a_silence_the_body_goes_on_from_where_it_was(known: Wearer) -> No
     before = known.arousal()
     known.now += 3600
     known.beat(3.5, 100)
-    assert abs(known.said[-1][1].value - before) <= AROUSAL_PER_SECOND * 12
+    assert abs(known.said[-1][1].value - before) <= SENSED_PER_SECOND * 12
 
 
 def test_the_first_word_of_a_body_begins_at_the_report(known: Wearer) -> None:
     known.sensing.anchor(0.7)
     known.beat(5, 62)
-    assert known.said[0][1].value == pytest.approx(0.7, abs=AROUSAL_PER_SECOND * SPEAKS_EACH_SECONDS)
+    assert known.said[0][1].value == pytest.approx(0.7, abs=SENSED_PER_SECOND * SPEAKS_EACH_SECONDS)
 
 
 def test_a_noisy_source_says_less(known: Wearer) -> None:
@@ -419,7 +419,7 @@ class AnySource(RuleBasedStateMachine):
         if self.said is not None:
             seconds = self.now - self.said[0]
             assert seconds >= SPEAKS_EACH_SECONDS
-            assert abs(observation.value - self.said[1].value) <= AROUSAL_PER_SECOND * seconds + 1e-12
+            assert abs(observation.value - self.said[1].value) <= SENSED_PER_SECOND * seconds + 1e-12
         self.said = self.now, observation
 
     @invariant()
