@@ -45,6 +45,10 @@ class WorkerDied(GeneratorFailed):
     """The process that a generator worked in is gone; another one can try again."""
 
 
+class CannotJudge(MusicmedError):
+    """A recognizer can say nothing of a sound: it is too short, silent or none."""
+
+
 class CannotServe(MusicmedError):
     """A resource of this machine is not to be had: a port in use, an unwritable file, no sound card."""
 

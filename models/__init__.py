@@ -1,0 +1,1 @@
+"""What makes and describes weights: the recognizer's coefficients, data sets, adapters for MusicGen, their evaluation."""

@@ -1,0 +1,1 @@
+"""The commands `musicmed-live models NAME` that make weights; each module adds its own."""
