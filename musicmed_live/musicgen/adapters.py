@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from musicmed_live.core.emotion import Emotion, parse_emotion_text
 from musicmed_live.errors import BadWeights, InvalidInput, shown
 from musicmed_live.musicgen.decoder import DecoderConfig
+from musicmed_live.musicgen.emotion_tokens import EmotionTokens, load_emotion_tokens
 from musicmed_live.musicgen.parts import LARGEST, count, decoder_shapes
 from musicmed_live.musicgen.prompts import closeness
 from musicmed_live.musicgen.tensors import read_json
@@ -52,6 +53,7 @@ class Adapter:
     layers: Mapping[
         str, Pair
     ]  # of a module: down (rank, in) and up (out, rank), float32; an embedding's in is its tokens
+    tokens: EmotionTokens | None = None  # what it is told of the emotion beside the text; None: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class _Settings:
 def load_adapter(folder: Path, config: DecoderConfig) -> Adapter:
     """The adapter in PEFT's directory, with PEFT's scaling multiplied into `up`.
 
-    It may have been trained on the whole model or on its decoder alone. Raises `BadWeights` where it is not a plain
-    LoRA adapter of a decoder of this shape, or is damaged.
+    It may have been trained on the whole model or on its decoder alone, and with emotion tokens, which then lie in the
+    same directory. Raises `BadWeights` where it is not a plain LoRA adapter of a decoder of this shape, or is damaged.
     """
     settings = _read_settings(folder)
     shapes = decoder_shapes(config)
@@ -86,7 +88,7 @@ def load_adapter(folder: Path, config: DecoderConfig) -> Adapter:
         rank, scaling = settings.of(named)
         _check_pair(pair, _sides(module, shape), rank, f"{folder}: {module}")
         layers[module] = pair[0], pair[1] * scaling
-    return Adapter(folder.resolve().name, layers)
+    return Adapter(folder.resolve().name, layers, load_emotion_tokens(folder, config.text_width))
 
 
 def parse_adapter_option(text: str) -> tuple[Emotion | None, Path]:

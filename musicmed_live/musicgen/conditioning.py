@@ -1,13 +1,17 @@
-"""Texts to what the decoder's cross-attention sees, blended where several are asked for at once."""
+"""Texts and emotions to what the decoder's cross-attention sees, blended where several texts are asked for at once."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from musicmed_live.core.emotion import Emotion
 from musicmed_live.errors import BadWeights
 from musicmed_live.musicgen.decoder import PROMPT_TOKENS
+from musicmed_live.musicgen.emotion_tokens import EmotionTokens
 from musicmed_live.musicgen.engine import Conditioning
 from musicmed_live.musicgen.prompts import WeightedPrompt
 
@@ -86,6 +90,24 @@ class Conditioner:
         if not states.isfinite().all():
             raise BadWeights("the text encoder makes numbers of prompts that are none; download the model again")
         return [row[present] for row, present in zip(states, mask, strict=True)]
+
+
+def beside(
+    conditioning: Conditioning, emotion: Emotion, adapters: Sequence[tuple[EmotionTokens | None, float]]
+) -> Conditioning:
+    """The conditioning with the emotion tokens of `adapters` behind the text, each set weighted as its adapter is.
+
+    A token's log weight is the logarithm of its adapter's, so that it fades in and out with it; what has no weight is
+    left out. Where all of it would be longer than `PROMPT_TOKENS`, the text is cut short.
+    """
+    heard = [(tokens, weight) for tokens, weight in adapters if tokens is not None and weight > _NEGLIGIBLE]
+    added = sum(tokens.shape.tokens for tokens, _ in heard)
+    room = PROMPT_TOKENS - added
+    hidden = [conditioning.hidden[:room], *(tokens.at(emotion) for tokens, _ in heard)]
+    logs = [torch.full((tokens.shape.tokens,), math.log(weight)) for tokens, weight in heard]
+    return replace(
+        conditioning, hidden=torch.cat(hidden), log_weight=torch.cat([conditioning.log_weight[:room], *logs])
+    )
 
 
 def _mean(states: Sequence[torch.Tensor], weights: Sequence[float]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,9 +10,10 @@ import torch
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Pace, Preference, frames_of
 from musicmed_live.errors import InvalidInput
-from musicmed_live.musicgen.adapters import load_adapter, parse_adapter_option
+from musicmed_live.musicgen.adapters import Adapter, load_adapter, parse_adapter_option
 from musicmed_live.musicgen.codec import StreamingCodec
 from musicmed_live.musicgen.conditioning import Conditioner
+from musicmed_live.musicgen.decoder import PROMPT_TOKENS
 from musicmed_live.musicgen.device import running
 from musicmed_live.musicgen.engines import open_engine
 from musicmed_live.musicgen.prompts import texts
@@ -41,6 +42,7 @@ class MusicgenGenerator:
         checkpoint = open_checkpoint(model)
         options = [parse_adapter_option(option) for option in adapters]
         loaded = [load_adapter(folder, checkpoint.config) for _, folder in options]
+        _check_room_for_text(loaded)
         self.voices = voices or (CUDA_VOICES if chosen == "cuda" else CPU_VOICES)
         engine = open_engine(checkpoint.config, checkpoint.decoder_tensors(), loaded, 2 * self.voices, chosen)
         with running():
@@ -52,6 +54,7 @@ class MusicgenGenerator:
             Conditioner(checkpoint.text_encoder, keep=chosen == "cuda"),
             ThreadPoolExecutor(1, "decode", torch.set_num_threads, (1,)),
             tuple(place for place, _ in options),
+            tuple(adapter.tokens for adapter in loaded),
         )
         _trim_memory()
 
@@ -86,6 +89,16 @@ def _device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise InvalidInput("--device: cuda was asked for, but torch finds no CUDA device; use --device cpu", "device")
     return name
+
+
+def _check_room_for_text(adapters: Sequence[Adapter]) -> None:
+    told = sum(adapter.tokens.shape.tokens for adapter in adapters if adapter.tokens is not None)
+    if told > PROMPT_TOKENS // 2:
+        raise InvalidInput(
+            f"--adapter: all adapters together have {told} emotion tokens, and at most {PROMPT_TOKENS // 2} leave room "
+            "for text; use fewer adapters at once",
+            "--adapter",
+        )
 
 
 def _trim_memory() -> None:

@@ -19,7 +19,8 @@ from musicmed_live.core.generator import CHANNELS, Block, ClipRequest, Cue, Pref
 from musicmed_live.errors import GeneratorFailed
 from musicmed_live.musicgen.adapters import adapter_weights
 from musicmed_live.musicgen.codec import CodecState, StreamingCodec
-from musicmed_live.musicgen.conditioning import Conditioner
+from musicmed_live.musicgen.conditioning import Conditioner, beside
+from musicmed_live.musicgen.emotion_tokens import EmotionTokens
 from musicmed_live.musicgen.engine import Conditioning, Engine
 from musicmed_live.musicgen.level import LEVEL_FRAMES, Level
 from musicmed_live.musicgen.prompts import blend
@@ -71,11 +72,14 @@ class Studio:
     conditioner: Conditioner
     decoding: Executor  # of one thread: one core decodes while the others draw the tokens that follow
     places: tuple[Emotion | None, ...] = ()  # where in the plane each adapter belongs; None: everywhere
+    tokens: tuple[EmotionTokens | None, ...] = ()  # those of each adapter; None: it knows nothing but text
 
     def conditioning(self, emotion: Emotion, instruments: Preference, style: Preference) -> Conditioning:
         """What the decoder is told."""
         prompts = blend(emotion, instruments, style)
-        return self.conditioner.blend(prompts, adapter_weights(emotion, self.places))
+        weights = adapter_weights(emotion, self.places)
+        text = self.conditioner.blend(prompts, weights)
+        return beside(text, emotion, list(zip(self.tokens, weights, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
