@@ -40,7 +40,7 @@ class Clap:
     def of_texts(self, texts: Sequence[str]) -> FloatArray:
         """Shape (texts, width), each row of length 1."""
         batch = self._processor(text=list(texts), padding=True, return_tensors="pt")
-        return _unit(self._model.get_text_features(**batch))
+        return _unit(self._model.get_text_features(**batch).pooler_output)
 
     @torch.inference_mode()
     def of_sound(self, samples: Samples) -> FloatArray:
@@ -49,7 +49,7 @@ class Clap:
         windows = [mono[start : start + WINDOW_FRAMES] for start in range(0, len(mono), WINDOW_FRAMES)]
         heard = [window for window in windows if len(window) >= LEAST_FRAMES] or windows[:1]
         batch = self._processor(audio=heard, sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        return _normal(_unit(self._model.get_audio_features(**batch)).mean(axis=0))
+        return _normal(_unit(self._model.get_audio_features(**batch).pooler_output).mean(axis=0))
 
 
 def cached_clap() -> Path | None:
@@ -72,9 +72,8 @@ def scores(sounds: FloatArray, texts: FloatArray, asked: Sequence[int]) -> dict[
     return {"own_text": float(similar[own].mean()), "other_texts": others}
 
 
-def _unit(features: object) -> FloatArray:
-    tensor = features if isinstance(features, torch.Tensor) else features.pooler_output  # type: ignore[attr-defined]
-    return _normal(tensor.double().numpy())
+def _unit(features: torch.Tensor) -> FloatArray:
+    return _normal(features.double().numpy())
 
 
 def _normal(rows: FloatArray) -> FloatArray:

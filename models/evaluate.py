@@ -204,10 +204,10 @@ def _opinion_content(opinion: Opinion) -> Content:
 
 
 def _clap_figures(clap: "Clap | None", judged: Sequence[Judged], embedded: Sequence[Any]) -> Content:
+    if not any(entry.text for entry in judged):
+        return {"absent": "The composer is asked with an emotion, not with a text"}
     if clap is None:
         return {"absent": "CLAP's weights are not here, so how well the music fits the texts was not measured"}
-    if not any(entry.text for entry in judged):
-        return {"absent": "the composer is asked with an emotion, not with a text"}
     from models.clap import scores
 
     texts = sorted({entry.text for entry in judged})

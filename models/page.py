@@ -36,7 +36,7 @@ def page(content: Content) -> str:
         *(_of_judge(content, judge, sides) for judge in judges),
         _tags(content, judges, sides),
         _clap(content["clap"]),
-        *(_sounds(content, side, judges) for side in sides),
+        _sounds(content, judges),
         _made_of(content),
     ]
     return (
@@ -81,6 +81,11 @@ def tag_rows(figures: Content) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), number(tags[name])) for name in tags if name != "clips"]
 
 
+def side_by_side(columns: Sequence[Sequence[tuple[str, str]]]) -> list[tuple[str, ...]]:
+    """Rows of one name and the texts of several sides, of the rows of each side."""
+    return [(rows[0][0], *(text for _, text in rows)) for rows in zip(*columns, strict=True)]
+
+
 def _what(content: Content) -> str:
     grid = content["grid"]
     levels, seeds = len(grid["levels"]), len(grid["seeds"])
@@ -107,7 +112,7 @@ def _of_judge(content: Content, judge: str, sides: Sequence[str]) -> str:
         f"<section>\n<h2>Heard by {escape(judge)}</h2>\n"
         '<p class="key">Orange rings: asked for. Blue: heard, a small dot for each clip, a large one for their mean.'
         f'</p>\n<div class="planes">\n{chr(10).join(planes)}\n</div>\n'
-        f"{_table(['', *sides], _side_by_side(columns))}\n{added}\n</section>"
+        f"{_table(['', *sides], side_by_side(columns))}\n{added}\n</section>"
     )
 
 
@@ -115,7 +120,7 @@ def _tags(content: Content, judges: Sequence[str], sides: Sequence[str]) -> str:
     rows = []
     for judge in judges:
         columns = [tag_rows(content["figures"][side][judge]) for side in sides]
-        rows += [(f"{judge}: {row[0]}", *row[1:]) for row in _side_by_side(columns)]
+        rows += [(f"{judge}: {row[0]}", *row[1:]) for row in side_by_side(columns)]
     return (
         "<section>\n<h2>Mood tags</h2>\n<p>Tags that were asked for against tags that were heard. Of a recognizer that "
         "knows no tags, those nearest to what it heard in the plane are taken.</p>\n"
@@ -133,36 +138,38 @@ def _clap(found: Content) -> str:
     return f"<section>\n<h2>Text and sound (CLAP score)</h2>\n{body}\n</section>"
 
 
-def _sounds(content: Content, side: str, judges: Sequence[str]) -> str:
-    """A table as the plane is drawn: arousal upwards, valence to the right."""
+def _sounds(content: Content, judges: Sequence[str]) -> str:
+    """A table as the plane is drawn, arousal upwards, valence to the right; in each cell all sides, to compare."""
     levels = content["grid"]["levels"]
-    head = "".join(f'<th scope="col">valence {level:+g}</th>' for level in levels)
+    head = "".join(f'<th scope="col">valence {_signed(level)}</th>' for level in levels)
     rows = []
     for arousal in reversed(levels):
-        cells = "".join(f"<td>{_cell(content, side, valence, arousal, judges)}</td>" for valence in levels)
-        rows.append(f'<tr><th scope="row">arousal {arousal:+g}</th>{cells}</tr>')
+        cells = "".join(f"<td>{_cell(content, valence, arousal, judges)}</td>" for valence in levels)
+        rows.append(f'<tr><th scope="row">arousal {_signed(arousal)}</th>{cells}</tr>')
     return (
-        f'<section>\n<h2>The sounds: {escape(side)}</h2>\n<div class="wide"><table>\n'
-        f"<thead><tr><td></td>{head}</tr></thead>\n<tbody>\n{chr(10).join(rows)}\n</tbody></table></div>\n</section>"
+        "<section>\n<h2>The sounds</h2>\n<p>Below each clip: the valence and arousal that were heard.</p>\n"
+        f'<div class="wide"><table>\n<thead><tr><td></td>{head}</tr></thead>\n'
+        f"<tbody>\n{chr(10).join(rows)}\n</tbody></table></div>\n</section>"
     )
 
 
-def _cell(content: Content, side: str, valence: float, arousal: float, judges: Sequence[str]) -> str:
-    here = [
-        clip
-        for clip in content["clips"]
-        if (clip["side"], clip["valence"], clip["arousal"]) == (side, valence, arousal)
-    ]
-    return "".join(_clip(clip, judges) for clip in here)
+def _cell(content: Content, valence: float, arousal: float, judges: Sequence[str]) -> str:
+    here = [clip for clip in content["clips"] if (clip["valence"], clip["arousal"]) == (valence, arousal)]
+    return "".join(_clip(clip, judges) for clip in sorted(here, key=lambda clip: int(clip["seed"])))
 
 
 def _clip(clip: Content, judges: Sequence[str]) -> str:
-    label = f"{clip['side']}, valence {clip['valence']:+g}, arousal {clip['arousal']:+g}, seed {clip['seed']}"
+    name = f"{clip['side']}, seed {clip['seed']}"
+    place = f"valence {_signed(clip['valence'])}, arousal {_signed(clip['arousal'])}"
     heard = "".join(f"<p>{escape(_heard(judge, clip['heard'][judge]))}</p>" for judge in judges)
     return (
-        f'<div class="clip"><audio controls preload="none" src="{escape(clip["file"])}" aria-label="{escape(label)}">'
-        f"</audio>{heard}</div>"
+        f'<div class="clip"><p>{escape(name)}</p><audio controls preload="none" src="{escape(clip["file"])}" '
+        f'aria-label="{escape(f"{name}, {place}")}"></audio>{heard}</div>'
     )
+
+
+def _signed(level: float) -> str:
+    return f"{level:+g}" if level else "0"
 
 
 def _heard(judge: str, opinion: Content) -> str:
@@ -179,10 +186,6 @@ def _made_of(content: Content) -> str:
         f"<section>\n<h2>Made with</h2>\n<p>{escape(software)}</p>\n"
         f'<div class="wide">{_table(["", "file", "SHA-256"], rows)}</div>\n</section>'
     )
-
-
-def _side_by_side(columns: Sequence[Sequence[tuple[str, str]]]) -> list[tuple[str, ...]]:
-    return [(rows[0][0], *(text for _, text in rows)) for rows in zip(*columns, strict=True)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

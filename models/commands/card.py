@@ -10,8 +10,8 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser = actions.add_parser(
         "card",
         help="write a model card from an evaluation and a training",
-        description="Writes a model card in Markdown, as the Hugging Face hub shows it: what the adapter is, what it was "
-        "made from, what was measured, and what is not known.",
+        description="Writes a model card in Markdown, as the Hugging Face hub shows it: what the adapter is, what it "
+        "was made from, what was measured, and what is not known.",
     )
     parser.add_argument("--evaluation", metavar="DIR", type=Path, required=True, help="the OUT of models evaluate")
     parser.add_argument("--training", metavar="DIR", type=Path, help="the OUT of models train")

@@ -18,6 +18,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -109,7 +110,7 @@ class _Mert:
         config = _mert_config(folder)
         self.width = config.hidden_size
         self._normalize = bool(_read_json(folder / "preprocessor_config.json").get("do_normalize"))
-        self._model = HubertModel(config).eval()
+        self._model = _hubert(config, folder)
         known = set(self._model.state_dict())
         tensors = {_current_name(name): tensor for name, tensor in _mert_tensors(folder).items()}
         _load(self._model, {name: tensor for name, tensor in tensors.items() if name in known}, folder)
@@ -138,12 +139,23 @@ def _mert_config(folder: Path) -> HubertConfig:
             raise BadWeights(f"{path}: {extension} is set, which MERT-v1-95M does without; get that model")
     try:
         config = HubertConfig.from_dict({**content, "model_type": "hubert", "auto_map": None})
-    except (TypeError, ValueError) as fault:
-        raise BadWeights(f"{path} is no configuration of MERT ({fault}); download it again") from fault
+    except (TypeError, ValueError, StrictDataclassError) as fault:
+        raise BadWeights(f"{path} is no configuration of MERT ({_first_line(fault)}); download it again") from fault
     if config.num_hidden_layers <= max(LAYERS):
         raise BadWeights(f"{path}: {config.num_hidden_layers} layers are too few; get MERT-v1-95M, which has 12")
     config.num_hidden_layers = max(LAYERS) + 1
     return config
+
+
+def _hubert(config: HubertConfig, folder: Path) -> HubertModel:
+    try:
+        return HubertModel(config)
+    except (TypeError, ValueError, RuntimeError, KeyError, IndexError) as fault:
+        raise BadWeights(f"{folder}: no MERT can be built ({_first_line(fault)}); get MERT-v1-95M") from fault
+
+
+def _first_line(fault: Exception) -> str:
+    return str(fault).partition("\n")[0][:160]
 
 
 def _mert_tensors(folder: Path) -> Tensors:
