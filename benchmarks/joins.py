@@ -32,19 +32,20 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pyloudnorm
 import soundfile
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from benchmarks.features import HOP, RATE, WINDOW, listen, mel_spectrum_db, spectral_flux
 from benchmarks.report import print_figures, print_table
 from musicmed_live.composer.voice import ComposerGenerator
 from musicmed_live.core.emotion import WORDS, Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, Samples, Voice, frames_of
 from musicmed_live.core.session import Plan, Session
+from musicmed_live.recognition.features import RATE, listen
+from musicmed_live.recognition.rhythm import spectral_flux
+from musicmed_live.recognition.spectrum import HOP, magnitudes, mel_levels_db
 
 FloatArray = NDArray[np.float64]
 
@@ -200,8 +201,7 @@ def step_ratio(before: Samples, after: Samples) -> float:
 
 def bar_line_flux(samples: Samples, bars: list[int]) -> FloatArray:
     """The highest spectral flux within 70 ms of each of `bars`, frames in `samples`."""
-    spectrum = librosa.stft(listen(samples), n_fft=WINDOW, hop_length=HOP)
-    flux = spectral_flux(mel_spectrum_db(np.abs(spectrum).astype(np.float64)))
+    flux = spectral_flux(mel_levels_db(magnitudes(listen(samples))))
     centres = [round(bar * RATE / SAMPLE_RATE / HOP) for bar in bars]
     return np.array([flux[max(0, at - ONSET_FRAMES) : at + ONSET_FRAMES].max() for at in centres])
 
