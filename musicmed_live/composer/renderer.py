@@ -1,5 +1,6 @@
 """From notes to samples: every note is added to the bus of its instrument, the buses to the stage and the hall."""
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -88,6 +89,13 @@ class Renderer:
         ]
         self._room.rewind(position)
         self.position = position
+
+    def fork(self) -> "Renderer":
+        """Another one that goes on from here by itself."""
+        twin = copy.copy(self)
+        twin._room = self._room.fork()
+        twin._sounding, twin._silent = self._sounding.copy(), self._silent.copy()
+        return twin
 
     def _begin(self, note: Note) -> _Sounding:
         instrument = INSTRUMENTS[note.instrument]

@@ -1,5 +1,6 @@
 """The hall that the instruments play in: a synthetic impulse response and its streaming convolution."""
 
+import copy
 from collections import deque
 from functools import cache
 from itertools import pairwise
@@ -72,9 +73,17 @@ class Room:
         """Forget what was sent from `position` on. The caller sees to it that this is at most 15 s back."""
         for _ in range(self.position // _BLOCK - position // _BLOCK):
             self._sent.pop()
+        self._sent[-1] = self._sent[-1].copy()  # a fork may hold it, too
         self._sent[-1][position % _BLOCK :] = 0
         self.position = position
         self._restore()
+
+    def fork(self) -> "Room":
+        """Another one that goes on from here by itself."""
+        twin = copy.copy(self)
+        twin._sent, twin._spectra = self._sent.copy(), self._spectra.copy()
+        twin._sent[-1] = self._sent[-1].copy()
+        return twin
 
     def _begin_block(self, finished: _Spectrum) -> None:
         self._spectra.appendleft(finished)

@@ -1,8 +1,9 @@
 """The composer as a generator: voices that write a bar when its first beat is asked for, and sound it beat by beat."""
 
+import copy
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +52,11 @@ class ComposerGenerator:
         """None: it is so fast that there is time for any number."""
         return None
 
+    @property
+    def takes(self) -> int:
+        """1: what it is asked for says all."""
+        return 1
+
     def warm_up(self) -> Pace:
         """Make the notes of a few bars of every mood; the pace is that of the slowest mood."""
         paces = [self._measure(mood) for mood in MOODS]
@@ -79,6 +85,7 @@ class ComposerVoice:
         self._renderer = Renderer(sampler, position)
         self._marks = deque([_Mark(position, Thread(seed), None, None)])
         self._clip: Generator[Block, None, None] | None = None
+        self._double: ComposerVoice | None = None  # which has rehearsed
 
     @property
     def position(self) -> int:
@@ -99,6 +106,24 @@ class ComposerVoice:
         self._forget_clip()
         self._clip = self._blocks(request, ensemble)
         return self._clip
+
+    def rehearse(self, request: ClipRequest, takes: int) -> Iterator[Sequence[Block]]:
+        """The clip block by block, just as `compose` would give it; there is one take, as all would be the same.
+
+        Raises as `compose` does.
+        """
+        self._forget_clip()
+        double = copy.copy(self)
+        double._marks, double._renderer = self._marks.copy(), self._renderer.fork()
+        self._double = double
+        return ((block,) for block in double.compose(request))
+
+    def settle(self, take: int) -> None:
+        """Go on from where the rehearsal has come to. Raises `ValueError` where there was none."""
+        if self._double is None:
+            raise ValueError(f"there is no take {take}: nothing was rehearsed")
+        self._marks, self._renderer = self._double._marks, self._double._renderer
+        self._forget_clip()
 
     def rewind(self, position: int) -> int:
         """Forget everything from the first beat at or after `position` on, and return that beat's position.
@@ -121,6 +146,7 @@ class ComposerVoice:
         self._forget_clip()
 
     def _forget_clip(self) -> None:
+        self._double = None
         if self._clip is not None:
             self._clip.close()
             self._clip = None

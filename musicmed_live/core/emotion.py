@@ -16,7 +16,8 @@ def _check_coordinate(value: Any, axis: str, field: str = "") -> None:
         raise InvalidInput(f"{field or axis}: {shown(value)} is not a number from -1 to 1", field or axis)
 
 
-def _clamp(x: float) -> float:
+def clamp(x: float) -> float:
+    """`x`, brought into [-1, 1]."""
     return min(1.0, max(-1.0, x))
 
 
@@ -38,8 +39,8 @@ class Emotion:
     def blend(self, other: "Emotion", share: float) -> "Emotion":
         """The point at `share` (0 .. 1) of the straight way from here to `other`."""
         return Emotion(
-            _clamp(self.valence + (other.valence - self.valence) * share),
-            _clamp(self.arousal + (other.arousal - self.arousal) * share),
+            clamp(self.valence + (other.valence - self.valence) * share),
+            clamp(self.arousal + (other.arousal - self.arousal) * share),
         )
 
 

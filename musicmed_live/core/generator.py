@@ -1,7 +1,7 @@
 """What a generator of music is: the contract between the session and whatever makes its sound."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -40,6 +40,14 @@ class ClipRequest:
     instruments: Preference = field(default_factory=Preference)
     style: Preference = field(default_factory=Preference)
     final: bool = False  # the piece ends with this clip: come to rest
+
+    def rest(self, position: int) -> "ClipRequest | None":
+        """What is left of it from `position` on; None where that is nothing."""
+        done = position - self.position
+        if done >= self.frames:
+            return None
+        start = self.start.blend(self.end, done / self.frames)
+        return replace(self, position=position, frames=self.frames - done, start=start)
 
 
 class Cue(StrEnum):
@@ -80,6 +88,18 @@ class Voice(Protocol):
         """The clip's blocks in order; together exactly `request.frames` long."""
         ...
 
+    def rehearse(self, request: ClipRequest, takes: int) -> Iterator[Sequence[Block]]:
+        """Try how the clip would sound, in up to so many takes: the next block of each, until the takes end.
+
+        A take may be shorter than the clip. The voice stays where it is, and whatever is asked of it next does away
+        with the takes, save `settle`. Raises `ValueError` as `compose` does.
+        """
+        ...
+
+    def settle(self, take: int) -> None:
+        """Go on from the end of a take that was rehearsed last, as if it had been composed."""
+        ...
+
     def rewind(self, position: int) -> int:
         """Forget everything from the first cue point at or after `position` on, and return that cue point.
 
@@ -108,6 +128,14 @@ class Generator(Protocol):
     @property
     def voices(self) -> int | None:
         """How many voices it keeps going at once in real time; None: as many as there is time for.
+
+        Known after `warm_up`.
+        """
+        ...
+
+    @property
+    def takes(self) -> int:
+        """How many takes of a clip it can make at once: 1 where another one would be the same, 0 where it is too slow.
 
         Known after `warm_up`.
         """

@@ -1,12 +1,15 @@
 """What a recognizer of emotion says of a stretch of music: where in the plane listeners would put it, and why."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.emotion import Emotion, clamp
+
+GENERATOR_SD = 0.25  # of what a generator makes about what it was asked for, on either axis, as far as is known
 
 Mono = NDArray[np.float32]  # shape (frames,), at the recognizer's rate; full scale is 1.0
 
@@ -28,6 +31,31 @@ class Judgement:
     valence_sd: float  # standard deviation of the error, > 0, in units of the plane
     arousal_sd: float
     reasons: tuple[Reason, ...] = ()  # the strongest first
+
+
+def expressed(asked: Emotion, judgement: Judgement | None) -> Emotion:
+    """What music most likely expresses that was made for `asked` and judged so; what was asked for if nobody judged.
+
+    Two witnesses of one value, each weighed by its precision (the mean of two Gaussians multiplied): a judgement as
+    uncertain as the generator moves it half of the way.
+    """
+    if judgement is None:
+        return asked
+    valence = _between(asked.valence, judgement.emotion.valence, judgement.valence_sd)
+    return Emotion(valence, _between(asked.arousal, judgement.emotion.arousal, judgement.arousal_sd))
+
+
+def miss(asked: Emotion, judgement: Judgement) -> float:
+    """How far what is heard lies from `asked`, in units of the plane: the axis that is known better weighs more."""
+    weights = judgement.valence_sd**-2, judgement.arousal_sd**-2
+    errors = judgement.emotion.valence - asked.valence, judgement.emotion.arousal - asked.arousal
+    weighed = sum(weight * error**2 for weight, error in zip(weights, errors, strict=True))
+    return math.sqrt(2 * weighed / sum(weights))
+
+
+def _between(asked: float, judged: float, judged_sd: float) -> float:
+    trust = GENERATOR_SD**2 / (GENERATOR_SD**2 + judged_sd**2)
+    return clamp(asked + trust * (judged - asked))
 
 
 class Recognizer(Protocol):

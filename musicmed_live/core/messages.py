@@ -16,6 +16,7 @@ from musicmed_live.core.emotion import Emotion, parse_emotion
 from musicmed_live.core.estimate import Estimate
 from musicmed_live.core.events import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Preference, frames_of
+from musicmed_live.core.judgement import Judgement
 from musicmed_live.core.path import EmotionPath, Rules, Shape
 from musicmed_live.core.readings import Reading, parse_reading
 from musicmed_live.core.sensing import Vitals
@@ -218,6 +219,19 @@ def path_objects(path: EmotionPath) -> list[dict[str, float]]:
     return [{"position": corner.position, **emotion_object(corner.emotion)} for corner in path.corners]
 
 
+def judgement_object(judgement: Judgement | None) -> dict[str, Any] | None:
+    """What is heard in a clip, and the features that spoke for it; null as long as nobody has judged it."""
+    if judgement is None:
+        return None
+    reasons = [{"feature": r.feature, "axis": r.axis, "adds": round(r.adds, 3)} for r in judgement.reasons]
+    return {
+        **emotion_object(judgement.emotion),
+        "valence_sd": round(judgement.valence_sd, 3),
+        "arousal_sd": round(judgement.arousal_sd, 3),
+        "reasons": reasons,
+    }
+
+
 def clip_object(clip: Clip, description: Description) -> dict[str, Any]:
     """A clip, for `state` and for the report of a rendering."""
     return {
@@ -228,6 +242,7 @@ def clip_object(clip: Clip, description: Description) -> dict[str, Any]:
         "tempo_bpm": description.tempo_bpm,
         "key": description.key,
         "instruments": list(description.instruments),
+        "heard": judgement_object(clip.heard),
     }
 
 

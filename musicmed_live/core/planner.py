@@ -80,9 +80,11 @@ class Planner:
     """The rule by which the music answers a patient: match, lead, hold, step back, arrive.
 
     Everything that happens is told it with the `position` that is being heard, which never falls, and the `music` that
-    is heard there. It gives the decision from there on: the very same object where nothing changes. A path begins where
-    the music is, save that of a match, which begins where the patient is, and that after a match which the next report
-    takes back, which begins where the music was before; and none is faster than the bound.
+    was asked for there. A patient is compared with what that music `expresses`, which may be something else; a path
+    goes on from what was asked for, as it is something to ask for. It gives the decision from there on: the very same
+    object where nothing changes. A path begins where the music is, save that of a match, which begins where the patient
+    is, and that after a match which the next report takes back, which begins where the music was before; and none is
+    faster than the bound.
     """
 
     def __init__(self, goal: Emotion, end: int | None, rules: Rules) -> None:
@@ -138,7 +140,9 @@ class Planner:
             return self.decision
         return self._resume(self._since(self._meeting, position, music), position, music)
 
-    def report(self, emotion: Emotion, before: Estimate | None, position: int, music: Emotion) -> Decision:
+    def report(
+        self, emotion: Emotion, before: Estimate | None, position: int, music: Emotion, expresses: Emotion | None = None
+    ) -> Decision:
         """The patient says how they feel, and was thought to be at `before`.
 
         Within `CORRECTION_SECONDS` of the last report it takes that one's place.
@@ -157,7 +161,7 @@ class Planner:
         if self.stance_at(position) is Stance.MATCH:
             return self._match(emotion, position)
         meeting = self._since(self._meeting, position, music)
-        finding = judge(emotion, meeting.seen, before, music, meeting.trail, self.rules.tolerance)
+        finding = judge(emotion, meeting.seen, before, expresses or music, meeting.trail, self.rules.tolerance)
         meeting = replace(meeting, seen=finding.place)
         if finding.answer is Answer.ELSEWHERE:
             self._left = None if before is None else _Left(music, meeting, before.emotion)
@@ -167,12 +171,12 @@ class Planner:
         self._leash = _bounded(self._leash * (SHORTENED if lags else LENGTHENED))
         return self._answer(finding, lags, meeting, position, music)
 
-    def sense(self, estimate: Estimate, position: int, music: Emotion) -> Decision:
+    def sense(self, estimate: Estimate, position: int, music: Emotion, expresses: Emotion | None = None) -> Decision:
         """Readings have moved the estimate."""
         if self._meeting is None:
             return self._go_along(estimate.emotion.arousal, position, music)
         stance = self.stance_at(position)
-        gap = estimate.emotion.arousal - music.arousal
+        gap = estimate.emotion.arousal - (expresses or music).arousal
         if stance is Stance.MATCH or abs(gap) - estimate.arousal_sd <= self.rules.tolerance:
             self._off_at = None
             if stance is Stance.MATCH or not self._waits_for_body:

@@ -106,10 +106,12 @@ STANCES = {
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something happens: the frame being heard, what the music expresses there, and a steady clock's seconds."""
+    """When something happens: the frame being heard, what the music there was asked for and what it expresses, and a
+    steady clock's seconds."""
 
     heard: int
     music: Emotion
+    expresses: Emotion
     now: float
 
 
@@ -161,12 +163,18 @@ class Session:
         return replace(self.sensing.profile, report_sd=self.estimator.report_sd)
 
     def handle(
-        self, event: Event, heard: int, sounding: Emotion | None = None, now: float | None = None
+        self,
+        event: Event,
+        heard: int,
+        sounding: Emotion | None = None,
+        now: float | None = None,
+        expresses: Emotion | None = None,
     ) -> list[Action]:
         """What to do about `event` while frame `heard` is being heard.
 
-        `sounding` is what the music expresses there; None: what the path asked for. `now` is in seconds of the clock
-        that the session was made with; None: that clock is the play-head.
+        `sounding` is what the music there was asked for; None: what the path says. `expresses` is what it turned out to
+        express; None: just that. `now` is in seconds of the clock that the session was made with; None: that clock is
+        the play-head.
 
         Raises `IllegalTransition` where the phase does not allow the event; then nothing has changed.
         """
@@ -176,7 +184,8 @@ class Session:
             raise IllegalTransition(f"{_word(event)}: the session has ended")
         self.phase = after
         soon = heard + REACTION_FRAMES
-        moment = Moment(heard, sounding or self.target(heard), heard / SAMPLE_RATE if now is None else now)
+        music = sounding or self.target(heard)
+        moment = Moment(heard, music, expresses or music, heard / SAMPLE_RATE if now is None else now)
         match event:
             case Report(emotion):
                 return self._report(emotion, moment)
@@ -247,7 +256,9 @@ class Session:
             self._return_to = emotion  # nothing moves until the patient says so; then the music meets this
             return []
         return self._plan_anew(
-            lambda: self._planner.report(emotion, before, moment.heard, moment.music), moment, "report"
+            lambda: self._planner.report(emotion, before, moment.heard, moment.music, moment.expresses),
+            moment,
+            "report",
         )
 
     def _sense(self, event: Sense, moment: Moment) -> list[Action]:
@@ -258,7 +269,9 @@ class Session:
         estimate = self.estimator.at(moment.now)
         if estimate is None or self.phase is not Phase.PLAYING:
             return []
-        return self._plan_anew(lambda: self._planner.sense(estimate, moment.heard, moment.music), moment, "reading")
+        return self._plan_anew(
+            lambda: self._planner.sense(estimate, moment.heard, moment.music, moment.expresses), moment, "reading"
+        )
 
     def _plan_anew(self, decide: Callable[[], Decision], moment: Moment, reason: str) -> list[Action]:
         """Let the planner decide; where that changes what is to be heard, the music has to."""

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.emotion import Emotion, clamp
 from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Block, Cue, Samples
+from musicmed_live.core.judgement import Judgement, expressed
 
 Floats = NDArray[np.floating[Any]]
 
@@ -106,6 +107,7 @@ class Clip:
     track: Track
     fade_frames: int = 0
     rho: float = 0.0  # correlation of the two sides of the fade, 0..1
+    heard: Judgement | None = None  # what is heard in it; None as long as nobody has judged it
 
     @property
     def end(self) -> int:
@@ -121,6 +123,14 @@ class Clip:
         """What it was asked for at `position`."""
         share = min(1.0, max(0.0, (position - self.position) / self.frames))
         return self.start.blend(self.end_emotion, share)
+
+    def expressed_at(self, position: int) -> Emotion:
+        """What it most likely expresses at `position`: off what was asked for as far as the whole clip is."""
+        asked, whole = self.emotion_at(position), expressed(self.emotion, self.heard)
+        return Emotion(
+            clamp(asked.valence + whole.valence - self.emotion.valence),
+            clamp(asked.arousal + whole.arousal - self.emotion.arousal),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +171,13 @@ class Timeline:
         if self.clips:
             last = self.clips[-1]
             self.clips[-1] = replace(last, frames=position - last.position, end_emotion=last.emotion_at(position))
+
+    def hear(self, track: Track, position: int, judgement: Judgement) -> None:
+        """Note what is heard in the clip of `track` that begins at `position`, if it is still planned."""
+        self.clips = [
+            replace(clip, heard=judgement) if clip.track is track and clip.position == position else clip
+            for clip in self.clips
+        ]
 
     def extend(self, position: int) -> None:
         """Let the last clip go on until `position`, if it ends before that."""

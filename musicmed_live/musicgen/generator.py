@@ -21,7 +21,8 @@ from musicmed_live.musicgen.voice import BLOCK_FRAMES, MusicgenVoice, Slots, Stu
 from musicmed_live.musicgen.weights import open_checkpoint
 
 DEVICES = ("auto", "cpu", "cuda")
-CPU_VOICES, CUDA_VOICES = 1, 4  # each holds two slots of the engine; on a CPU there is time for one
+CPU_VOICES, CUDA_VOICES = 1, 4  # each holds two slots of the engine; on a CPU there is time for one,
+CPU_TAKES, CUDA_TAKES = 0, 4  # and for none of a clip before it is played
 TRIAL_FRAMES = frames_of(3.0)
 TRIAL_PAST = 1000  # frames of the codec: the middle of what a window holds while a voice grows
 
@@ -34,9 +35,15 @@ class MusicgenGenerator:
     """
 
     def __init__(
-        self, model: str, adapters: Sequence[str] = (), device: str = "auto", voices: int | None = None
+        self,
+        model: str,
+        adapters: Sequence[str] = (),
+        device: str = "auto",
+        voices: int | None = None,
+        takes: int | None = None,
     ) -> None:
-        """`model` is a directory or a hub name, each of `adapters` a `[MOOD=]DIR`; `voices` is how many at a time."""
+        """`model` is a directory or a hub name, each of `adapters` a `[MOOD=]DIR`; `voices` is how many at a time,
+        `takes` how many of a clip are tried at once."""
         chosen = _device(device)
         torch.set_num_threads(1)  # torch's own threads wait for each other, which a busy core makes very slow
         checkpoint = open_checkpoint(model)
@@ -44,7 +51,9 @@ class MusicgenGenerator:
         loaded = [load_adapter(folder, checkpoint.config) for _, folder in options]
         _check_room_for_text(loaded)
         self.voices = voices or (CUDA_VOICES if chosen == "cuda" else CPU_VOICES)
-        engine = open_engine(checkpoint.config, checkpoint.decoder_tensors(), loaded, 2 * self.voices, chosen)
+        self.takes = (CUDA_TAKES if chosen == "cuda" else CPU_TAKES) if takes is None else takes
+        slots = 2 * (self.voices + max(0, self.takes - 1))
+        engine = open_engine(checkpoint.config, checkpoint.decoder_tensors(), loaded, slots, chosen)
         with running():
             codec = StreamingCodec(torch.nn.Module.to(checkpoint.codec(), chosen))
         self._studio = Studio(

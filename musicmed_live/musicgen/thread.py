@@ -16,7 +16,8 @@ import torch
 from musicmed_live.musicgen.engine import Conditioning, Engine
 
 PROMPT_FRAMES = 500  # 10 s: a window begins with so much of what was played before
-REMEMBERED_FRAMES = 700  # 14 s: how far back a thread can go
+REMEMBERED_FRAMES = 1000  # 20 s: how far back a thread can go
+LEAST_CONTEXT = 250  # frames that a window must hold before where the thread goes back to
 MOST_LAG, CATCH_UP = 64, 32  # columns: where the other window is far behind, it is filled faster
 
 UNKNOWN = -1
@@ -100,6 +101,8 @@ class Thread:
         self._column = frame
         for window in (self._now, self._other):
             self._shorten(window, frame)
+        if frame - self._now.start < LEAST_CONTEXT and self._now.start > self._first:
+            self._move_back(frame)
 
     def fork(self, slots: tuple[int, int], seed: int) -> None:
         """Add a lane in those slots that begins as a copy of the first one and draws with a seed of its own."""
@@ -119,6 +122,14 @@ class Thread:
     def _after(self, start: int) -> int:
         """Where the window that follows the one from `start` begins, so that it holds the prompt when that is full."""
         return start + self._engine.window - (self._engine.config.codebooks - 1) - PROMPT_FRAMES
+
+    def _move_back(self, frame: int) -> None:
+        """Let the window begin anew before `frame`, with the usual prompt."""
+        self._now.start = max(self._first, frame - PROMPT_FRAMES)
+        self._other.start = self._after(self._now.start)
+        for window in (self._now, self._other):
+            self._shorten(window, window.start)
+        self._run([self._now], frame - self._now.start)
 
     def _shorten(self, window: _Window, column: int) -> None:
         for slot in window.slots:

@@ -6,7 +6,7 @@ voice that is rewound keeps those, and draws anew from there on: what follows jo
 
 import math
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
@@ -27,7 +27,8 @@ from musicmed_live.musicgen.prompts import blend
 from musicmed_live.musicgen.thread import Thread
 
 BLOCK_FRAMES = frames_of(0.2)
-REMEMBERED_FRAMES = frames_of(13.0)  # how far back a voice can be rewound
+TAKE_FRAMES = frames_of(10.0)  # so much of a clip is rehearsed: what begins well goes on so, being drawn from that
+REMEMBERED_FRAMES = frames_of(19.5)  # how far back a voice can be rewound
 EMOTION_STEP = 0.05  # the decoder is told of an emotion that has moved so far
 REST_FRAMES = frames_of(8.0)  # a piece that ends dies away for so long
 
@@ -46,16 +47,9 @@ class Slots:
             raise GeneratorFailed(f"MusicGen has room for {self._pairs} threads of music here, and all are in use")
         return self._free.pop()
 
-    def take_many(self, count: int) -> list[tuple[int, int]]:
-        """So many pairs, or none. Raises `GeneratorFailed` where there are not so many."""
-        taken: list[tuple[int, int]] = []
-        try:
-            while len(taken) < count:
-                taken.append(self.take())
-        except GeneratorFailed:
-            self._free += taken
-            raise
-        return taken
+    def take_some(self, most: int) -> list[tuple[int, int]]:
+        """As many as are free, up to so many."""
+        return [self._free.pop() for _ in range(min(most, len(self._free)))]
 
     def give(self, pair: tuple[int, int]) -> None:
         """Let others have it."""
@@ -104,11 +98,16 @@ class MusicgenVoice:
         self._seeds = seed  # the last that was used; lanes that are added go on from it
         self._sounds = [deque([_Sound(position, studio.codec.begin(), Level())])]  # of each lane, the last one now
         self._told: tuple[Emotion, Preference, Preference] | None = None
+        self._rehearsed: int | None = None  # where takes begin that are not settled
         self._clip: Generator[list[Block], None, None] | None = None
 
     @property
     def position(self) -> int:
         """The frame up to which the music has sounded."""
+        return self._reached if self._rehearsed is None else self._rehearsed
+
+    @property
+    def _reached(self) -> int:
         return self._sounds[0][-1].position
 
     def compose(self, request: ClipRequest) -> Iterator[Block]:
@@ -117,20 +116,51 @@ class MusicgenVoice:
         Raises `ValueError` if the clip does not begin where the music stands or is empty.
         """
         self._begin(request)
-        self._clip = self._blocks(request)
+        self._clip = self._blocks(request, request.position + request.frames)
         return map(itemgetter(0), self._clip)
 
     def rewind(self, position: int) -> int:
         """Forget everything from `position` on, and return it: the music can be cut anywhere.
 
         What is composed next joins on without a seam; it is told of a new emotion `latency_frames` of the codec behind
-        `position`. Raises `ValueError` where that lies ahead of the music or before what is remembered (13 s).
+        `position`. Raises `ValueError` where that lies ahead of the music or before what is remembered (19.5 s).
         """
-        self._check_chosen()
+        self._leave_takes()
+        return self._rewind(position)
+
+    def rehearse(self, request: ClipRequest, takes: int) -> Iterator[Sequence[Block]]:
+        """The clip's first 10 s in as many takes, up to so many, as there is room for, each drawn otherwise.
+
+        They share each pass through the weights. Raises as `compose` does.
+        """
+        self._begin(request)
+        pairs = self._studio.slots.take_some(takes - 1)
+        for pair in pairs:
+            self._seeds += 1
+            self._thread.fork(pair, self._seeds)
+            self._sounds.append(self._sounds[0].copy())
+        self._pairs += pairs
+        self._rehearsed = request.position
+        self._clip = self._blocks(request, request.position + min(request.frames, TAKE_FRAMES))
+        return self._clip
+
+    def settle(self, take: int) -> None:
+        """Go on from the end of this take. Raises `ValueError` where there was none."""
+        if self._rehearsed is None or not 0 <= take < len(self._pairs):
+            raise ValueError(f"there is no take {take} of what was rehearsed")
+        self._stop()
+        self._rehearsed = None
+        self._thread.keep(take)
+        self._sounds = [self._sounds[take]]
+        kept = self._pairs.pop(take)
+        self._give_back()
+        self._pairs = [kept]
+
+    def _rewind(self, position: int) -> int:
         sounds = self._sounds[0]
-        if not sounds[0].position <= position <= self.position:
+        if not sounds[0].position <= position <= self._reached:
             raise ValueError(
-                f"cannot rewind to frame {position}: remembered are {sounds[0].position} to {self.position}"
+                f"cannot rewind to frame {position}: remembered are {sounds[0].position} to {self._reached}"
             )
         self._stop()
         while sounds[-1].position > position:
@@ -148,28 +178,6 @@ class MusicgenVoice:
         self._origin = sound.position - (frames - latency) * LEVEL_FRAMES
         self._sounds[0][0] = replace(sound, codec=codec, consumed=frames)
 
-    def variants(self, request: ClipRequest, count: int) -> list[list[Block]]:
-        """The clip `count` times, made at once, each drawn otherwise; `choose` one before anything else is asked for.
-
-        Raises `ValueError` as `compose` does, `GeneratorFailed` where there is no room for so many.
-        """
-        self._begin(request)
-        pairs = self._studio.slots.take_many(count - 1)
-        for pair in pairs:
-            self._seeds += 1
-            self._thread.fork(pair, self._seeds)
-            self._sounds.append(self._sounds[0].copy())
-        self._pairs += pairs
-        return [list(blocks) for blocks in zip(*self._blocks(request), strict=True)]
-
-    def choose(self, lane: int) -> None:
-        """Go on from this one of the variants."""
-        self._thread.keep(lane)
-        self._sounds = [self._sounds[lane]]
-        kept = self._pairs.pop(lane)
-        self._give_back()
-        self._pairs = [kept]
-
     def close(self) -> None:
         """Make room for others."""
         self._stop()
@@ -180,32 +188,35 @@ class MusicgenVoice:
             self._studio.slots.give(self._pairs.pop())
 
     def _begin(self, request: ClipRequest) -> None:
-        if request.position != self.position:
-            raise ValueError(f"a clip at frame {request.position} does not continue the music at {self.position}")
+        self._leave_takes()
+        if request.position != self._reached:
+            raise ValueError(f"a clip at frame {request.position} does not continue the music at {self._reached}")
         if request.frames <= 0:
             raise ValueError(f"a clip of {request.frames} frames is empty")
-        self._check_chosen()
         self._stop()
 
-    def _check_chosen(self) -> None:
-        if len(self._pairs) > 1:
-            raise ValueError(f"one of {len(self._pairs)} variants has to be chosen first")
+    def _leave_takes(self) -> None:
+        """Be again where a rehearsal began that was not settled."""
+        if self._rehearsed is not None:
+            position = self._rehearsed
+            self.settle(0)
+            self._rewind(position)
 
     def _stop(self) -> None:
         if self._clip is not None:
             self._clip.close()
             self._clip = None
 
-    def _blocks(self, request: ClipRequest) -> Generator[list[Block], None, None]:
-        """The next block of every lane, again and again.
+    def _blocks(self, request: ClipRequest, until: int) -> Generator[list[Block], None, None]:
+        """The next block of every lane, again and again until position `until` of the clip.
 
         While a block is decoded, the tokens of the next are drawn; the first block of a clip does not wait for that.
         """
         end = request.position + request.frames
-        while (position := self.position) < end:
-            after = min(position + BLOCK_FRAMES, end)
+        while (position := self._reached) < until:
+            after = min(position + BLOCK_FRAMES, until)
             self._follow(request, (position + after) // 2)
-            ahead = after if position == request.position else min(after + BLOCK_FRAMES, end)
+            ahead = after if position == request.position else min(after + BLOCK_FRAMES, until)
             sounds = self._play(after - position, ahead)
             gain = _dying_away(position, after, end) if request.final else np.ones((1, 1), np.float32)
             yield [Block(position, samples * gain, Cue.FREE, 0.0, "", ()) for samples in sounds]
@@ -224,7 +235,7 @@ class MusicgenVoice:
 
     def _play(self, frames: int, ahead: int) -> list[Samples]:
         """The next samples of every lane, shape (frames, 2). Tokens are drawn up to position `ahead` meanwhile."""
-        end = self.position + frames
+        end = self._reached + frames
         self._thread.grow(self._needed(end))
         decoding = [
             self._studio.decoding.submit(self._sound, lane, end, self._codes(lane, end))

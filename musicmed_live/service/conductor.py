@@ -17,8 +17,10 @@ from musicmed_live.core.mixer import Mixer
 from musicmed_live.core.session import Session
 from musicmed_live.core.timeline import Clip, Timeline
 from musicmed_live.errors import GeneratorFailed, MusicmedError
+from musicmed_live.recognition.audition import Trial
 from musicmed_live.service import landing
 from musicmed_live.service.comeback import Comeback
+from musicmed_live.service.hearing import Hearing
 from musicmed_live.service.landing import Landing
 from musicmed_live.service.playhead import Playhead
 from musicmed_live.service.sources import Part, Source, Sources
@@ -40,6 +42,7 @@ PATIENCE_SECONDS = 0.5  # nor much longer than its first block takes where somet
 HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
 BAR_FRAMES = frames_of(3.0)  # a bar line that is no farther away is waited for
 LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
+TRIAL_FRAMES = frames_of(4.0)  # a clip is tried as long as there is so much music ahead
 
 Announce = Callable[[int, str], None]
 T = TypeVar("T")
@@ -55,6 +58,7 @@ class Conductor:
     def __init__(
         self,
         name: str,
+        patient: str,
         session: Session,
         sources: Sources,
         playhead: Playhead,
@@ -73,11 +77,13 @@ class Conductor:
         absent = sources.differ and sources.chosen.absence is not None
         self._part = self._open_part(sources.stand_in if absent else sources.chosen)
         self._comeback = Comeback(sources.chosen, lambda: self._open_part(sources.chosen), self._next_entry, self.wake)
+        self.hearing = Hearing(patient, sources.judge, self.timeline)
         self._changed = 0  # what was heard when the music was last changed
         self._wake = asyncio.Event()
         self._landing = Landing(session.wish, self._workers[sources.stand_in.name])
         self._limit: asyncio.Timeout | None = None  # while a voice is waited for,
         self._asked = 0.0  # since then, by the loop's clock
+        self._trial: asyncio.Timeout | None = None  # while a clip is tried
 
     @property
     def ready(self) -> bool:
@@ -108,6 +114,7 @@ class Conductor:
             action = replace(action, cue=Cue.BEAT)
         self.wanted = action
         self._comeback.drop()
+        self._end_trial()
 
     def land(self, action: Land) -> None:
         """Put the landing music that is kept ready over everything, now, and want more of the kind."""
@@ -124,6 +131,8 @@ class Conductor:
     def watch(self) -> None:
         """Stop waiting for a voice where another one must go on, or can. To be called again and again."""
         self._comeback.watch(self._playhead.heard)
+        if self._left() < TRIAL_FRAMES:
+            self._end_trial()
         if self._limit is not None and self._is_overdue():
             limit, self._limit = self._limit, None
             limit.reschedule(_now())
@@ -272,17 +281,52 @@ class Conductor:
     async def _extend(self) -> None:
         """Compose one more block, or note that the music ends."""
         part = self._part
-        deadline = _now() + (part.voice.end - self._playhead.heard) / SAMPLE_RATE
-        block = await self._ask(part.voice.next_block(deadline))
+        block = await self._ask(part.voice.next_block(self._deadline()))
         if block is None:
+            self.hearing.end()
             request = self._session.next_clip(self.timeline.end)
             if request is None:
                 self.complete = True
                 return
-            block = await self._ask(part.voice.begin(request, deadline))
+            trial = await self._try_out(request)
+            if self.wanted is not None:
+                return  # came meanwhile, and goes before
+            block = await self._ask(self._begin(trial))
             if self.timeline.end == request.position:  # else a landing took its place meanwhile
-                self.timeline.append(Clip(request.position, request.frames, request.start, request.end, part.track))
+                clip = Clip(request.position, request.frames, request.start, request.end, part.track)
+                self.timeline.append(replace(clip, heard=trial.judgement))
+                if trial.judgement is None:
+                    self.hearing.begin(clip)
         part.track.add(block)
+        self.hearing.add(block)
+
+    async def _try_out(self, request: ClipRequest) -> Trial:
+        """How to ask for the clip, as far as that can be found out while there is enough music ahead."""
+        takes = self._part.source.takes
+        if takes and self._left() >= TRIAL_FRAMES:
+            try:
+                async with asyncio.timeout(None) as self._trial:
+                    return await self.hearing.try_out(self._part.voice, request, takes)
+            except TimeoutError:
+                log.info("%s: no time to try the clip at %d", self._name, request.position)
+            finally:
+                self._trial = None
+        return Trial(request)
+
+    def _end_trial(self) -> None:
+        if self._trial is not None:
+            trial, self._trial = self._trial, None
+            trial.reschedule(_now())
+
+    def _begin(self, trial: Trial) -> Coroutine[Any, Any, Block]:
+        voice = self._part.voice
+        if self._part.source.takes > 1 and trial.judgement is not None:
+            return voice.begin_take(trial.take, self._deadline())
+        return voice.begin(trial.request, self._deadline())
+
+    def _deadline(self) -> float:
+        """When the voice's music will have been heard, by the loop's clock."""
+        return _now() + (self._part.voice.end - self._playhead.heard) / SAMPLE_RATE
 
     async def _take_up(self, wish: Recompose | Land | None, kind: Cue, reason: str, enters: int = 0) -> None:
         """Go on along the path from the first cue that can be reached, heard from `enters` on.
@@ -368,7 +412,9 @@ class Conductor:
         position = max(position, self._soonest())
         track = self._part.track
         end = max(track.end, request.position + request.frames, position + 1)
-        self._put(Clip(position, end - position, request.start, request.end, track, fade_frames))
+        clip = Clip(position, end - position, request.start, request.end, track, fade_frames)
+        self._put(clip)
+        self.hearing.begin(clip)
         self._announce(position, reason)
 
     def _put(self, clip: Clip) -> None:

@@ -45,7 +45,9 @@ class LiveSession:
         self.on_cut: set[CutListener] = set()
         self.on_change: set[ChangeListener] = set()  # of anything that `state` tells, but for the passing of time
         self._playhead = Playhead(wish.frames)
-        self._music = Conductor(name, self.session, sources, self._playhead, self._announce_cut, self._go_if_waiting)
+        self._music = Conductor(
+            name, patient, self.session, sources, self._playhead, self._announce_cut, self._go_if_waiting
+        )
         self.timeline, self.mixer = self._music.timeline, self._music.mixer
         self._wish = wish
         self._ends: int | None = wish.frames
@@ -130,8 +132,8 @@ class LiveSession:
         """Whether that changed what is decided."""
         heard, before = self.heard, self.session.decision
         clip = self.timeline.clip_at(heard)
-        sounding = None if clip is None else clip.emotion_at(heard)
-        actions = self.session.handle(event, heard, sounding, time.monotonic())
+        sounding, expresses = (None, None) if clip is None else (clip.emotion_at(heard), clip.expressed_at(heard))
+        actions = self.session.handle(event, heard, sounding, time.monotonic(), expresses)
         for action in actions:
             match action:
                 case Run():
@@ -190,7 +192,10 @@ class LiveSession:
         try:
             async with asyncio.TaskGroup() as group:
                 music = self._music
-                loops = (music.compose, music.prepare_landing, music.come_back, self._keep_time, self._watch_sources)
+                loops = (
+                    *(music.compose, music.prepare_landing, music.come_back, music.hearing.run),
+                    *(self._keep_time, self._watch_sources),
+                )
                 tasks = [group.create_task(loop(), name=f"{self.name} {loop.__name__}") for loop in loops]
                 await self.over.wait()
                 for task in tasks:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from musicmed_live.core.generator import Block, ClipRequest
+from musicmed_live.core.judgement import Mono
 from musicmed_live.errors import GeneratorFailed
 from musicmed_live.service import voices
 from musicmed_live.service.workers import Worker
@@ -29,6 +30,7 @@ class RemoteVoice:
         self.begins: int | None = None  # where it was opened; None where there is none
         self.end = 0  # position after its last block
         self._in_clip = False
+        self._is_ahead = False  # whether it has made more than it has given
 
     def remembers(self, position: int) -> bool:
         """Whether a clip may begin at `position` without a new voice."""
@@ -45,9 +47,32 @@ class RemoteVoice:
         self.begins, self._in_clip = None, False  # until it is known to have gone well
         if not known:
             await self._worker.call(deadline, voices.open_voice, self._name, self._seed, request.position)
-        rewinds = known and request.position < self.end
+        rewinds = known and (request.position < self.end or self._is_ahead)
         block = checked(await self._worker.call(deadline, voices.begin_clip, self._name, request, rewinds))
-        self.begins, self._in_clip = begins, True
+        self.begins, self._in_clip, self._is_ahead = begins, True, False
+        self.end = block.end
+        return block
+
+    async def rehearse(self, request: ClipRequest, takes: int, deadline: float) -> list[Mono]:
+        """How the clip would sound, in up to so many takes; the voice stays where it is.
+
+        Whoever cancels it may ask for anything then. It is called between clips.
+        """
+        try:
+            await self._worker.call(deadline, voices.rehearse, self._name, request, takes)
+            while True:
+                sounds = await self._worker.call(deadline, voices.rehearse_on, self._name)
+                if sounds is not None:
+                    return sounds
+        except GeneratorFailed:
+            self.begins = None
+            raise
+
+    async def begin_take(self, take: int, deadline: float) -> Block:
+        """Begin the clip that was rehearsed last in several takes with this one of them; its first block."""
+        begins, self.begins = self.begins, None
+        block = checked(await self._worker.call(deadline, voices.begin_take, self._name, take))
+        self.begins, self._in_clip, self._is_ahead = begins, True, True
         self.end = block.end
         return block
 

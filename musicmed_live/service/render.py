@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,17 @@ import numpy as np
 import soundfile
 
 from musicmed_live.core import loudness
-from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Generator, Samples, Voice
+from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Block, ClipRequest, Generator, Samples, Voice
+from musicmed_live.core.judgement import Judgement
 from musicmed_live.core.limiter import LOOKAHEAD
 from musicmed_live.core.messages import clip_object
 from musicmed_live.core.mixer import GRID, Mixer
 from musicmed_live.core.session import Plan, Session
 from musicmed_live.core.timeline import Clip, Timeline, Track
-from musicmed_live.errors import CannotServe, InvalidInput
+from musicmed_live.errors import CannotJudge, CannotServe, InvalidInput
+from musicmed_live.recognition.audition import Audition
+from musicmed_live.recognition.embedded import load_recognizer
+from musicmed_live.recognition.features import listen
 from musicmed_live.service.remote import checked
 
 SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24"}
@@ -42,7 +46,9 @@ def render(wish: Plan, generator: Generator, out: Path, report: Path | None, pro
             if report is not None:
                 report.touch()  # better refused now than after the work
             with closing(generator.open_voice(wish.seed)) as voice:
-                clips = _render_clips(wish, wish.frames, voice, sink.write, progress)
+                length = wish.frames
+                performance = Performance(voice, generator.takes, lambda done: progress(done, length))
+                clips = _render_clips(wish, length, performance, sink.write)
         if report is not None:
             report.write_text(json.dumps(_report(wish, clips), indent=1) + "\n")
     except (soundfile.LibsndfileError, OSError) as fault:
@@ -54,15 +60,14 @@ def _report(wish: Plan, clips: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _render_clips(
-    wish: Plan, length: int, voice: Voice, write: Callable[[Samples], None], progress: Progress
+    wish: Plan, length: int, performance: "Performance", write: Callable[[Samples], None]
 ) -> list[dict[str, Any]]:
     session, timeline, track = Session(wish), Timeline(), Track()
     mixer = Mixer(timeline, length)
     waiting: deque[Clip] = deque()
     clips = []
-    for clip in _compose(session, voice, timeline, track):
-        if not waiting or waiting[-1] is not clip:
-            waiting.append(clip)
+    for clip in _compose(session, performance, timeline, track):
+        waiting.append(clip)
         while waiting and (track.end >= waiting[0].end + GRID + LOOKAHEAD or track.end == length):
             done = waiting.popleft()
             samples = mixer.read(done.position, done.frames)
@@ -70,18 +75,62 @@ def _render_clips(
             clips.append({**clip_object(done, timeline.describe(done)), **_measure(samples)})
             mixer.forget(done.end)
             timeline.forget_before(done.end)
-        progress(track.end, length)
     return clips
 
 
-def _compose(session: Session, voice: Voice, timeline: Timeline, track: Track) -> Iterator[Clip]:
-    """Compose the whole session into `track`; gives the clip that is worked on after each block."""
+def _compose(session: Session, performance: "Performance", timeline: Timeline, track: Track) -> Iterator[Clip]:
+    """Compose the whole session into `track`, clip by clip."""
     while (request := session.next_clip(timeline.end)) is not None:
-        clip = Clip(request.position, request.frames, request.start, request.end, track)
+        blocks, heard = performance.play(request)
+        for block in blocks:
+            track.add(block)
+        clip = Clip(request.position, request.frames, request.start, request.end, track, heard=heard)
         timeline.append(clip)
-        for block in voice.compose(request):
-            track.add(checked(block))
-            yield clip
+        yield clip
+
+
+class Performance:
+    """A voice that tries each clip before it plays it, as it does live where there is time for that."""
+
+    def __init__(self, voice: Voice, takes: int, progress: Callable[[int], None]) -> None:
+        """`takes` as in `Generator`; `progress` is told the position that was come to."""
+        self._voice, self._takes, self._progress = voice, takes, progress
+        self._audition = Audition()
+        self._recognizer = load_recognizer()
+
+    def play(self, request: ClipRequest) -> tuple[list[Block], Judgement | None]:
+        """The clip, and what is heard in it. Raises `GeneratorFailed` where the voice makes what is no sound."""
+        if not self._takes:
+            blocks = self._collect(self._voice.compose(request))
+            return blocks, self._judge(blocks)
+        asked: ClipRequest | None = self._audition.ask(request)
+        while asked is not None:
+            last, takes = asked, self._rehearse(asked)
+            asked = self._audition.hear([self._judge(take) for take in takes])
+        trial = self._audition.settle()
+        if trial.request != last:
+            takes = self._rehearse(trial.request)
+        self._voice.settle(trial.take)
+        blocks = takes[trial.take]
+        rest = trial.request.rest(blocks[-1].end)
+        return blocks + ([] if rest is None else self._collect(self._voice.compose(rest))), trial.judgement
+
+    def _rehearse(self, request: ClipRequest) -> list[list[Block]]:
+        together = [self._collect(blocks) for blocks in self._voice.rehearse(request, self._takes)]
+        return [list(take) for take in zip(*together, strict=True)]
+
+    def _collect(self, blocks: Iterable[Block]) -> list[Block]:
+        made = []
+        for block in blocks:
+            made.append(checked(block))
+            self._progress(block.end)
+        return made
+
+    def _judge(self, blocks: list[Block]) -> Judgement | None:
+        try:
+            return self._recognizer.judge(listen(np.concatenate([block.samples for block in blocks])))
+        except CannotJudge:
+            return None
 
 
 def _measure(samples: Samples) -> dict[str, float]:

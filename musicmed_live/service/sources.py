@@ -9,6 +9,7 @@ from musicmed_live.core.generator import Pace, frames_of
 from musicmed_live.core.timeline import Track
 from musicmed_live.errors import MusicmedError
 from musicmed_live.service.generators import TITLES, Choice
+from musicmed_live.service.judging import Judge
 from musicmed_live.service.remote import RemoteVoice
 from musicmed_live.service.workers import Worker, Workers
 
@@ -33,6 +34,7 @@ class Source:
         self._pace: Pace | None = None
         self._voices: int | None = None  # that it keeps going at once
         self.held = 0  # voices that are open
+        self.takes = 0  # of a clip that it can make at once
         self._fault = f"{self.title} is still loading"
 
     @property
@@ -72,9 +74,9 @@ class Source:
         """Return when it is ready. Raises `MusicmedError` if it cannot work."""
         measured = await self.workers.warm_up()
         self._pace = Pace(
-            min(pace.realtime_x for pace, _ in measured), max(pace.first_block_seconds for pace, _ in measured)
+            min(found.pace.realtime_x for found in measured), max(found.pace.first_block_seconds for found in measured)
         )
-        self._voices = measured[0][1]
+        self._voices, self.takes = measured[0].voices, measured[0].takes
 
     async def stay_ready(self) -> None:
         """Load it again whenever its process dies; measure it again where something may have kept the machine busy."""
@@ -110,6 +112,7 @@ class Sources:
 
     chosen: Source
     stand_in: Source
+    judge: Judge
 
     @property
     def differ(self) -> bool:
@@ -144,10 +147,11 @@ class Sources:
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Run the workers in `group` until `stop`."""
-        return [task for source in self.all for task in source.workers.start(group)]
+        return [self.judge.start(group), *(task for source in self.all for task in source.workers.start(group))]
 
     def stop(self) -> None:
         """Let the processes go."""
+        self.judge.stop()
         for source in self.all:
             source.workers.stop()
 
@@ -198,6 +202,6 @@ def open_sources(choice: Choice) -> Sources:
     composer = Choice()
     if choice.name == composer.name:
         only = Source(choice, Workers(choice, cores))
-        return Sources(only, only)
+        return Sources(only, only, Judge())
     beside = Source(composer, Workers(composer, max(1, cores // 2)))
-    return Sources(Source(choice, Workers(choice, 1)), beside)
+    return Sources(Source(choice, Workers(choice, 1)), beside, Judge())

@@ -1,53 +1,51 @@
 """What runs in a worker process: one generator and the voices of the sessions that live there.
 
-The functions are called one at a time, through a pipe; what goes through it is pickled between processes of one
-program, and never comes from outside.
+The functions are called one at a time (`workers.py`).
 """
 
 import functools
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from dataclasses import replace
-from multiprocessing.connection import Connection
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import numpy as np
 
 from musicmed_live.core.generator import Block, ClipRequest, Generator, Pace, Voice, frames_of
-from musicmed_live.errors import DeviceFailed, GeneratorFailed, MusicmedError
+from musicmed_live.core.judgement import Mono
+from musicmed_live.errors import GeneratorFailed
+from musicmed_live.recognition.features import listen
 from musicmed_live.service.generators import Choice, load_generator
 
-Measured = tuple[Pace, int | None]  # and how many voices are kept going at once
-Answer = tuple[Any, MusicmedError | None]  # a result, or what was raised instead
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is known of a generator that is warm."""
+
+    pace: Pace
+    voices: int | None  # that are kept going at once
+    takes: int  # of a clip that can be made at once
+
+
+@dataclass(slots=True)
+class _Rehearsal:
+    """Takes that are being made, and what they have come to."""
+
+    request: ClipRequest
+    blocks: Iterator[Sequence[Block]]
+    made: list[list[Block]] = field(default_factory=list)  # of each take
+
 
 _choice, _processes = Choice(), 1
 _voices: dict[str, Voice] = {}
 _clips: dict[str, Iterator[Block]] = {}
+_rehearsals: dict[str, _Rehearsal] = {}
 
 
-def serve(
-    pipe: "Connection[Answer, tuple[Callable[..., Any], tuple[Any, ...]]]", choice: Choice, processes: int
-) -> None:
-    """Answer calls until the other end of `pipe` is gone. The generator is loaded by the first that needs it.
-
-    After a `DeviceFailed` the process has to go: torch cannot use a GPU that has failed once in the same process.
-    """
+def prepare(choice: Choice, processes: int) -> None:
+    """Say what is to be played here, by one of so many processes. It is loaded by the first call that needs it."""
     global _choice, _processes
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _choice, _processes = choice, processes
-    with suppress(EOFError, ConnectionError):
-        while True:
-            function, args = pipe.recv()
-            result, fault = _answer(function, args)
-            pipe.send((result, fault))
-            if isinstance(fault, DeviceFailed):
-                return
-
-
-def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
-    try:
-        return function(*args), None
-    except MusicmedError as fault:
-        return None, fault
 
 
 @functools.cache
@@ -56,9 +54,9 @@ def _generator() -> Generator:
 
 
 def warm_up() -> Measured:
-    """Load what the first sessions would otherwise wait for; the generator's pace, and how many voices it keeps."""
+    """Load what the first sessions would otherwise wait for, and measure."""
     generator = _generator()
-    return generator.warm_up(), generator.voices
+    return Measured(generator.warm_up(), generator.voices, generator.takes)
 
 
 def open_voice(name: str, seed: int, position: int) -> None:
@@ -73,6 +71,7 @@ def begin_clip(name: str, request: ClipRequest, rewind: bool) -> Block:
     The clip then begins at that cue point and ends where `request` ends, or lasts at least a second.
     """
     voice = _voice(name)
+    _rehearsals.pop(name, None)
     try:
         if rewind:
             cue = voice.rewind(request.position)
@@ -88,6 +87,40 @@ def next_block(name: str) -> Block | None:
     """The next block of the clip begun last; None after its last one."""
     _voice(name)
     return next(_clips[name], None)
+
+
+def rehearse(name: str, request: ClipRequest, takes: int) -> None:
+    """Begin to try a clip, in up to so many takes. `rehearse_on` goes on with it, `begin_take` plays one of them."""
+    try:
+        _rehearsals[name] = _Rehearsal(request, _voice(name).rehearse(request, takes))
+    except ValueError as fault:
+        raise GeneratorFailed(f"the voice cannot rehearse: {fault}") from None
+
+
+def rehearse_on(name: str) -> list[Mono] | None:
+    """Make the takes a block longer. Once they are whole: each as a recognizer listens to it, shape (frames,)."""
+    _voice(name)
+    rehearsal = _rehearsals[name]
+    blocks = next(rehearsal.blocks, None)
+    if blocks is None:
+        sounds = [listen(np.concatenate([block.samples for block in take])) for take in rehearsal.made]
+        if len(sounds) == 1:
+            del _rehearsals[name]  # it can be composed again, and needs no memory until then
+        return sounds
+    rehearsal.made = rehearsal.made or [[] for _ in blocks]
+    for take, block in zip(rehearsal.made, blocks, strict=True):
+        take.append(block)
+    return None
+
+
+def begin_take(name: str, take: int) -> Block:
+    """Begin the clip that was rehearsed in several takes with this one of them; its first block."""
+    voice, rehearsal = _voice(name), _rehearsals.pop(name)
+    voice.settle(take)
+    made = rehearsal.made[take]
+    rest = rehearsal.request.rest(made[-1].end)
+    _clips[name] = chain(made, () if rest is None else voice.compose(rest))
+    return next(_clips[name])
 
 
 def _voice(name: str) -> Voice:
@@ -106,6 +139,7 @@ def compose_alone(seed: int, request: ClipRequest) -> list[Block]:
 def close_voice(name: str) -> None:
     """Forget a voice, if there is one of that name."""
     _clips.pop(name, None)
+    _rehearsals.pop(name, None)
     voice = _voices.pop(name, None)
     if voice is not None:
         voice.close()

@@ -1,18 +1,24 @@
-"""Worker processes that compose, and the order in which they are asked to: what is needed first is made first."""
+"""Worker processes, and the order in which they are asked to work: what is needed first is made first.
+
+What goes through their pipes is pickled between processes of one program, and never comes from outside.
+"""
 
 import asyncio
+import functools
 import itertools
 import logging
 import math
 import multiprocessing
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar, TypeVarTuple
 
-from musicmed_live.errors import MusicmedError, WorkerDied
+from musicmed_live.errors import DeviceFailed, MusicmedError, WorkerDied
 from musicmed_live.service import voices
-from musicmed_live.service.generators import Choice
+from musicmed_live.service.generators import TITLES, Choice
 
 Arguments = TypeVarTuple("Arguments")
 R = TypeVar("R")
@@ -25,22 +31,47 @@ MAX_DEATHS = 3  # over the same work, before that is given up
 
 AT_ONCE = -math.inf  # a deadline before all others
 
+Prepare = Callable[[], None]  # called in the process before anything else; can be pickled
+_Answer = tuple[Any, MusicmedError | None]  # a result, or what was raised instead
 _Job = tuple[float, int, Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any] | None"]
+
+
+def serve(pipe: "Connection[_Answer, tuple[Callable[..., Any], tuple[Any, ...]]]", prepare: Prepare) -> None:
+    """Answer calls, in a process, until the other end of `pipe` is gone.
+
+    After a `DeviceFailed` the process has to go: torch cannot use a GPU that has failed once in the same process.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    prepare()
+    with suppress(EOFError, ConnectionError):
+        while True:
+            function, args = pipe.recv()
+            result, fault = _answer(function, args)
+            pipe.send((result, fault))
+            if isinstance(fault, DeviceFailed):
+                return
+
+
+def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> _Answer:
+    try:
+        return function(*args), None
+    except MusicmedError as fault:
+        return None, fault
 
 
 class _Process:
     """A process that answers one call at a time over a pipe of its own, so that its death ends the pipe."""
 
-    def __init__(self, choice: Choice, count: int) -> None:
+    def __init__(self, prepare: Prepare) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=voices.serve, args=(theirs, choice, count), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, prepare), daemon=True)
         self._process.start()
         theirs.close()
         # Its own: one that a driver holds may outlive its being killed, and whoever waits for it then waits on.
         self._waiting = ThreadPoolExecutor(1, "worker")
 
-    async def ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> voices.Answer:
+    async def ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> _Answer:
         """Call and wait. Raises `EOFError` or `OSError` if the process dies over it."""
         return await asyncio.get_running_loop().run_in_executor(self._waiting, self._exchange, function, args)
 
@@ -49,19 +80,19 @@ class _Process:
         self._process.kill()
         self._waiting.shutdown(wait=False)
 
-    def _exchange(self, function: Callable[..., Any], args: tuple[Any, ...]) -> voices.Answer:
+    def _exchange(self, function: Callable[..., Any], args: tuple[Any, ...]) -> _Answer:
         self._pipe.send((function, args))
-        answer: voices.Answer = self._pipe.recv()
+        answer: _Answer = self._pipe.recv()
         return answer
 
 
 class Worker:
-    """One process. `call` runs a function of `voices` in it, earliest deadline first."""
+    """One process. `call` runs a function in it, earliest deadline first."""
 
-    def __init__(self, choice: Choice, count: int) -> None:
-        """One of `count`."""
-        self._choice, self._count = choice, count
-        self._process = _Process(choice, count)
+    def __init__(self, title: str, prepare: Prepare) -> None:
+        """`title` is what people are told that works there."""
+        self._title, self._prepare = title, prepare
+        self._process = _Process(prepare)
         # Unbounded here, bounded by its users: a session waits for its one call before it makes the next.
         self._jobs: asyncio.PriorityQueue[_Job] = asyncio.PriorityQueue()
         self._order = itertools.count()
@@ -84,7 +115,7 @@ class Worker:
                 measured = await self.call(AT_ONCE, voices.warm_up)
                 self.lost.clear()
                 return measured
-        raise WorkerDied(f"the {self._choice.name}'s process dies as it loads; see that there is memory enough for it")
+        raise WorkerDied(f"{self._title}'s process dies as it loads; see that there is memory enough for it")
 
     def post(self, function: Callable[[*Arguments], None], *args: *Arguments) -> None:
         """Run `function`, which takes no time, in the process before anything else, and do not wait for it."""
@@ -120,9 +151,9 @@ class Worker:
 
     def _replace(self) -> None:
         self.restarts += 1
-        log.warning("a worker process died and is replaced (restart %d)", self.restarts)
+        log.warning("a process of %s died and is replaced (restart %d)", self._title, self.restarts)
         self._process.kill()
-        self._process = _Process(self._choice, self._count)
+        self._process = _Process(self._prepare)
         self.lost.set()
 
 
@@ -130,7 +161,8 @@ class Workers:
     """Some workers of one generator; sessions are shared out evenly."""
 
     def __init__(self, choice: Choice, count: int) -> None:
-        self._workers = [Worker(choice, count) for _ in range(count)]
+        prepare = functools.partial(voices.prepare, choice, count)
+        self._workers = [Worker(TITLES[choice.name], prepare) for _ in range(count)]
         self._next = itertools.cycle(self._workers)
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -12,6 +12,7 @@ from musicmed_live.core import messages
 from musicmed_live.core.emotion import WORDS, Emotion
 from musicmed_live.core.events import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.generator import Cue, Preference
+from musicmed_live.core.judgement import Judgement, Reason
 from musicmed_live.core.messages import Codec, Listen, Role, parse_message, parse_object, parse_patient, parse_plan
 from musicmed_live.core.path import Rules, Shape, plan
 from musicmed_live.core.readings import HeartRate, Motion, Reading
@@ -354,4 +355,16 @@ def test_a_clip_is_told_by_the_middle_of_its_way() -> None:
         "tempo_bpm": 96.0,
         "key": "D dorian",
         "instruments": ["cello", "piano"],
+        "heard": None,
+    }
+
+
+def test_a_clip_that_was_judged_is_told_with_what_spoke_for_it() -> None:
+    judgement = Judgement(Emotion(0.125, -0.25), 0.3125, 0.2, (Reason("mode", "valence", 0.10004),))
+    assert messages.judgement_object(judgement) == {
+        "valence": 0.125,
+        "arousal": -0.25,
+        "valence_sd": 0.312,
+        "arousal_sd": 0.2,
+        "reasons": [{"feature": "mode", "axis": "valence", "adds": 0.1}],
     }

@@ -85,7 +85,7 @@ def test_a_thread_without_end_keeps_no_more_than_it_needs() -> None:
     for frames in range(500, 9000, 500):
         thread.grow(frames)
     assert thread._tokens.shape[1] < 5000
-    with pytest.raises(ValueError, match="among the 7803 to 8503"):
+    with pytest.raises(ValueError, match="among the 7503 to 8503"):
         thread.rewind(8500 - REMEMBERED_FRAMES - 200)
 
 
@@ -100,6 +100,21 @@ def test_a_rewound_thread_comes_the_same_way_again(frames: int, back: int, strai
     assert torch.equal(thread.codes(0, max(0, frames - REMEMBERED_FRAMES), frames), before)
     if frames == LATE:
         assert torch.equal(before, straight[:, : before.shape[1]])
+
+
+def test_a_thread_that_goes_back_to_the_beginning_of_its_window_still_has_ten_seconds_to_go_on_from() -> None:
+    engine, thread = new_thread()
+    frames = FULL - PROMPT_FRAMES + 1010  # where the window before this one has just been let go
+    thread.grow(frames)
+    back = frames - 950
+    before = thread.codes(0, back - PROMPT_FRAMES, back)
+    filled = engine.filled
+    thread.rewind(back)
+    assert engine.filled - filled == PROMPT_FRAMES
+    assert torch.equal(thread.codes(0, back - PROMPT_FRAMES, back), before)
+    thread.grow(back + 2000)
+    codes = thread.codes(0, back, back + 2000)
+    assert ((codes >= 0) & (codes < PAD)).all()
 
 
 @settings(max_examples=15, deadline=None)

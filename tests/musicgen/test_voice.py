@@ -177,24 +177,50 @@ def test_the_last_clip_dies_away(open_voice: OpenVoice) -> None:
     assert np.abs(last[:SECOND]).max() > 100 * np.abs(last[-100:]).max()
 
 
-def test_variants_differ_and_the_chosen_one_goes_on(open_voice: OpenVoice) -> None:
+def rehearsed(voice: MusicgenVoice, wanted: ClipRequest, takes: int) -> list[Samples]:
+    """The sound of each take."""
+    return [sound(list(take)) for take in zip(*voice.rehearse(wanted, takes), strict=True)]
+
+
+def test_takes_differ_and_the_music_goes_on_from_the_one_that_is_settled_on(open_voice: OpenVoice) -> None:
     voice = open_voice(slots=6)
     play(voice, SECOND)
-    clips = [sound(clip) for clip in voice.variants(request(SECOND, 2 * SECOND), 3)]
-    assert all(len(clip) == 2 * SECOND for clip in clips)
-    assert not np.array_equal(clips[0], clips[1]) and not np.array_equal(clips[1], clips[2])
-    with pytest.raises(ValueError, match="variants"):
-        voice.compose(request(voice.position, SECOND))
-    voice.choose(1)
+    takes = rehearsed(voice, request(SECOND, 2 * SECOND), 3)
+    assert all(len(take) == 2 * SECOND for take in takes)
+    assert not np.array_equal(takes[0], takes[1]) and not np.array_equal(takes[1], takes[2])
+    voice.settle(1)
     end = 3 * SECOND
     assert voice.position == end
     voice.rewind(end - 1000)
-    assert_allclose(play(voice, 1000), clips[1][-1000:], atol=ROUNDING)
+    assert_allclose(play(voice, 1000), takes[1][-1000:], atol=ROUNDING)
 
 
-def test_the_first_variant_is_what_would_have_been_played(open_voice: OpenVoice) -> None:
+def test_the_beginning_of_a_long_clip_is_rehearsed(open_voice: OpenVoice) -> None:
+    (take,) = rehearsed(open_voice(), request(0, 14 * SECOND), 1)
+    assert len(take) == 10 * SECOND
+
+
+def test_a_rehearsal_that_is_not_settled_changes_nothing(open_voice: OpenVoice) -> None:
+    straight, voice = open_voice(), open_voice(slots=6)
+    expected = play(straight, 3 * SECOND)
+    play(voice, SECOND)
+    rehearsed(voice, request(SECOND, SECOND), 3)
+    assert_allclose(play(voice, SECOND), expected[SECOND : 2 * SECOND], atol=ROUNDING)
+    next(voice.rehearse(request(2 * SECOND, SECOND), 2))  # and left off
+    assert_allclose(play(voice, SECOND), expected[2 * SECOND :], atol=ROUNDING)
+
+
+def test_nothing_is_settled_that_was_not_rehearsed(open_voice: OpenVoice) -> None:
     voice = open_voice(slots=4)
-    assert_array_equal(sound(voice.variants(request(0, SECOND), 2)[0]), play(open_voice(), SECOND))
+    with pytest.raises(ValueError, match="no take 0"):
+        voice.settle(0)
+    rehearsed(voice, request(0, SECOND), 2)
+    with pytest.raises(ValueError, match="no take 2"):
+        voice.settle(2)
+
+
+def test_the_first_take_is_what_would_have_been_played(open_voice: OpenVoice) -> None:
+    assert_array_equal(rehearsed(open_voice(slots=4), request(0, SECOND), 2)[0], play(open_voice(), SECOND))
 
 
 def test_there_are_no_more_voices_than_the_engine_has_room_for(parts: tuple[StreamingCodec, Conditioner]) -> None:
@@ -211,19 +237,16 @@ def test_there_are_no_more_voices_than_the_engine_has_room_for(parts: tuple[Stre
     third.close()
 
 
-def test_variants_for_which_there_is_no_room_are_refused_and_the_voice_goes_on(open_voice: OpenVoice) -> None:
-    voice = open_voice(slots=4)
-    with pytest.raises(GeneratorFailed, match="room"):
-        voice.variants(request(0, SECOND), 3)
-    assert len(voice.variants(request(0, SECOND), 2)) == 2
+def test_there_are_as_many_takes_as_there_is_room_for(open_voice: OpenVoice) -> None:
+    assert len(rehearsed(open_voice(slots=4), request(0, SECOND), 3)) == 2
 
 
-def test_variants_differ_after_a_choice_as_well(open_voice: OpenVoice) -> None:
+def test_takes_differ_after_one_was_settled_on_as_well(open_voice: OpenVoice) -> None:
     voice = open_voice(slots=4)
-    voice.variants(request(0, SECOND), 2)
-    voice.choose(1)
-    clips = [sound(clip) for clip in voice.variants(request(SECOND, SECOND), 2)]
-    assert not np.array_equal(clips[0], clips[1])
+    rehearsed(voice, request(0, SECOND), 2)
+    voice.settle(1)
+    takes = rehearsed(voice, request(SECOND, SECOND), 2)
+    assert not np.array_equal(takes[0], takes[1])
 
 
 def test_many_short_clips_are_remembered_as_long_as_few_long_ones(open_voice: OpenVoice) -> None:

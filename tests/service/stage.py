@@ -2,8 +2,9 @@
 
 import asyncio
 import selectors
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
@@ -14,20 +15,23 @@ import pytest
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.events import Event
-from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Pace, frames_of
+from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Pace, Samples, frames_of
+from musicmed_live.core.judgement import Judgement, Mono
 from musicmed_live.core.session import Plan
 from musicmed_live.errors import MusicmedError, WorkerDied
 from musicmed_live.service import live as service
 from musicmed_live.service import playhead, voices
 from musicmed_live.service.conductor import GUARD_FRAMES
 from musicmed_live.service.generators import Choice
+from musicmed_live.service.judging import Judge
 from musicmed_live.service.live import LiveSession
 from musicmed_live.service.sources import Source, Sources
 from musicmed_live.service.workers import Arguments, R, Worker, Workers
 from tests.core.sounds import BEAT, BEATS_PER_BAR, tone
 
 ANXIOUS, CALM, JOYFUL = Emotion(-0.6, 0.6), Emotion(0.6, -0.4), Emotion(0.7, 0.7)
-REMEMBERED_FRAMES = frames_of(14.0)
+REMEMBERED_FRAMES = frames_of(19.5)
+TAKE_FRAMES = frames_of(10.0)  # of a clip that are rehearsed
 FREE_FRAMES = frames_of(0.2)
 STEP_SECONDS = 0.01
 LEAD_FRAMES = frames_of(0.1)
@@ -41,12 +45,25 @@ class ToneVoice:
         self._seed = seed
         self._beats = [position]  # where one begins or will begin
         self._clip = 0
+        self._doubles: list[ToneVoice] = []
 
     def compose(self, request: ClipRequest) -> Iterator[Block]:
         if request.position != self._beats[-1]:
             raise ValueError(f"a clip at {request.position} does not continue the music at {self._beats[-1]}")
         self._clip += 1
         return self._blocks(request, self._clip)
+
+    def rehearse(self, request: ClipRequest, takes: int) -> Iterator[Sequence[Block]]:
+        self._clip += 1
+        self._doubles = [type(self)(self._seed + 20 * take, 0) for take in range(takes)]
+        for double in self._doubles:
+            double._beats = self._beats.copy()
+        beginning = replace(request, frames=min(request.frames, TAKE_FRAMES))
+        return zip(*(double.compose(beginning) for double in self._doubles), strict=True)
+
+    def settle(self, take: int) -> None:
+        self._clip += 1
+        self._seed, self._beats = self._doubles[take]._seed, self._doubles[take]._beats
 
     def rewind(self, position: int) -> int:
         if not max(self._beats[0], self._beats[-1] - REMEMBERED_FRAMES) <= position <= self._beats[-1]:
@@ -94,6 +111,7 @@ class ToneGenerator:
     """Opens such voices."""
 
     voices: int | None = None
+    takes = 1
     pace = Pace(100.0, 0.01)
 
     def warm_up(self) -> Pace:
@@ -108,8 +126,8 @@ class FreeGenerator(ToneGenerator):
 
     voices = 1
 
-    def __init__(self, pace: Pace) -> None:
-        self.pace = pace
+    def __init__(self, pace: Pace, takes: int = 0) -> None:
+        self.pace, self.takes = pace, takes
         self.opened: list[int] = []  # at which positions voices were
 
     def open_voice(self, seed: int, position: int = 0) -> FreeVoice:
@@ -174,6 +192,7 @@ class Puppet(Worker):
         for name in [name for name, voice in voices._voices.items() if type(voice) is kind]:
             del voices._voices[name]
             voices._clips.pop(name, None)
+            voices._rehearsals.pop(name, None)
         self.deaths += 1
         if self._answer is None or self._answer.done():
             self._dead = True
@@ -191,7 +210,25 @@ class OnePuppet(Workers):
         return self._puppet
 
     async def warm_up(self) -> list[voices.Measured]:
-        return [(self._puppet.generator.warm_up(), self._puppet.generator.voices)]
+        generator = self._puppet.generator
+        return [voices.Measured(generator.warm_up(), generator.voices, generator.takes)]
+
+
+class Listener(Judge):
+    """Says of all music what it is told to say, and keeps what it was asked about."""
+
+    def __init__(self) -> None:
+        self.verdict: Callable[[Mono], Judgement | None] = lambda _: None
+        self.heard: list[Mono] = []
+        self.delay = 0.0
+
+    async def judge(self, mono: Mono, deadline: float) -> Judgement | None:
+        self.heard.append(mono)
+        await asyncio.sleep(self.delay)
+        return self.verdict(mono)
+
+    async def hear(self, samples: Samples, deadline: float) -> Judgement | None:
+        return await self.judge(samples.mean(axis=1), deadline)
 
 
 class Clock(selectors.SelectSelector):
@@ -239,7 +276,9 @@ class Stage:
             self.chosen = Source(Choice("musicgen"), OnePuppet(self.other))
             if loaded:
                 self.load()
-        self.live = LiveSession("s", "anna", wish, Sources(self.chosen, self.composer))
+        loop.run_until_complete(self.composer.warm_up())
+        self.listener = Listener()
+        self.live = LiveSession("s", "anna", wish, Sources(self.chosen, self.composer, self.listener))
         self.cuts: list[tuple[int, str]] = []
         self.live.on_cut.add(lambda position, reason: self.cuts.append((position, reason)))
         self.running = loop.create_task(self.live.run())

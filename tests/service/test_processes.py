@@ -14,7 +14,6 @@ import pytest
 from benchmarks.listener import serving
 from musicmed_live.errors import DeviceFailed, WorkerDied
 from musicmed_live.service import workers
-from musicmed_live.service.generators import Choice
 from musicmed_live.service.workers import Worker
 
 
@@ -28,8 +27,12 @@ def test_no_worker_outlives_its_server(by: signal.Signals) -> None:
         assert not alive
 
 
+def nothing() -> None:
+    pass
+
+
 async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = Worker(Choice(), 1)
+    worker = Worker("Nobody", nothing)
     running = asyncio.create_task(worker.run())
     monkeypatch.setattr(workers, "HANG_SECONDS", 0.2)
     with pytest.raises(WorkerDied):
@@ -41,7 +44,7 @@ async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_a_worker_that_cannot_even_be_killed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = Worker(Choice(), 1)
+    worker = Worker("Nobody", nothing)
     running = asyncio.create_task(worker.run())
     stuck = worker._process
     monkeypatch.setattr(stuck, "kill", lambda: None)
@@ -59,7 +62,7 @@ def fail_on_the_gpu() -> None:
 
 
 async def test_a_worker_whose_gpu_has_failed_is_replaced() -> None:
-    worker = Worker(Choice(), 1)
+    worker = Worker("Nobody", nothing)
     running = asyncio.create_task(worker.run())
     before = await worker.call(0.0, os.getpid)
     with pytest.raises(DeviceFailed):

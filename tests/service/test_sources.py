@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,7 @@ from musicmed_live.service.generators import Choice
 from musicmed_live.service.sources import Source, Sources, open_sources
 from musicmed_live.service.voices import Measured
 from musicmed_live.service.workers import Workers
+from tests.service.stage import Listener
 
 
 class Loading(Workers):
@@ -38,7 +40,7 @@ def source(*outcomes: Measured | MusicmedError) -> Source:
     return Source(Choice("musicgen"), Loading(*outcomes))
 
 
-FAST: Measured = (Pace(2.0, 0.1), 2)
+FAST = Measured(Pace(2.0, 0.1), 2, 0)
 
 
 async def test_a_source_says_why_it_cannot_be_had() -> None:
@@ -49,15 +51,15 @@ async def test_a_source_says_why_it_cannot_be_had() -> None:
     assert said == ["MusicGen is still loading", None]
     one.held = 2
     assert one.absence == "MusicGen plays in as many other sessions as it keeps up with (2)"
-    slow = source((Pace(0.74, 0.1), 1))
+    slow = source(Measured(Pace(0.74, 0.1), 1, 0))
     await slow.warm_up()
     assert slow.absence == "MusicGen makes 0.74 s of music in a second on this machine; it needs 1.1"
 
 
 async def test_the_more_voices_share_a_source_the_earlier_it_needs_to_know() -> None:
-    one, composer = source((Pace(4.0, 0.1), 3)), Source(Choice(), Loading())
+    one, composer = source(Measured(Pace(4.0, 0.1), 3, 0)), Source(Choice(), Loading())
     await one.warm_up()
-    both = Sources(one, composer)
+    both = Sources(one, composer, Listener())
     margins = []
     for one.held in (1, 2, 3):
         assert both.floor_frames(one) < both.enough_frames(one)
@@ -84,7 +86,7 @@ async def test_one_that_stops_is_loaded_again_until_it_works(monkeypatch: pytest
 
 async def test_one_that_was_too_slow_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
-    slow: Measured = (Pace(0.9, 0.1), 1)
+    slow = Measured(Pace(0.9, 0.1), 1, 0)
     one = source(slow, slow, FAST)
     await one.warm_up()
     caring = asyncio.create_task(one.stay_ready())
@@ -95,15 +97,21 @@ async def test_one_that_was_too_slow_is_measured_again(monkeypatch: pytest.Monke
 
 async def test_one_that_cannot_be_loaded_at_first_says_so_to_whoever_started_it() -> None:
     with pytest.raises(GeneratorFailed, match="no weights"):
-        await Sources(source(GeneratorFailed("no weights")), source(FAST)).warm_up()
+        await Sources(source(GeneratorFailed("no weights")), source(FAST), Listener()).warm_up()
 
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
-    """The processes that would be started, by generator, on a machine of eight cores."""
+    """The generators' processes that would be started, on a machine of eight cores."""
     started: list[tuple[str, int]] = []
+
+    def start(prepare: workers.Prepare) -> None:
+        if isinstance(prepare, partial):
+            choice, count = prepare.args
+            started.append((choice.name, count))
+
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    monkeypatch.setattr(workers, "_Process", lambda choice, count: started.append((choice.name, count)))
+    monkeypatch.setattr(workers, "_Process", start)
     yield started
 
 

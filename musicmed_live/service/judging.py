@@ -1,0 +1,78 @@
+"""Hearing whether the music carries the emotion that was asked for, in a process of its own: nothing waits for it."""
+
+import asyncio
+import functools
+import logging
+import os
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicmed_live.core.generator import Samples
+from musicmed_live.core.judgement import Judgement, Mono
+from musicmed_live.errors import MusicmedError
+from musicmed_live.recognition.embedded import EmbeddedRecognizer, load_recognizer
+from musicmed_live.recognition.features import listen
+from musicmed_live.service.workers import Worker
+
+log = logging.getLogger(__name__)
+
+NICENESS = 10  # what plays goes before what is said of it
+
+
+class Judge:
+    """The recognizer, for all sessions."""
+
+    def __init__(self) -> None:
+        # Its calls have no bound of their own: each session has one sound judged at a time.
+        self._worker = Worker("The recognizer", prepare)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, group: asyncio.TaskGroup) -> asyncio.Task[None]:
+        """Run its process in `group` until `stop`."""
+        self._task = group.create_task(self._worker.run(), name="judge")
+        return self._task
+
+    def stop(self) -> None:
+        """Let the process go."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def judge(self, mono: Mono, deadline: float) -> Judgement | None:
+        """What is heard in `mono`; None where that cannot be said. `deadline` is in seconds of the loop's clock."""
+        return await self._ask(deadline, judge, mono)
+
+    async def hear(self, samples: Samples, deadline: float) -> Judgement | None:
+        """The same of `samples` at 48 kHz."""
+        return await self._ask(deadline, hear, samples)
+
+    async def _ask(
+        self, deadline: float, function: Callable[[NDArray[np.float32]], Judgement], sound: NDArray[np.float32]
+    ) -> Judgement | None:
+        try:
+            return await self._worker.call(deadline, function, sound)
+        except MusicmedError as fault:
+            log.warning("music was not judged: %s", fault)
+            return None
+
+
+def prepare() -> None:
+    """Leave the cores to others."""
+    if hasattr(os, "nice"):  # Windows has none
+        os.nice(NICENESS)
+
+
+def judge(mono: Mono) -> Judgement:
+    """What is heard in `mono`. Raises `CannotJudge`."""
+    return _recognizer().judge(mono)
+
+
+def hear(samples: Samples) -> Judgement:
+    """What is heard in `samples`, shape (frames, 2). Raises `CannotJudge`."""
+    return judge(listen(samples))
+
+
+@functools.cache
+def _recognizer() -> EmbeddedRecognizer:
+    return load_recognizer()
