@@ -1,0 +1,75 @@
+"""`musicmed-live models train`: an adapter for MusicGen from shards of tokens."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from models.history import History
+    from models.train import Training
+
+_EPILOG = """\
+It begins with an estimate of hours and memory. Stop it at any time: --resume goes on where the last validation was, as
+if it had not been stopped. What was best in validation is in OUT/adapter; play it with
+  musicmed-live play --generator musicgen --model MODEL --adapter OUT/adapter
+On several GPUs: accelerate launch --multi_gpu -m musicmed_live models train ..."""
+
+
+def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add it."""
+    parser = actions.add_parser(
+        "train",
+        help="train an adapter for MusicGen: moods by text, and continuous valence and arousal",
+        description="Train an adapter for MusicGen, by a recipe, on what `musicmed-live models prepare` made ready.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=_train)
+    parser.add_argument("recipe", type=Path, metavar="RECIPE.toml", help="such as models/lora/small.toml")
+    parser.add_argument("--model", required=True, metavar="DIR|NAME", help="MusicGen's weights, such as small")
+    parser.add_argument("--shards", required=True, type=Path, metavar="DIR", help="what `models prepare` wrote")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the adapter is to be")
+    parser.add_argument("--resume", action="store_true", help="go on with the training in OUT")
+    parser.add_argument("--dry-run", action="store_true", help="only estimate hours and memory")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from models.train import Training
+
+    training = Training(options.recipe, options.model, options.shards, options.out, options.resume)
+    words = training.estimate().in_words()
+    if training.is_main:
+        _say(words)
+    if not options.dry_run:
+        _run(training)
+
+
+def _run(training: "Training") -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shown = training.is_main and sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
+        task = bar.add_task("training", total=training.recipe.training.steps)
+
+        def watch(history: "History") -> None:
+            bar.update(task, completed=history.step, description=_loss(history))
+
+        outcome = training.run(watch)
+    best = outcome.history.best
+    if training.is_main and best is not None:
+        _say(f"{outcome.adapter}: best in validation at step {best.step}, {best.loss:.4f} nats per token")
+        _say(f"ended after {outcome.history.step} steps: {outcome.history.stopped}")
+
+
+def _loss(history: "History") -> str:
+    best = history.best
+    validation = "" if best is None else f", validation {best.loss:.3f} at best"
+    return f"loss {history.losses[-1]:.3f}{validation}"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

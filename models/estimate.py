@@ -1,0 +1,96 @@
+"""How long a training will take and how much memory, told before it begins."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from models.fit import Trainer
+from models.recipe import Recipe
+from musicmed_live.musicgen.decoder import FRAME_RATE, DecoderConfig
+
+GB = 1e9
+_FORWARD = 1 / 3  # of a step's time: going back takes twice as long as going forth
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a training takes on this machine."""
+
+    device: str  # in words
+    parameters: int  # of the decoder and the emotion tokens
+    trained: int  # of them
+    step_seconds: float  # measured
+    hours: float  # all steps and validations; fewer where it stops early
+    memory_bytes: float  # on the device: weights, gradients, optimizer, and what is kept to go back
+    peak_bytes: float | None  # measured by the trial; None where the device does not tell
+
+    def in_words(self) -> str:
+        """One line for each figure."""
+        measured = "" if self.peak_bytes is None else f" (the trial step took {self.peak_bytes / GB:.1f} GB)"
+        return (
+            f"device   {self.device}\n"
+            f"weights  {self.parameters / 1e6:.1f} million, of which {self.trained / 1e6:.2f} million are trained\n"
+            f"memory   about {self.memory_bytes / GB:.1f} GB{measured}\n"
+            f"time     about {self.hours:.2f} h at {self.step_seconds:.2f} s a step, if it does not stop early"
+        )
+
+
+def estimate(trainer: Trainer, recipe: Recipe, decoder: DecoderConfig, seconds: float, half: bool) -> Estimate:
+    """Measure a trial step on the trainer's device, and work out the rest.
+
+    `seconds` is how long the segments are; `half`: whether it computes in bfloat16.
+    """
+    device = trainer.device
+    trainer.trial()  # what is set up on a first use is not to be measured
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    began = time.perf_counter()
+    trainer.trial()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    batch_seconds = time.perf_counter() - began
+    step_seconds = batch_seconds * recipe.training.accumulate
+    weights = list(trainer.model.parameters())
+    return Estimate(
+        torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+        sum(weight.numel() for weight in weights),
+        sum(weight.numel() for weight in weights if weight.requires_grad),
+        step_seconds,
+        _hours(recipe, step_seconds, batch_seconds),
+        weight_bytes(weights) + activation_bytes(decoder, recipe, round(seconds * FRAME_RATE), half),
+        float(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else None,
+    )
+
+
+def weight_bytes(weights: list[torch.nn.Parameter]) -> int:
+    """Bytes of the weights; and for those that are trained, of a gradient and of AdamW's two moments, all float32."""
+    return sum(weight.numel() * (weight.element_size() + 12 * weight.requires_grad) for weight in weights)
+
+
+def activation_bytes(decoder: DecoderConfig, recipe: Recipe, frames: int, half: bool) -> float:
+    """Bytes that one batch of segments of so many frames keeps until it has gone back.
+
+    Counted as by Korthikanti et al. 2022 (arXiv 2205.05198, 4.1), for this decoder: a layer keeps the streams into its
+    three norms (in float32), what the norms give, queries, keys, values and what attention makes of them, and both
+    sides of the activation. The logits are there as computed, in float32, as logarithms, and as gradients.
+    """
+    element = 2 if half else 4
+    width, ffn = decoder.width, decoder.ffn
+    layer = (3 * 4 + 11 * element) * width + 2 * element * ffn
+    if recipe.lora is not None and recipe.lora.dropout:
+        layer += (element + 1) * (7 * width + ffn)  # each adapted matrix has an input of its own, and a mask of bytes
+    kept = decoder.layers * layer
+    if recipe.training.checkpoint_layers:
+        kept = decoder.layers * element * width + layer
+    logits = decoder.codebooks * decoder.vocab * (element + 3 * 4)
+    columns = frames + decoder.codebooks - 1
+    return float(recipe.training.batch * columns * (kept + logits))
+
+
+def _hours(recipe: Recipe, step_seconds: float, batch_seconds: float) -> float:
+    validation, training = recipe.validation, recipe.training
+    validations = training.steps // validation.every + 1
+    batches = -(-validation.segments // training.batch)
+    return (training.steps * step_seconds + validations * batches * batch_seconds * _FORWARD) / 3600

@@ -1,0 +1,48 @@
+"""What a training leaves to be read: `history.json`, and the curves for TensorBoard."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from models.history import History
+from models.recipe import Recipe
+from models.schedule import rate
+from models.whole import whole
+
+HISTORY = "history.json"
+RUNS = "runs"
+
+
+class Record:
+    """Writes what happens in one training, in `out/history.json` and `out/runs`."""
+
+    def __init__(self, out: Path, recipe: Recipe, about: Mapping[str, Any], history: History) -> None:
+        """`about` is what it was made from; what an earlier run recorded of later steps than `history` is dropped."""
+        self._path, self._recipe, self._about = out / HISTORY, recipe, about
+        self._writer = SummaryWriter(str(out / RUNS), purge_step=history.step)
+
+    def step(self, history: History) -> None:
+        """A step was made."""
+        training = self._recipe.training
+        share = rate(history.step - 1, training.steps, training.warmup_steps)
+        self._scalar("loss/training", history.losses[-1], history.step)
+        self._scalar("learning_rate", training.learning_rate * share, history.step)
+
+    def validated(self, history: History) -> None:
+        """A validation was made, or the training ends: write the file, too."""
+        newest = history.validated[-1]
+        self._scalar("loss/validation", newest.loss, newest.step)
+        for name, share in newest.quadrants.items():
+            self._scalar(f"loss/validation/{name}", share.loss, newest.step)
+        with whole(self._path) as partial:
+            partial.write_text(json.dumps({**self._about, **history.as_json()}, indent=1) + "\n", encoding="utf-8")
+
+    def close(self) -> None:
+        """Write what is not on the disk yet."""
+        self._writer.close()
+
+    def _scalar(self, name: str, value: float, step: int) -> None:
+        self._writer.add_scalar(name, value, step)

@@ -1,0 +1,56 @@
+"""Files that are there whole or not at all, whatever ends the program while they are written."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from musicmed_live.errors import CannotServe
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; what is there becomes `path` once it is on the disk, and is removed otherwise.
+
+    Raises `CannotServe` where that fails, as on a full disk; what was at `path` before is still there then.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, SafetensorError) as fault:
+        raise _unwritable(path, fault) from fault
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder of files: an empty one to write to, which takes the place of the one at `path`."""
+    partial, former = (path.with_name(f".{path.name}.{state}") for state in ("partial", "former"))
+    for left in (partial, former):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if path.exists():
+            path.rename(former)
+        partial.rename(path)
+    except (OSError, SafetensorError) as fault:
+        raise _unwritable(path, fault) from fault
+    finally:
+        for left in (partial, former):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _unwritable(path: Path, fault: Exception) -> CannotServe:
+    reason = fault.strerror if isinstance(fault, OSError) else ""
+    return CannotServe(
+        f"{path} cannot be written ({reason or fault}); what was there before is whole: make room and go on"
+    )
