@@ -91,7 +91,7 @@ def share_interval(hits: int, of: int) -> Interval:
     share, square = hits / of, Z95**2
     middle = (share + square / (2 * of)) / (1 + square / of)
     half = Z95 / (1 + square / of) * math.sqrt(share * (1 - share) / of + square / (4 * of**2))
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+    return Interval(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))
 
 
 def gain(base: Sequence[Heard], adapter: Sequence[Heard], axis: str) -> Interval:

@@ -134,8 +134,9 @@ def _compose(generator: Generator, emotion: Emotion, seed: int, frames: int) -> 
 
 
 def _is_whole(path: Path, frames: int) -> bool:
+    """Its header is not enough: of a file that was cut short, that says how long it was to be."""
     try:
-        return bool(soundfile.info(path).frames == frames)
+        return len(soundfile.read(path, dtype="int16")[0]) == frames
     except (soundfile.LibsndfileError, OSError):
         return False
 
@@ -159,7 +160,7 @@ def _claim(folder: Path, grid: Grid, sides: Sequence[Side]) -> None:
     if before is not None:
         known, made = before["sides"], wanted["sides"]
         same = all(known.get(name, made_of) == made_of for name, made_of in made.items())
-        if before["seconds"] != grid.seconds or not same:
+        if before.get("seconds") != grid.seconds or not same:
             raise InvalidInput(f"{folder} holds clips of another model, adapter or length; give another --out", "--out")
         wanted["sides"] = known | made
     make_folder(folder)

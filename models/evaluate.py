@@ -17,7 +17,7 @@ import numpy as np
 from models.agreement import Heard, agreement, gain, interval_json
 from models.clips import Clip, Grid, Side, digests, make_clips, read_clip, write_text
 from models.page import page
-from models.tagging import EMOTION_OF_TAGS, TagPair, Tags, nearest_tags, prompt_at, tag_figures, tags_in
+from models.tagging import TagPair, Tags, prompt_at, tag_figures, tags_at
 from musicmed_live import __version__
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.judgement import Judgement, Recognizer
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 VERSION = 1
 RESULT = "evaluation.json"
 PAGE = "index.html"
+COMPOSER = "composer"
 LIBRARIES = ("numpy", "scipy", "soundfile", "torch", "transformers", "onnxruntime")
 
 Content = dict[str, Any]
@@ -67,8 +68,8 @@ class Judged:
 
 def sides_of(choice: Choice) -> list[Side]:
     """What is compared: the generator; with an adapter, the base model without it and the model with it."""
-    if choice.name == "composer":
-        return [Side("composer", lambda: load_generator(choice), {"musicmed_live": __version__})]
+    if choice.name == COMPOSER:
+        return [Side(COMPOSER, lambda: load_generator(choice), {"musicmed_live": __version__})]
     from musicmed_live.musicgen.adapters import parse_adapter_option
     from musicmed_live.musicgen.hub import locate
 
@@ -113,11 +114,8 @@ def evaluate(
 
 
 def _judged(clip: Clip, opinions: Mapping[str, Opinion]) -> Judged:
-    """A text asks for its mood words; a generator without texts is asked for the tags nearest to the emotion."""
-    if clip.side == "composer":
-        return Judged(clip, "", nearest_tags(clip.emotion), opinions)
-    text = prompt_at(clip.emotion)
-    return Judged(clip, text, tags_in(text), opinions)
+    text = "" if clip.side == COMPOSER else prompt_at(clip.emotion)
+    return Judged(clip, text, tags_at(clip.emotion), opinions)
 
 
 def _opinion(recognizer: Recognizer, mono: Any) -> Opinion:
@@ -128,7 +126,7 @@ def _opinion(recognizer: Recognizer, mono: Any) -> Opinion:
         judgement = recognizer.judge(mono)
     except CannotJudge as fault:
         return Opinion(None, unheard=str(fault))
-    return Opinion(judgement, nearest_tags(judgement.emotion))
+    return Opinion(judgement, tags_at(judgement.emotion))
 
 
 def _content(sides: Sequence[Side], judges: Sequence[Judge], grid: Grid, judged: Sequence[Judged]) -> Content:
@@ -160,7 +158,7 @@ def _figures(judged: Sequence[Judged], side: str, judge: str) -> Content:
 
 
 def _tag_figures(pairs: Sequence[TagPair]) -> Content:
-    return asdict(tag_figures(pairs, EMOTION_OF_TAGS))
+    return asdict(tag_figures(pairs))
 
 
 def _gains(judged: Sequence[Judged], judge: str) -> Content:

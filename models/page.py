@@ -123,7 +123,7 @@ def _tags(content: Content, judges: Sequence[str], sides: Sequence[str]) -> str:
         rows += [(f"{judge}: {row[0]}", *row[1:]) for row in side_by_side(columns)]
     return (
         "<section>\n<h2>Mood tags</h2>\n<p>Tags that were asked for against tags that were heard. Of a recognizer that "
-        "knows no tags, those nearest to what it heard in the plane are taken.</p>\n"
+        "knows no tags, those are taken that would have been asked for where it heard the music to be.</p>\n"
         f"{_table(['', *sides], rows)}\n</section>"
     )
 
