@@ -205,3 +205,37 @@ def test_clips_of_one_emotion_are_equally_loud(generator: ComposerGenerator) -> 
     meter = pyloudnorm.Meter(SAMPLE_RATE)
     loudness = [meter.integrated_loudness(sound(list(voice.compose(request(voice, 12, ANXIOUS))))) for _ in range(4)]
     assert max(abs(second - first) for first, second in pairwise(loudness)) < 1.5
+
+
+def test_a_rehearsal_is_what_will_be_played_and_leaves_the_voice_where_it_is(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(5)
+    list(voice.compose(request(voice, 6, CALM)))
+    before = voice.position
+    wanted = request(voice, 9, CALM, ANXIOUS)
+    rehearsed = sound([block for (block,) in voice.rehearse(wanted, 3)])
+    assert voice.position == before
+    np.testing.assert_allclose(sound(list(voice.compose(wanted))), rehearsed, atol=1e-5)
+
+
+def test_a_rehearsal_that_was_left_off_is_forgotten(generator: ComposerGenerator) -> None:
+    straight, voice = generator.open_voice(5), generator.open_voice(5)
+    first = request(voice, 6, CALM)
+    expected = [*straight.compose(first), *straight.compose(request(straight, 4, CALM))]
+    list(voice.compose(first))
+    next(voice.rehearse(request(voice, 9, ANXIOUS), 1))
+    played = sound(list(voice.compose(request(voice, 4, CALM))))
+    with pytest.raises(ValueError, match="nothing was rehearsed"):
+        voice.settle(0)
+    np.testing.assert_allclose(played, sound(expected)[frames_of(6) :], atol=1e-5)
+
+
+def test_a_voice_goes_on_from_a_rehearsal_that_it_settles_on(generator: ComposerGenerator) -> None:
+    straight, voice = generator.open_voice(6), generator.open_voice(6)
+    first = request(voice, 6, CALM)
+    expected = sound([*straight.compose(first), *straight.compose(request(straight, 5, ANXIOUS))])
+    rehearsed = sound([block for (block,) in voice.rehearse(first, 1)])
+    voice.settle(0)
+    assert voice.position == frames_of(6)
+    played = [rehearsed, sound(list(voice.compose(request(voice, 5, ANXIOUS))))]
+    np.testing.assert_allclose(np.concatenate(played), expected, atol=1e-5)
+    assert voice.rewind(frames_of(4)) >= frames_of(4)

@@ -51,6 +51,7 @@ class ToneVoice:
         if request.position != self._beats[-1]:
             raise ValueError(f"a clip at {request.position} does not continue the music at {self._beats[-1]}")
         self._clip += 1
+        self._last = request
         return self._blocks(request, self._clip)
 
     def rehearse(self, request: ClipRequest, takes: int) -> Iterator[Sequence[Block]]:
