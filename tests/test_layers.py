@@ -18,7 +18,8 @@ ALLOWED = {
     "core": ("errors", "core"),
     "composer": ("errors", "core", "composer"),
     "musicgen": ("errors", "core", "musicgen"),
-    "service": ("errors", "core", "composer", "musicgen", "service", ""),
+    "recognition": ("errors", "core", "recognition"),
+    "service": ("errors", "core", "composer", "musicgen", "recognition", "service", ""),
     "simulation": ("errors", "core", "simulation"),
     "cli": ("errors", "core", "service", "simulation", ""),
     "__main__": ("cli",),
@@ -71,7 +72,7 @@ def test_a_module_imports_only_what_its_layer_may_know(path: Path) -> None:
     for module in imports_of(path):
         if module.split(".")[0] == PACKAGE:
             assert layer(module) in ALLOWED[own], f"{own} must not know {module}"
-        assert module.split(".")[0] not in ("tests", "benchmarks", "clients")
+        assert module.split(".")[0] not in ("tests", "benchmarks", "clients", "models")
 
 
 @pytest.mark.parametrize("path", modules(f"{PACKAGE}/core"), ids=name)
@@ -89,6 +90,12 @@ def test_a_client_knows_the_wire_protocol_and_nothing_else(path: Path) -> None:
     for module in imports_of(path):
         if module.split(".")[0] == PACKAGE:
             assert module.startswith(f"{PACKAGE}.core.messages")
+
+
+@pytest.mark.parametrize("path", modules("models"), ids=name)
+def test_what_makes_weights_knows_the_package_and_neither_clients_nor_tests(path: Path) -> None:
+    for module in imports_of(path):
+        assert module.split(".")[0] not in ("tests", "benchmarks", "clients")
 
 
 def test_the_walk_sees_every_kind_of_import() -> None:

@@ -1,7 +1,11 @@
-"""`musicmed-live models`: which weights MusicGen can play with, getting them, and looking whether they are whole."""
+"""`musicmed-live models`: which weights MusicGen can play with, getting them, and looking whether they are whole.
+
+The commands that make weights are added by whoever offers some under `COMMANDS`: this package does not know them.
+"""
 
 import argparse
 import sys
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from musicmed_live.service.generators import require_musicgen
@@ -10,12 +14,13 @@ if TYPE_CHECKING:
     from musicmed_live.musicgen.weights import Findings
 
 LICENCE = "CC-BY-NC 4.0"
+COMMANDS = "musicmed_live.models"  # group of entry points: functions that add to the actions
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the command line's others."""
     models = commands.add_parser(
-        "models", help="MusicGen's weights: list what there is, get it, look whether it is whole"
+        "models", help="weights: list what there is, get it, look whether it is whole, make your own"
     )
     actions = models.add_subparsers(required=True, metavar="ACTION")
     shown = actions.add_parser("list", help="the published models, and which of them are here")
@@ -26,6 +31,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     looked_at = actions.add_parser("check", help="look whether a model is whole and can be played")
     looked_at.add_argument("source", metavar="DIR|NAME", help="a directory, or the name of a model in the local cache")
     looked_at.set_defaults(run=lambda options: check(options.source))
+    for offer in entry_points(group=COMMANDS):
+        offer.load()(actions)
 
 
 def list_models() -> None:
