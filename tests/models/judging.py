@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from models.clips import Side
 from musicmed_live.core.emotion import Emotion, clamp
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Pace, Samples
 from musicmed_live.core.judgement import Judgement, Mono
@@ -31,6 +32,11 @@ class Tones:
         """A voice that plays on from there."""
         self.opened += 1
         return ToneVoice(np.random.default_rng(seed).normal(0, self.error, 2) if self.error else np.zeros(2))
+
+
+def tones(name: str, error: float = 0.0) -> Side:
+    """A side of an evaluation that plays them."""
+    return Side(name, lambda: Tones(error), {"tones": f"{error:g}"})
 
 
 class ToneVoice:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.clips import Grid, Side
+from models.clips import Grid
 from models.commands import evaluate as command
 from models.evaluate import PAGE, RESULT, Content, Judge, evaluate, sides_of
 from models.tagging import VOCABULARY, tags_at
@@ -19,17 +19,13 @@ from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import frames_of
 from musicmed_live.errors import BadWeights, InvalidInput
 from musicmed_live.service.generators import Choice
-from tests.models.judging import ToneListener, Tones, ToneTagger
+from tests.models.judging import ToneListener, ToneTagger, tones
 from tests.musicgen import tiny
 from tests.recognition.test_essentia import DEAM, write_models
 
 GRID = Grid(levels=3, seeds=3, seconds=0.5)
 HALVES = (("A", (4, 64)), ("B", (64, 4)))  # of a change of rank 4 of a matrix of the tiny model
 LISTENER = Judge("listener", ToneListener(), {"coefficients.json": "ab" * 32})
-
-
-def tones(name: str, error: float = 0.0) -> Side:
-    return Side(name, lambda: Tones(error), {"tones": f"{error:g}"})
 
 
 @pytest.fixture(scope="module")
