@@ -6,7 +6,7 @@ import { MoodPad, nearestWord } from "./pad.js";
 import { PathView } from "./path.js";
 import { Player } from "./player.js";
 import { createSession, fetchWords, Session } from "./session.js";
-import { generatorText, isAsked, phaseText, playingText, timeText, whyText } from "./status.js";
+import { generatorText, heardText, isAsked, phaseText, playingText, timeText, whyText } from "./status.js";
 import { Throttle } from "./throttle.js";
 import { WearableView } from "./wearable.js";
 
@@ -122,7 +122,7 @@ function end(why) {
   for (const view of [path, body, wearable]) view.clear();
   estimate.show(null);
   byId("phase").textContent = "The session has ended. Ready when you are.";
-  for (const line of ["why", "estimate-text", "playing", "generator", "time"]) byId(line).textContent = "";
+  for (const line of ["why", "estimate-text", "playing", "heard", "generator", "time"]) byId(line).textContent = "";
   showProblem(why);
   showStage("start");
 }
@@ -161,6 +161,7 @@ function showState(state) {
   setText("why", whyText(state));
   setText("estimate-text", estimateText(state.estimate, words));
   setText("playing", playingText(state));
+  setText("heard", heardText(state, (emotion) => nearestWord(emotion, words)));
   setText("generator", generatorText(state));
   setText("time", timeText(state));
 }

@@ -40,6 +40,13 @@ export function playingText({ clip }) {
   return parts.filter((part) => part !== "").join(" · ");
 }
 
+/** What the music that plays was meant to be, and how listeners would most likely hear it. `word` names a point. */
+export function heardText({ clip }, word) {
+  if (clip === null || clip.heard === null) return "";
+  const [meant, heard] = [word(clip.emotion), word(clip.heard)];
+  return meant === heard ? `Meant and heard as ${heard}.` : `Meant as ${meant}, most likely heard as ${heard}.`;
+}
+
 /** Why another generator plays than the chosen one; nothing in the plain case. */
 export function generatorText({ generator }) {
   return generator.reason === null ? "" : `${generator.reason}.`;

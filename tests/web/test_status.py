@@ -51,6 +51,24 @@ def test_what_is_not_known_about_the_music_is_left_out(modules: Page) -> None:
     assert said(modules, "playingText", {"clip": None}) == ""
 
 
+@pytest.mark.parametrize(
+    ("clip", "text"),
+    [
+        (None, ""),
+        ({"emotion": {"valence": 0.6}, "heard": None}, ""),
+        ({"emotion": {"valence": 0.6}, "heard": {"valence": 0.5}}, "Meant and heard as pleasant."),
+        ({"emotion": {"valence": -0.6}, "heard": {"valence": 0.5}}, "Meant as gloomy, most likely heard as pleasant."),
+    ],
+)
+def test_how_the_music_is_heard_is_told_beside_what_it_was_meant_to_be(
+    modules: Page, clip: dict[str, Any] | None, text: str
+) -> None:
+    script = f"""const status = await import('/status.js');
+    const word = (emotion) => emotion.valence > 0 ? "pleasant" : "gloomy";
+    return status.heardText({json.dumps({"clip": clip})}, word);"""
+    assert run_script(modules, script) == text
+
+
 def test_who_plays_is_told_only_where_it_is_not_the_chosen_one(modules: Page) -> None:
     plain = {"name": "musicgen", "chosen": "musicgen", "reason": None}
     bridged = {"name": "composer", "chosen": "musicgen", "reason": "MusicGen is still loading"}
