@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import datasets  # type: ignore[import-untyped]  # nor has datasets
+import datasets
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow has no annotations
-import pyarrow.compute as pc  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from musicmed_live.errors import CannotServe, InvalidInput, shown

@@ -1,0 +1,53 @@
+"""The tags of MTG-Jamendo, which have no spaces, as people write them. What is not here is written as it is."""
+
+MOODS = {"ambiental": "ambient"}
+
+INSTRUMENTS = {
+    "acousticbassguitar": "acoustic bass guitar",
+    "acousticguitar": "acoustic guitar",
+    "bell": "bells",
+    "bongo": "bongos",
+    "classicalguitar": "classical guitar",
+    "doublebass": "double bass",
+    "drummachine": "drum machine",
+    "electricguitar": "electric guitar",
+    "electricpiano": "electric piano",
+    "horn": "french horn",
+    "pad": "synthesizer pad",
+    "pipeorgan": "pipe organ",
+    "rhodes": "rhodes piano",
+}
+
+GENRES = {
+    "60s": "1960s",
+    "70s": "1970s",
+    "80s": "1980s",
+    "90s": "1990s",
+    "acidjazz": "acid jazz",
+    "alternativerock": "alternative rock",
+    "bluesrock": "blues rock",
+    "bossanova": "bossa nova",
+    "classicrock": "classic rock",
+    "darkambient": "dark ambient",
+    "darkwave": "dark wave",
+    "deephouse": "deep house",
+    "drumnbass": "drum and bass",
+    "easylistening": "easy listening",
+    "hardrock": "hard rock",
+    "hiphop": "hip hop",
+    "instrumentalpop": "instrumental pop",
+    "instrumentalrock": "instrumental rock",
+    "jazzfusion": "jazz fusion",
+    "jazzfunk": "jazz funk",
+    "newage": "new age",
+    "newwave": "new wave",
+    "popfolk": "pop folk",
+    "poprock": "pop rock",
+    "postrock": "post rock",
+    "punkrock": "punk rock",
+    "rnb": "r&b",
+    "rocknroll": "rock and roll",
+    "singersongwriter": "singer-songwriter",
+    "triphop": "trip hop",
+    "worldfusion": "world fusion",
+}
