@@ -67,17 +67,23 @@ class Judged:
 
 
 def sides_of(choice: Choice) -> list[Side]:
-    """What is compared: the generator; with an adapter, the base model without it and the model with it."""
+    """What is compared: the generator; with an adapter, the base model without it and the model with it.
+
+    Raises `InvalidInput` where the model or the adapter cannot be used, before anything is made with the other one.
+    """
     if choice.name == COMPOSER:
         return [Side(COMPOSER, lambda: load_generator(choice), {"musicmed_live": __version__})]
-    from musicmed_live.musicgen.adapters import parse_adapter_option
-    from musicmed_live.musicgen.hub import locate
+    from musicmed_live.musicgen.adapters import load_adapter, parse_adapter_option
+    from musicmed_live.musicgen.weights import open_checkpoint
 
+    checkpoint = open_checkpoint(choice.model)
+    folders = [parse_adapter_option(option)[1] for option in choice.adapters]
+    for folder in folders:
+        load_adapter(folder, checkpoint.config)
     plain = Choice(choice.name, choice.model, (), choice.device)
-    model = digests(locate(choice.model))
+    model = digests(checkpoint.folder)
     sides = [Side("base", lambda: load_generator(plain), model)]
-    if choice.adapters:
-        folders = [parse_adapter_option(option)[1] for option in choice.adapters]
+    if folders:
         added = {f"{folder.resolve().name}/{name}": sha for folder in folders for name, sha in digests(folder).items()}
         sides.append(Side("adapter", lambda: load_generator(choice), {**model, **added}))
     return sides

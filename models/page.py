@@ -183,8 +183,7 @@ def _made_of(content: Content) -> str:
     owners = {**content["sides"], **content["judges"]}
     rows = [(owner, name, value) for owner, files in owners.items() for name, value in files.items()]
     return (
-        f"<section>\n<h2>Made with</h2>\n<p>{escape(software)}</p>\n"
-        f'<div class="wide">{_table(["", "file", "SHA-256"], rows)}</div>\n</section>'
+        f"<section>\n<h2>Made with</h2>\n<p>{escape(software)}</p>\n{_table(['', 'file', 'SHA-256'], rows)}\n</section>"
     )
 
 
@@ -194,4 +193,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     for first, *others in rows:
         cells = "".join(f'<td class="number">{escape(text)}</td>' for text in others)
         lines.append(f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>')
-    return f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{chr(10).join(lines)}\n</tbody></table>"
+    body = f"<thead><tr>{top}</tr></thead>\n<tbody>\n{chr(10).join(lines)}\n</tbody>"
+    return f'<div class="wide"><table>\n{body}</table></div>'

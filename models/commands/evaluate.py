@@ -3,6 +3,7 @@
 import argparse
 import sys
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ def _judge(text: str) -> "Judge":
     from musicmed_live.recognition.neural import load_neural, parse_recognizer_option
 
     if text == EMBEDDED:
-        return Judge(EMBEDDED, load_recognizer())
+        return Judge(EMBEDDED, load_recognizer(), digests(Path(str(resources.files("models.recognizer")))))
     name, folder = parse_recognizer_option(text)
     return Judge(name, load_neural(name, folder), digests(folder))
 

@@ -1,6 +1,6 @@
 """What evaluations are tested with: a generator that plays tones, and recognizers that hear them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class Tones:
     """Plays a tone for an emotion; `error` is how far it goes astray, by chance."""
 
     voices: int | None = None
+    takes = 1
 
     def __init__(self, error: float = 0.0) -> None:
         self.error = error
@@ -49,6 +50,13 @@ class ToneVoice:
         """The clip as one block."""
         valence, arousal = request.start.valence + self.astray[0], request.start.arousal + self.astray[1]
         yield Block(request.position, tone(valence, arousal, request.frames), Cue.FREE, 0.0, "", ())
+
+    def rehearse(self, request: ClipRequest, takes: int) -> Iterator[Sequence[Block]]:
+        """One take, which is what would be played."""
+        yield from ((block,) for block in self.compose(request))
+
+    def settle(self, take: int) -> None:
+        """Nothing is remembered."""
 
     def rewind(self, position: int) -> int:
         """Nothing is remembered."""

@@ -8,12 +8,10 @@ import pytest
 import torch
 from huggingface_hub import constants
 from transformers import (
-    ClapAudioConfig,
     ClapConfig,
     ClapFeatureExtractor,
     ClapModel,
     ClapProcessor,
-    ClapTextConfig,
     RobertaTokenizer,
 )
 
@@ -28,15 +26,15 @@ def write_clap(folder: Path) -> Path:
     """CLAP's layout as the hub has it, with a few thousand weights."""
     torch.manual_seed(0)
     letters = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "\u0120", *string.ascii_lowercase, ","]
-    text = ClapTextConfig(
+    text = {
         **{"vocab_size": len(letters), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2},
         **{"intermediate_size": 16, "max_position_embeddings": 130, "projection_dim": 16, "pad_token_id": 1},
-    )
-    audio = ClapAudioConfig(
+    }
+    audio = {
         **{"hidden_size": 32, "projection_dim": 16, "depths": [1, 1], "num_attention_heads": [2, 2]},
         **{"patch_embeds_hidden_size": 16, "num_hidden_layers": 2, "num_classes": 4},
-    )
-    config = ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=16)
+    }
+    config = ClapConfig(text_config=text, audio_config=audio, projection_dim=16)
     tokenizer = RobertaTokenizer({letter: at for at, letter in enumerate(letters)}, [])
     extractor = ClapFeatureExtractor(feature_size=64, truncation="rand_trunc", padding="repeatpad")
     ClapModel(config).save_pretrained(folder)

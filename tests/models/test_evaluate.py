@@ -198,6 +198,13 @@ def test_a_model_and_its_adapter_are_compared(tiny_model: Path, adapter: Path, t
     assert all(clip["text"] for clip in content["clips"])
 
 
+def test_an_adapter_that_is_none_is_refused_before_the_base_plays(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in ("nowhere", "empty"):
+        with pytest.raises(BadWeights, match=folder):
+            sides_of(Choice("musicgen", str(tiny_model), (str(tmp_path / folder),), "cpu"))
+
+
 def run(*arguments: str) -> None:
     """The command as the command line runs it."""
     parser = argparse.ArgumentParser()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 from transformers import HubertConfig, HubertModel
 
 from musicmed_live.core.judgement import Mono
@@ -46,7 +47,9 @@ HEAD_SHAPES = {
 def mert() -> HubertModel:
     """A tiny HuBERT with all its layers. Not to be changed."""
     torch.manual_seed(0)
-    return HubertModel(HubertConfig(**CONFIG)).eval()
+    model = HubertModel(HubertConfig.from_dict(CONFIG))
+    model.eval()
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +58,19 @@ def head() -> Head:
     torch.manual_seed(1)
     head = Head(2 * WIDTH)
     with torch.no_grad():
-        for branch in (head.classification_branch, head.regression_branch):
-            branch[2].weight.zero_()
-        head.regression_branch[2].bias.copy_(torch.tensor([7.0, 4.0]))
-        head.classification_branch[2].bias.fill_(-3)
-        head.classification_branch[2].bias[[TAGS.index("calm"), TAGS.index("sad")]] = 2
+        tags, ratings = last(head.classification_branch), last(head.regression_branch)
+        for layer in (tags, ratings):
+            layer.weight.zero_()
+        ratings.bias.copy_(torch.tensor([7.0, 4.0]))
+        tags.bias.fill_(-3)
+        tags.bias[[TAGS.index("calm"), TAGS.index("sad")]] = 2
     return head
+
+
+def last(branch: nn.Sequential) -> nn.Linear:
+    layer = branch[-1]
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 @pytest.fixture
@@ -104,8 +114,12 @@ def test_the_head_is_given_the_means_of_merts_sixth_and_seventh_layer(
     (folder / "mert/preprocessor_config.json").write_text(json.dumps({"do_normalize": normalized}))
     given: list[torch.Tensor] = []
     run = Head.forward
-    monkeypatch.setattr(Head, "forward", lambda head, features: (given.append(features), run(head, features))[1])
 
+    def watched(head: Head, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        given.append(features)
+        return run(head, features)
+
+    monkeypatch.setattr(Head, "forward", watched)
     Music2Emo(folder).judge(music())
 
     sound = at_rate(music(), 24_000)
@@ -177,10 +191,10 @@ def test_weights_that_hold_no_numbers_are_refused(folder: Path, head: Head) -> N
     broken = Head(2 * WIDTH)
     broken.load_state_dict(head.state_dict())
     with torch.no_grad():
-        broken.input_proj[0].bias[3] = float("nan")
+        last(broken.regression_branch).bias[1] = float("nan")
     write_head(folder, broken)
 
-    with pytest.raises(BadWeights, match=r"input_proj\.0\.bias"):
+    with pytest.raises(BadWeights, match=r"regression_branch\.2\.bias"):
         Music2Emo(folder)
 
 

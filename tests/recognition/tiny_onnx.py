@@ -24,7 +24,7 @@ def write_embedding(path: Path, matrix: Matrix) -> None:
         _node("ReduceMean", ["melspectrogram"], "mean", _ints("axes", [1]) + _int("keepdims", 0)),
         _node("MatMul", ["mean", "matrix"], "embeddings"),
     ]
-    shapes = ([BATCH, 187, len(matrix)], [BATCH, matrix.shape[1]])
+    shapes: tuple[Dimensions, Dimensions] = ([BATCH, 187, len(matrix)], [BATCH, matrix.shape[1]])
     _write(path, nodes, {"matrix": matrix}, ("melspectrogram", shapes[0]), ("embeddings", shapes[1]))
 
 
@@ -34,7 +34,7 @@ def write_head(path: Path, matrix: Matrix, offset: Matrix) -> None:
         _node("MatMul", ["model/Placeholder", "matrix"], "product"),
         _node("Add", ["product", "offset"], "model/Identity"),
     ]
-    shapes = ([BATCH, len(matrix)], [BATCH, matrix.shape[1]])
+    shapes: tuple[Dimensions, Dimensions] = ([BATCH, len(matrix)], [BATCH, matrix.shape[1]])
     constants = {"matrix": matrix, "offset": offset}
     _write(path, nodes, constants, ("model/Placeholder", shapes[0]), ("model/Identity", shapes[1]))
 
