@@ -74,7 +74,7 @@ def activation_bytes(decoder: DecoderConfig, recipe: Recipe, frames: int, half: 
 
     Counted as by Korthikanti et al. 2022 (arXiv 2205.05198, 4.1), for this decoder: a layer keeps the streams into its
     three norms (in float32), what the norms give, queries, keys, values and what attention makes of them, and both
-    sides of the activation. The logits are there as computed, in float32, as logarithms, and as gradients.
+    sides of the activation. The logits are there in float32, as logarithms and as gradients; and as computed, if half.
     """
     element = 2 if half else 4
     width, ffn = decoder.width, decoder.ffn
@@ -84,7 +84,7 @@ def activation_bytes(decoder: DecoderConfig, recipe: Recipe, frames: int, half: 
     kept = decoder.layers * layer
     if recipe.training.checkpoint_layers:
         kept = decoder.layers * element * width + layer
-    logits = decoder.codebooks * decoder.vocab * (element + 3 * 4)
+    logits = decoder.codebooks * decoder.vocab * (3 * 4 + 2 * half)
     columns = frames + decoder.codebooks - 1
     return float(recipe.training.batch * columns * (kept + logits))
 

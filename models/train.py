@@ -26,6 +26,7 @@ from models.texts import EncodedTexts, encode_texts
 from models.tokens import codec_of
 from musicmed_live.errors import InvalidInput
 from musicmed_live.musicgen.decoder import MusicgenDecoder
+from musicmed_live.musicgen.hub import hub_name
 from musicmed_live.musicgen.weights import Checkpoint, open_checkpoint
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ class Training:
         _check_codec(self._prepared, self._checkpoint, shards)
         self._half = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         self._accelerator = Accelerator(mixed_precision="bf16" if self._half else "no")
-        self._name = str(model) if not Path(model).exists() else self._checkpoint.folder.resolve().name
+        local = self._checkpoint.folder == Path(model).expanduser()
+        self._name = self._checkpoint.folder.resolve().name if local else hub_name(model)
         self._begun = {
             "recipe": self.recipe.fingerprint,
             "model": digest(self._checkpoint.decoder_tensors()),
@@ -168,7 +170,11 @@ class Training:
             "version": 1,
             "recipe": asdict(self.recipe),
             "model": {"name": self._name, "sha256": self._begun["model"]},
-            "shards": {"sha256": self._begun["set of shards"], "splits": asdict(self._prepared)["splits"]},
+            "shards": {
+                "sha256": self._begun["set of shards"],
+                "origin": self._prepared.origin,
+                "splits": {split: asdict(tally) for split, tally in self._prepared.splits.items()},
+            },
             "parameters": {
                 "all": sum(weight.numel() for weight in model.parameters()),
                 "trained": sum(weight.numel() for _, weight in model.trained()),
