@@ -12,6 +12,11 @@ NOTE = (
     "Recognizers stand in for listeners here: each is a program that was fitted on people's ratings of other music. "
     "Nobody has listened to these clips for this page. The sounds are below, so that you can."
 )
+KEY = (
+    "r: how well what is heard follows what was asked for, over all clips; in brackets its 95 % confidence interval. "
+    "Slope: how far it follows, 1 being all the way. Right quadrant: of the clips off the axes; about the mean: with the "
+    "mean of what is heard as the middle. Crosstalk: the larger r, in magnitude, of one axis with the other one's wish."
+)
 _PAGE_STYLE = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 78rem; margin: 0 auto; padding: 1rem 1.5rem 4rem }
@@ -23,7 +28,6 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: 
 audio { width: 13rem; height: 2.2rem; display: block }
 .clip { margin-bottom: .6rem }
 .clip p { margin: 0; font-size: .85rem }
-.key { color: #777 }
 """.strip()
 
 
@@ -32,7 +36,7 @@ def page(content: Content) -> str:
     sides, judges = list(content["sides"]), list(content["judges"])
     parts = [
         "<h1>Does the music carry the emotion?</h1>",
-        f"<p>{escape(_what(content))}</p><p>{escape(NOTE)}</p>",
+        f"<p>{escape(_what(content))}</p>\n<p>{escape(NOTE)}</p>\n<p>{escape(KEY)}</p>",
         *(_of_judge(content, judge, sides) for judge in judges),
         _tags(content, judges, sides),
         _clap(content["clap"]),
@@ -110,8 +114,8 @@ def _of_judge(content: Content, judge: str, sides: Sequence[str]) -> str:
         )
     return (
         f"<section>\n<h2>Heard by {escape(judge)}</h2>\n"
-        '<p class="key">Orange rings: asked for. Blue: heard, a small dot for each clip, a large one for their mean.'
-        f'</p>\n<div class="planes">\n{chr(10).join(planes)}\n</div>\n'
+        "<p>Orange rings: asked for. Blue: heard, a small dot for each clip, a large one for their mean.</p>\n"
+        f'<div class="planes">\n{chr(10).join(planes)}\n</div>\n'
         f"{_table(['', *sides], side_by_side(columns))}\n{added}\n</section>"
     )
 
@@ -182,9 +186,7 @@ def _made_of(content: Content) -> str:
     software = ", ".join(f"{name} {version}" for name, version in content["software"].items())
     owners = {**content["sides"], **content["judges"]}
     rows = [(owner, name, value) for owner, files in owners.items() for name, value in files.items()]
-    return (
-        f"<section>\n<h2>Made with</h2>\n<p>{escape(software)}</p>\n{_table(['', 'file', 'SHA-256'], rows)}\n</section>"
-    )
+    return f"<section>\n<h2>Made with</h2>\n<p>{escape(software)}</p>\n{_table(['', 'file', 'SHA-256, or version'], rows)}\n</section>"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

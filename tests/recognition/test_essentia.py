@@ -155,3 +155,16 @@ def test_a_damaged_model_and_one_of_something_else_are_refused(tmp_path: Path) -
     write_head(folder / DEAM, np.zeros((200, 5), np.float32), np.zeros(5, np.float32))
     with pytest.raises(BadWeights, match="another model"):
         EssentiaRecognizer(folder)
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_model_that_reads_files_from_outside_of_its_folder_is_refused(tmp_path: Path, relative: bool) -> None:
+    folder = write_models(tmp_path / "essentia", {DEAM: (5.0, 5.0)})
+    secret = tmp_path / "secret"
+    secret.write_bytes(np.ones(2, np.float32).tobytes())
+    where = "../secret" if relative else str(secret)
+
+    write_head(folder / DEAM, np.zeros((200, 2), np.float32), np.zeros(2, np.float32), elsewhere=where)
+
+    with pytest.raises(BadWeights):
+        EssentiaRecognizer(folder)

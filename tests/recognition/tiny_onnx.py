@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT, INTS = 1, 7  # TensorProto.FLOAT, AttributeProto.INTS
+FLOAT, EXTERNAL, INTS = 1, 1, 7  # of TensorProto, its DataLocation, AttributeProto
 BATCH = "batch"
 
 Matrix = NDArray[np.float32]
@@ -28,15 +28,18 @@ def write_embedding(path: Path, matrix: Matrix) -> None:
     _write(path, nodes, {"matrix": matrix}, ("melspectrogram", shapes[0]), ("embeddings", shapes[1]))
 
 
-def write_head(path: Path, matrix: Matrix, offset: Matrix) -> None:
-    """`model/Placeholder` (batch, 200) to `model/Identity`: times `matrix` (200, 2), plus `offset` (2,)."""
+def write_head(path: Path, matrix: Matrix, offset: Matrix, elsewhere: str = "") -> None:
+    """`model/Placeholder` (batch, 200) to `model/Identity`: times `matrix` (200, 2), plus `offset` (2,).
+
+    With `elsewhere`, the offset is said to be in that file.
+    """
     nodes = [
         _node("MatMul", ["model/Placeholder", "matrix"], "product"),
         _node("Add", ["product", "offset"], "model/Identity"),
     ]
     shapes: tuple[Dimensions, Dimensions] = ([BATCH, len(matrix)], [BATCH, matrix.shape[1]])
     constants = {"matrix": matrix, "offset": offset}
-    _write(path, nodes, constants, ("model/Placeholder", shapes[0]), ("model/Identity", shapes[1]))
+    _write(path, nodes, constants, ("model/Placeholder", shapes[0]), ("model/Identity", shapes[1]), elsewhere)
 
 
 def _write(
@@ -45,9 +48,11 @@ def _write(
     constants: dict[str, Matrix],
     given: tuple[str, Dimensions],
     answer: tuple[str, Dimensions],
+    elsewhere: str = "",
 ) -> None:
     graph = b"".join(_field(1, node) for node in nodes) + _text(2, "tiny")
-    graph += b"".join(_field(5, _tensor(name, values)) for name, values in constants.items())
+    for name, values in constants.items():
+        graph += _field(5, _tensor(name, values, elsewhere if name == "offset" else ""))
     graph += _field(11, _value(*given)) + _field(12, _value(*answer))
     operators = _text(1, "") + _number(2, 13)
     path.write_bytes(_number(1, 8) + _field(7, graph) + _field(8, operators))
@@ -65,9 +70,11 @@ def _ints(name: str, values: Sequence[int]) -> bytes:
     return _field(5, _text(1, name) + b"".join(_number(8, value) for value in values) + _number(20, INTS))
 
 
-def _tensor(name: str, values: Matrix) -> bytes:
-    dimensions = b"".join(_number(1, size) for size in values.shape)
-    return dimensions + _number(2, FLOAT) + _text(8, name) + _field(9, values.astype("<f4").tobytes())
+def _tensor(name: str, values: Matrix, elsewhere: str) -> bytes:
+    about = b"".join(_number(1, size) for size in values.shape) + _number(2, FLOAT) + _text(8, name)
+    if elsewhere:
+        return about + _field(13, _text(1, "location") + _text(2, elsewhere)) + _number(14, EXTERNAL)
+    return about + _field(9, values.astype("<f4").tobytes())
 
 
 def _value(name: str, dimensions: Dimensions) -> bytes:
