@@ -1,0 +1,75 @@
+"""The corpus: music that the composer makes at emotions all over the plane, 32 kHz mono, and a table of what is what."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr  # type: ignore[import-untyped]  # soxr has no annotations
+from numpy.typing import NDArray
+
+from musicmed_live.composer.voice import ComposerGenerator
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Preference, frames_of
+from musicmed_live.musicgen.parts import CODEC_RATE
+
+TABLE = "corpus.csv"
+COLUMNS = ("path", "valence", "arousal", "split", "instruments")
+UNPITCHED = Preference(forbid=("percussion", "timpani"))  # the codec has a token for pitches, none for noise
+SETTLING_SECONDS = 4.0
+VALIDATION_EVERY = 10  # one track of so many is kept for validation
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One piece of the corpus: a seed of the composer, at one emotion throughout."""
+
+    name: str
+    seed: int
+    emotion: Emotion
+    split: str
+
+
+def plan(tracks: int, seed: int) -> list[Track]:
+    """So many tracks at emotions drawn evenly over the plane."""
+    points = np.random.default_rng(seed).uniform(-1, 1, (tracks, 2)).round(3)
+    return [
+        Track(
+            f"{number:05}.wav",
+            seed * 1_000_000 + number,
+            Emotion(float(valence), float(arousal)),
+            "validation" if number % VALIDATION_EVERY == 0 else "train",
+        )
+        for number, (valence, arousal) in enumerate(points)
+    ]
+
+
+def write(folder: Path, tracks: int, seconds: float, seed: int) -> Iterator[Track]:
+    """Render what is not there yet; gives each track once its file is whole, and writes the table at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    composer, rows = ComposerGenerator(), []
+    for track in plan(tracks, seed):
+        path = folder / track.name
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            soundfile.write(partial, render(composer, track, seconds), CODEC_RATE, "PCM_16", format="WAV")
+            partial.replace(path)
+        rows.append((track.name, track.emotion.valence, track.emotion.arousal, track.split, "instruments of an orchestra"))
+        yield track
+    with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+
+
+def render(composer: ComposerGenerator, track: Track, seconds: float) -> NDArray[np.float32]:
+    """The track's music, mono at 32 kHz, without its first seconds, in which the composer is still settling."""
+    voice = composer.open_voice(track.seed)
+    settling, length = frames_of(SETTLING_SECONDS), frames_of(seconds)
+    emotion = track.emotion
+    for _ in voice.compose(ClipRequest(0, settling, emotion, emotion, UNPITCHED)):
+        pass
+    request = ClipRequest(settling, length, emotion, emotion, UNPITCHED)
+    stereo = np.concatenate([block.samples for block in voice.compose(request)])
+    mono: NDArray[np.float32] = soxr.resample(stereo.mean(axis=1), SAMPLE_RATE, CODEC_RATE)
+    return mono
