@@ -108,6 +108,7 @@ class Training:
                 self._run_recorded(watch)
             else:
                 self._trainer.run(_keep_nothing, watch)
+        self._accelerator.end_training()
         return Outcome(self._out / ADAPTER, self._trainer.history)
 
     def _run_recorded(self, watch: Watch) -> None:

@@ -2,15 +2,20 @@
 
 import argparse
 import json
+import multiprocessing
+import os
 import shutil
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -260,6 +265,34 @@ def test_another_seed_is_another_training(workshop: Workshop, done: Outcome) -> 
 def test_layers_computed_twice_learn_the_same(workshop: Workshop, done: Outcome) -> None:
     recipe = workshop.recipe(("batch = 2", "batch = 2\ncheckpoint_layers = true"))
     assert workshop.train(recipe).history.losses == pytest.approx(done.history.losses, rel=1e-4)
+
+
+def beside(rank: int, port: int, asked: tuple[Path, Path, Path, Path], told: "Queue[list[float]]") -> None:
+    """Train as one process of two."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+    AcceleratorState._reset_state(reset_partial_state=True)
+    told.put(train(*asked).history.losses)
+
+
+def test_two_processes_learn_what_one_learns_from_batches_twice_as_large(workshop: Workshop) -> None:
+    undropped = ("dropout = 0.1", "dropout = 0.0")
+    one = workshop.train(workshop.recipe(undropped, ("batch = 2", "batch = 4")))
+    out = workshop.place("out")
+    context = multiprocessing.get_context("fork")  # what was imported stays imported
+    told: Queue[list[float]] = context.Queue()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    asked = (workshop.recipe(undropped), workshop.model, workshop.shards, out)
+    processes = [context.Process(target=beside, args=(rank, port, asked, told)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    losses = [told.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert losses[0] == losses[1] == pytest.approx(one.history.losses, rel=1e-4)
+    assert json.loads((out / "history.json").read_text())["processes"] == 2
+    assert (out / "adapter" / "adapter_model.safetensors").exists()
 
 
 def refusal(workshop: Workshop, recipe: Path, model: Path, shards: Path, out: Path, resume: bool = True) -> str:
