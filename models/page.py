@@ -14,8 +14,8 @@ NOTE = (
 )
 KEY = (
     "r: how well what is heard follows what was asked for, over all clips; in brackets its 95 % confidence interval. "
-    "Slope: how far it follows, 1 being all the way. Right quadrant: of the clips off the axes; about the mean: with the "
-    "mean of what is heard as the middle. Crosstalk: the larger r, in magnitude, of one axis with the other one's wish."
+    "Slope: how far it follows, 1 being all the way. Right quadrant: of the clips off the axes; about the mean: with "
+    "the mean of what is heard as the middle. Crosstalk: the larger r, in magnitude, of one axis with the other's wish."
 )
 _PAGE_STYLE = """
 :root { color-scheme: light dark }
@@ -186,7 +186,8 @@ def _made_of(content: Content) -> str:
     software = ", ".join(f"{name} {version}" for name, version in content["software"].items())
     owners = {**content["sides"], **content["judges"]}
     rows = [(owner, name, value) for owner, files in owners.items() for name, value in files.items()]
-    return f"<section>\n<h2>Made with</h2>\n<p>{escape(software)}</p>\n{_table(['', 'file', 'SHA-256, or version'], rows)}\n</section>"
+    table = _table(["", "file", "SHA-256, or version"], rows)
+    return f"<section>\n<h2>Made with</h2>\n<p>{escape(software)}</p>\n{table}\n</section>"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
