@@ -78,7 +78,7 @@ def test_the_report_has_exactly_its_keys(rendering: Rendering) -> None:
     assert rendering.report["max_step"] == 0.2
     for clip in rendering.report["clips"]:
         assert list(clip) == [
-            *("position", "frames", "emotion", "bars", "tempo_bpm", "key", "instruments"),
+            *("position", "frames", "emotion", "bars", "tempo_bpm", "key", "instruments", "heard"),
             *("loudness_lufs", "true_peak_dbtp"),
         ]
         assert list(clip["emotion"]) == ["valence", "arousal"]

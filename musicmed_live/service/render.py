@@ -22,6 +22,7 @@ from musicmed_live.errors import CannotJudge, CannotServe, InvalidInput
 from musicmed_live.recognition.audition import Audition
 from musicmed_live.recognition.embedded import load_recognizer
 from musicmed_live.recognition.features import listen
+from musicmed_live.service.hearing import BEGINNING_FRAMES
 from musicmed_live.service.remote import checked
 
 SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24"}
@@ -90,7 +91,7 @@ def _compose(session: Session, performance: "Performance", timeline: Timeline, t
 
 
 class Performance:
-    """A voice that tries each clip before it plays it, as it does live where there is time for that."""
+    """A voice that tries each clip but the first before it plays it, as it does live where there is time for that."""
 
     def __init__(self, voice: Voice, takes: int, progress: Callable[[int], None]) -> None:
         """`takes` as in `Generator`; `progress` is told the position that was come to."""
@@ -100,9 +101,9 @@ class Performance:
 
     def play(self, request: ClipRequest) -> tuple[list[Block], Judgement | None]:
         """The clip, and what is heard in it. Raises `GeneratorFailed` where the voice makes what is no sound."""
-        if not self._takes:
+        if not self._takes or request.position == 0:
             blocks = self._collect(self._voice.compose(request))
-            return blocks, self._judge(blocks)
+            return blocks, self._judge([block for block in blocks if block.end <= request.position + BEGINNING_FRAMES])
         asked: ClipRequest | None = self._audition.ask(request)
         while asked is not None:
             last, takes = asked, self._rehearse(asked)
