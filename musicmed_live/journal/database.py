@@ -1,0 +1,123 @@
+"""The database that a journal is in: its address, its connections, and what is wrong with it in one sentence."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from musicmed_live.errors import CannotServe, InvalidInput, MusicmedError
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql+psycopg"
+ACCEPTED = "sqlite:///FILE, postgresql://USER@HOST/NAME, or none"
+LOCK_SECONDS = 5.0  # another program's lock is waited for so long,
+CONNECT_SECONDS = 5  # and so long a server that does not answer
+DEAD_SECONDS = 10  # a connection on which nothing is acknowledged for so long is given up
+
+# For the life of a connection. FULL: what was written survives a power cut. What is deleted is overwritten.
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+
+_NOT_ONE = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+_WORDS = {
+    "SQLITE_BUSY": "is locked by another program; end that program",
+    "SQLITE_LOCKED": "is locked by another program; end that program",
+    "SQLITE_FULL": "is on a disk that is full; make room there",
+    "SQLITE_READONLY": "must not be written; change the permissions of its file and folder",
+    "SQLITE_CANTOPEN": "cannot be opened; look at the permissions of its file and folder",
+    "53100": "is on a disk that is full; make room there",  # SQLSTATE disk_full
+    "55P03": "is locked by another program; end that program",  # lock_not_available
+}
+
+
+def parse_address(text: str) -> URL:
+    """A journal's address. Raises `InvalidInput` where it is none, or of a kind of database that is not supported."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise InvalidInput(f"--journal: {text[:60]!r} is not {ACCEPTED}", "journal") from None
+    if url.drivername == "postgresql":
+        url = url.set(drivername=POSTGRESQL)
+    whole = url.database and (url.drivername == POSTGRESQL or not (url.host or url.query or url.database == ":memory:"))
+    if url.drivername not in (SQLITE, POSTGRESQL) or not whole:
+        raise InvalidInput(f"--journal: {shown_address(url)} is not {ACCEPTED}", "journal")
+    return url
+
+
+def shown_address(url: URL) -> str:
+    """An address without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+def open_engine(url: URL) -> Engine:
+    """What connects to `url`; nothing is connected yet. Raises `InvalidInput` where its driver is not installed."""
+    if url.drivername == SQLITE:
+        return _open_sqlite(url)
+    timeouts = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 1000 * DEAD_SECONDS}
+    try:
+        return create_engine(url, connect_args=timeouts, hide_parameters=True)
+    except ModuleNotFoundError as fault:
+        raise InvalidInput(
+            f"--journal: PostgreSQL needs {fault.name}: pip install 'musicmed-live[postgresql]'", "journal"
+        ) from None
+
+
+def _open_sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS}, hide_parameters=True)
+    path = Path(url.database or "")
+
+    @event.listens_for(engine, "do_connect")
+    def make_file(*_: Any) -> None:
+        """For its owner alone; SQLite gives the files beside it the same permissions."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below: the module would not begin one for DDL
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        """Who writes takes the lock at once: a transaction that is raised to one later may fail without waiting."""
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine, writes: bool) -> Iterator[Connection]:
+    """A transaction, committed at the end.
+
+    Raises `CannotServe` where the database cannot be had for now, and `InvalidInput` where it is no journal's.
+    """
+    try:
+        with engine.connect() as connection:
+            connection = connection.execution_options(writes=writes)
+            with connection.begin():
+                yield connection
+    except (SQLAlchemyError, OSError) as fault:
+        raise _in_words(fault, shown_address(engine.url)) from fault
+
+
+def empty_log(engine: Engine) -> None:
+    """Leave no copy of what was deleted in SQLite's log. Where somebody is reading, the next writer does it."""
+    if engine.dialect.name == SQLITE:
+        with suppress(SQLAlchemyError, sqlite3.Error), closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _in_words(fault: SQLAlchemyError | OSError, address: str) -> MusicmedError:
+    cause = fault.orig if isinstance(fault, DBAPIError) else fault
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
+    if code in _NOT_ONE:
+        return InvalidInput(
+            f"--journal: {address} is damaged or no journal; move it away, or name another one", "journal"
+        )
+    words = _WORDS.get(code) or f"cannot be used: {' '.join(str(cause).split())}"
+    return CannotServe(f"the journal {address} {words}")

@@ -1,0 +1,45 @@
+"""What the journal keeps of a session. docs/journal.md has the body of each kind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What an entry tells of."""
+
+    OPENED = "opened"  # the first of every session
+    EVENT = "event"  # somebody did something
+    READING = "reading"  # what a source of readings comes to
+    ESTIMATE = "estimate"
+    DECISION = "decision"
+    CLIP = "clip"  # one begins to be heard
+    JUDGED = "judged"  # what is heard in a clip that nobody had judged when it began
+    CUT = "cut"
+    UNDERRUN = "underrun"
+    ENDED = "ended"
+
+
+SUMMARIES = frozenset({Kind.READING, Kind.ESTIMATE})  # they repeat themselves: one of them less is no loss
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the journal."""
+
+    session: str  # its id
+    at: float  # seconds since 1970, UTC
+    position: int  # frames at 48 kHz: what was being heard, or for `CLIP`, `JUDGED` and `CUT` the place in the music
+    kind: Kind
+    body: Mapping[str, Any]  # as JSON has it
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """A session as the list has it."""
+
+    id: str
+    patient: str  # a pseudonym
+    opened_at: float  # seconds since 1970, UTC
+    ended_at: float | None  # None: it plays, or its server was killed

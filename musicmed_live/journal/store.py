@@ -1,0 +1,139 @@
+"""A journal in a database: entries in, sessions out. The calls block: not for an event loop."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from musicmed_live.errors import InvalidInput, shown
+from musicmed_live.journal import schema
+from musicmed_live.journal.database import empty_log, open_engine, parse_address, shown_address, transaction
+from musicmed_live.journal.entries import Entry, Kind, Sitting
+from musicmed_live.journal.schema import ENTRIES, SESSIONS
+
+
+class Journal:
+    """The journal at an address.
+
+    Every call but the constructor raises `CannotServe` where the database cannot be had for now (locked, full, gone),
+    and `InvalidInput` where it is no journal's, or one of a newer version.
+    """
+
+    def __init__(self, address: str) -> None:
+        """`address` is a SQLAlchemy URL of SQLite or PostgreSQL. Raises `InvalidInput` for anything else."""
+        self._engine = open_engine(parse_address(address))
+        self._current = False  # it is known to be of this version
+
+    @property
+    def address(self) -> str:
+        """Where it is, without a password."""
+        return shown_address(self._engine.url)
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._engine.dispose()
+
+    def prepare(self) -> None:
+        """Make the tables, or bring those of an older version up to date."""
+        if self._current:
+            return
+        with transaction(self._engine, writes=False) as connection:
+            self._current = schema.version(connection) == len(schema.STEPS)
+        if not self._current:
+            with transaction(self._engine, writes=True) as connection:
+                schema.bring_up_to_date(connection)
+            self._current = True
+
+    def write(self, entries: Sequence[Entry]) -> int:
+        """Write all of them, or none; how many were kept. Those of sessions that were forgotten meanwhile are not."""
+        with self._transaction(writes=True) as connection:
+            known = _known(connection, {entry.session for entry in entries})
+            known |= _open(connection, [e for e in entries if e.kind is Kind.OPENED and e.session not in known])
+            kept = [entry for entry in entries if entry.session in known]
+            if kept:
+                connection.execute(insert(ENTRIES), [_row(entry) for entry in kept])
+            for entry in kept:
+                if entry.kind is Kind.ENDED:
+                    ended = update(SESSIONS).where(SESSIONS.c.id == entry.session)
+                    connection.execute(ended.values(ended_at=entry.at))
+        return len(kept)
+
+    def sessions(self, patient: str | None = None) -> list[Sitting]:
+        """The sessions, of one patient or of all, the newest first."""
+        wanted = select(SESSIONS).order_by(SESSIONS.c.opened_at.desc())
+        if patient is not None:
+            wanted = wanted.where(SESSIONS.c.patient == patient)
+        with self._transaction() as connection:
+            return [_sitting(row) for row in connection.execute(wanted)]
+
+    def find(self, beginning: str) -> Sitting:
+        """The session whose id begins so. Raises `InvalidInput` where none does, or several do."""
+        wanted = select(SESSIONS).where(SESSIONS.c.id.startswith(beginning, autoescape=True)).limit(2)
+        with self._transaction() as connection:
+            found = [_sitting(row) for row in connection.execute(wanted)]
+        if not beginning or not found:
+            raise InvalidInput(
+                f"session: the journal has none whose id begins with {shown(beginning)}; `musicmed-live journal list` "
+                "shows those that it has",
+                "id",
+                "unknown_session",
+            )
+        if len(found) > 1:
+            raise InvalidInput(f"session: several ids begin with {shown(beginning)}; give more of it", "id")
+        return found[0]
+
+    def entries(self, session: str) -> list[Entry]:
+        """What happened in the session of that id, in order."""
+        wanted = select(ENTRIES).where(ENTRIES.c.session == session).order_by(ENTRIES.c.number)
+        with self._transaction() as connection:
+            return [
+                Entry(row.session, row.at, row.position, Kind(row.kind), json.loads(row.body))
+                for row in connection.execute(wanted)
+            ]
+
+    def forget(self, patient: str) -> int:
+        """Delete all sessions of a patient; how many those were."""
+        with self._transaction(writes=True) as connection:
+            found = connection.execute(delete(SESSIONS).where(SESSIONS.c.patient == patient)).rowcount
+        empty_log(self._engine)
+        return found
+
+    def forget_before(self, when: float) -> int:
+        """Delete the sessions that were opened before `when`, in seconds since 1970; how many those were."""
+        with self._transaction(writes=True) as connection:
+            found = connection.execute(delete(SESSIONS).where(SESSIONS.c.opened_at < when)).rowcount
+        if found:
+            empty_log(self._engine)
+        return found
+
+    @contextmanager
+    def _transaction(self, writes: bool = False) -> Iterator[Connection]:
+        self.prepare()
+        with transaction(self._engine, writes) as connection:
+            yield connection
+
+
+def _known(connection: Connection, sessions: set[str]) -> set[str]:
+    return set(connection.scalars(select(SESSIONS.c.id).where(SESSIONS.c.id.in_(sessions))))
+
+
+def _open(connection: Connection, entries: Sequence[Entry]) -> set[str]:
+    rows = [{"id": e.session, "patient": e.body["patient"], "opened_at": e.at, "ended_at": None} for e in entries]
+    if rows:
+        connection.execute(insert(SESSIONS), rows)
+    return {entry.session for entry in entries}
+
+
+def _row(entry: Entry) -> dict[str, str | float | int]:
+    return {
+        "session": entry.session,
+        "at": entry.at,
+        "position": entry.position,
+        "kind": entry.kind.value,
+        "body": json.dumps(entry.body, separators=(",", ":")),
+    }
+
+
+def _sitting(row: Row[tuple[object, ...]]) -> Sitting:
+    return Sitting(row.id, row.patient, row.opened_at, row.ended_at)

@@ -1,0 +1,125 @@
+"""The one writer of a journal: a thread of its own, so that no session ever waits for a disk."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Self
+
+from musicmed_live.errors import CannotServe, InvalidInput
+from musicmed_live.journal.entries import SUMMARIES, Entry
+from musicmed_live.journal.store import Journal
+
+log = logging.getLogger(__name__)
+
+ROOM = 65_536  # entries that may wait: a day of one session, or half an hour of sixty
+ROOM_FOR_SUMMARIES = ROOM // 2  # what repeats itself is left out first
+BATCH = 512  # entries of one transaction
+RETRY_SECONDS = 2.0
+SWEEP_SECONDS = 3600.0  # how often what is too old is looked for
+LAST_SECONDS = 15.0  # the end does not wait longer for a database
+DAY_SECONDS = 86_400.0
+
+
+class Writer:
+    """Writes what it is given, in order, until `close`, and forgets what is older than `keep_days`.
+
+    Where the database cannot be written, entries wait, and it is tried again and again. Of those that there is no room
+    for any more, summaries are left out first, then whatever comes last: told by `health`, and once in the log.
+    """
+
+    def __init__(self, journal: Journal, keep_days: int) -> None:
+        self._journal, self._keep_days = journal, keep_days
+        self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()  # None: there will be no more
+        self._closing = threading.Event()
+        self._reason: str | None = None  # why it cannot write
+        self._lost = 0
+        self._swept = float("-inf")
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what waits, if that can be done soon."""
+        self._closing.set()
+        self._waiting.put(None)
+        self._thread.join(LAST_SECONDS)
+        if self._thread.is_alive():
+            log.error("the journal %s does not answer; its last entries may be lost", self._journal.address)
+
+    def put(self, entry: Entry) -> None:
+        """Have `entry` written soon. Never waits, and raises nothing; to be called from one thread only."""
+        room = ROOM_FOR_SUMMARIES if entry.kind in SUMMARIES else ROOM
+        if self._waiting.qsize() < room:
+            self._waiting.put(entry)
+        else:
+            self._lose(1)
+
+    def health(self) -> dict[str, Any]:
+        """Whether it writes, why not, how many entries wait, and how many were lost."""
+        writing = self._thread.is_alive() and self._reason is None
+        return {"writing": writing, "reason": self._reason, "waiting": self._waiting.qsize(), "lost": self._lost}
+
+    def _run(self) -> None:
+        while not self._closing.is_set() or not self._waiting.empty():
+            self._sweep()
+            batch = self._next_batch()
+            if batch and not self._write(batch):
+                self._lose(len(batch) + self._waiting.qsize())
+                return
+
+    def _next_batch(self) -> list[Entry]:
+        """What waits, of which there may be nothing when it ends or is time to sweep."""
+        try:
+            first = self._waiting.get(timeout=SWEEP_SECONDS)
+        except queue.Empty:
+            return []
+        batch = [] if first is None else [first]
+        while len(batch) < BATCH and not self._waiting.empty():
+            entry = self._waiting.get()
+            if entry is not None:
+                batch.append(entry)
+        return batch
+
+    def _write(self, batch: Sequence[Entry]) -> bool:
+        """Whether it could be written: False only when there is no time left to try again."""
+        while True:
+            try:
+                kept = self._journal.write(batch)
+            except (CannotServe, InvalidInput) as fault:
+                self._note(str(fault))
+                if self._closing.wait(RETRY_SECONDS):
+                    return False
+            else:
+                self._note(None)
+                if kept < len(batch):
+                    log.info("%d entries of sessions that were forgotten are not kept", len(batch) - kept)
+                return True
+
+    def _sweep(self) -> None:
+        if time.monotonic() - self._swept < SWEEP_SECONDS:
+            return
+        self._swept = time.monotonic()
+        try:
+            found = self._journal.forget_before(time.time() - self._keep_days * DAY_SECONDS)
+        except (CannotServe, InvalidInput) as fault:
+            self._note(str(fault))
+        else:
+            if found:
+                log.info("%d sessions older than %d days are forgotten", found, self._keep_days)
+
+    def _note(self, reason: str | None) -> None:
+        """Tell the log what is wrong once, and once that it is well again."""
+        if reason is not None and self._reason is None:
+            log.error("%s; the music plays on, and it is tried again", reason)
+        elif reason is None and self._reason is not None:
+            log.warning("the journal %s is written again", self._journal.address)
+        self._reason = reason
+
+    def _lose(self, entries: int) -> None:
+        if not self._lost:
+            log.error("the journal %s cannot keep everything any more", self._journal.address)
+        self._lost += entries
