@@ -13,7 +13,7 @@ from typing import Any
 from models.clips import make_folder, write_text
 from models.evaluate import RESULT
 from models.evaluate import VERSION as EVALUATION_VERSION
-from models.page import figure_rows, interval, number, side_by_side, tag_rows
+from models.page import figure_rows, file_rows, grid_words, interval, number, side_by_side, tag_rows
 from musicmed_live.errors import InvalidInput
 
 HISTORY = "history.json"
@@ -50,18 +50,18 @@ def write_card(evaluation: Path, training: Path | None, out: Path) -> None:
         raise InvalidInput(f"{evaluation} is of no adapter; make it with musicmed-live models evaluate --adapter DIR")
     history = None if training is None else _read(training / HISTORY, HISTORY_VERSION, "models train")
     try:
-        text = card(measured, history, out.resolve().parent.name)
+        text = card(measured, history)
     except (KeyError, TypeError, AttributeError, IndexError) as fault:
         raise InvalidInput(f"{evaluation} and {training} lack {fault!r}; make them again with this version") from fault
     make_folder(out.parent)
     write_text(out, text)
 
 
-def card(measured: Content, history: Content | None, name: str) -> str:
-    """The card as Markdown. `history` is None where nothing is known of the training; `name` is the model's."""
+def card(measured: Content, history: Content | None) -> str:
+    """The card as Markdown. `history` is None where nothing is known of the training."""
     parts = [
         _head(history),
-        f"# {name}",
+        f"# Emotion adapter for {'MusicGen' if history is None else history['model']['name']}",
         _what(history),
         _use(history),
         _training(history),
@@ -163,11 +163,10 @@ def _values(recipe: Content) -> Iterable[tuple[str, str, Any]]:
 
 
 def _evaluation(measured: Content) -> str:
-    sides, grid = list(measured["sides"]), measured["grid"]
+    sides = list(measured["sides"])
     parts = [
         "## Evaluation",
-        f"{len(grid['levels'])} x {len(grid['levels'])} emotions from {grid['levels'][0]:g} to {grid['levels'][-1]:g}, "
-        f"{len(grid['seeds'])} clips of {grid['seconds']:g} s for each. In brackets: 95 % confidence.",
+        f"{grid_words(measured)} In brackets: 95 % confidence.",
     ]
     for judge in measured["judges"]:
         figures = [measured["figures"][side][judge] for side in sides]
@@ -195,8 +194,7 @@ def _unknown(measured: Content) -> str:
 
 
 def _made_of(measured: Content, history: Content | None) -> str:
-    owners = {**measured["sides"], **measured["judges"]}
-    rows = [(owner, file, f"`{value}`") for owner, files in owners.items() for file, value in files.items()]
+    rows = [(owner, file, f"`{value}`") for owner, file, value in file_rows(measured)]
     if history is not None:
         rows.append(("training", "model", f"`{history['model']['sha256']}`"))
         rows.append(("training", "shards", f"`{history['shards']['sha256']}`"))

@@ -53,7 +53,7 @@ def page(content: Content) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """A figure as people read it; what is not known is a dash."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.00
 
 
 def interval(value: Content) -> str:
@@ -85,18 +85,34 @@ def tag_rows(figures: Content) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), number(tags[name])) for name in tags if name != "clips"]
 
 
+def file_rows(content: Content) -> list[tuple[str, str, str]]:
+    """Owner, name and sum of the files that sides and judges are made of: an adapter's without its base's."""
+    base = content["sides"].get("base", {})
+    owners = {**content["sides"], **content["judges"]}
+    return [
+        (owner, name, value)
+        for owner, files in owners.items()
+        for name, value in files.items()
+        if owner == "base" or base.get(name) != value
+    ]
+
+
 def side_by_side(columns: Sequence[Sequence[tuple[str, str]]]) -> list[tuple[str, ...]]:
     """Rows of one name and the texts of several sides, of the rows of each side."""
     return [(rows[0][0], *(text for _, text in rows)) for rows in zip(*columns, strict=True)]
 
 
-def _what(content: Content) -> str:
-    grid = content["grid"]
-    levels, seeds = len(grid["levels"]), len(grid["seeds"])
+def grid_words(content: Content) -> str:
+    """What was asked for, in a sentence."""
+    levels, seeds, seconds = (content["grid"][name] for name in ("levels", "seeds", "seconds"))
     return (
-        f"{levels} x {levels} emotions from {grid['levels'][0]:g} to {grid['levels'][-1]:g}, {seeds} clips for each, "
-        f"{grid['seconds']:g} s long, of: {', '.join(content['sides'])}. Judged by: {', '.join(content['judges'])}."
+        f"{len(levels)} x {len(levels)} emotions from {levels[0]:g} to {levels[-1]:g}; clips for each: {len(seeds)}, "
+        f"{seconds:g} s long."
     )
+
+
+def _what(content: Content) -> str:
+    return f"{grid_words(content)} Played by: {', '.join(content['sides'])}. Judged by: {', '.join(content['judges'])}."
 
 
 def _of_judge(content: Content, judge: str, sides: Sequence[str]) -> str:
@@ -184,9 +200,7 @@ def _heard(judge: str, opinion: Content) -> str:
 
 def _made_of(content: Content) -> str:
     software = ", ".join(f"{name} {version}" for name, version in content["software"].items())
-    owners = {**content["sides"], **content["judges"]}
-    rows = [(owner, name, value) for owner, files in owners.items() for name, value in files.items()]
-    table = _table(["", "file", "SHA-256, or version"], rows)
+    table = _table(["", "file", "SHA-256, or version"], file_rows(content))
     return f"<section>\n<h2>Made with</h2>\n<p>{escape(software)}</p>\n{table}\n</section>"
 
 

@@ -75,7 +75,7 @@ def head(text: str) -> dict[str, Any]:
 
 
 def test_the_hub_finds_licence_base_model_and_tags(measured: Content) -> None:
-    found = head(card(measured, history(), "calm-adapter"))
+    found = head(card(measured, history()))
 
     assert found["license"] == "cc-by-nc-4.0"
     assert found["base_model"] == "facebook/musicgen-small"
@@ -86,17 +86,17 @@ def test_the_hub_finds_licence_base_model_and_tags(measured: Content) -> None:
 
 def test_the_data_set_is_named_where_the_training_tells_it(measured: Content) -> None:
     told = history(shards=dict(history()["shards"]) | {"origin": {"source": "jamendo", "split": 0}})
-    assert head(card(measured, told, "x"))["datasets"] == ["mtg-jamendo"]
+    assert head(card(measured, told))["datasets"] == ["mtg-jamendo"]
 
 
 @pytest.mark.parametrize("name", ["tiny", "a: b\n- c", "/models/mine"])
 def test_a_base_model_that_the_hub_does_not_know_is_not_told_to_it(measured: Content, name: str) -> None:
-    found = head(card(measured, history(model={"name": name, "sha256": SHA}), "x"))
+    found = head(card(measured, history(model={"name": name, "sha256": SHA})))
     assert "base_model" not in found
 
 
 def test_every_figure_of_the_evaluation_is_in_it(measured: Content) -> None:
-    text = card(measured, history(), "calm-adapter")
+    text = card(measured, history())
 
     r = measured["figures"]["adapter"]["essentia"]["valence"]["r"]
     assert f"{r['value']:.2f} ({r['low']:.2f} to {r['high']:.2f})" in text
@@ -108,7 +108,7 @@ def test_every_figure_of_the_evaluation_is_in_it(measured: Content) -> None:
 
 
 def test_the_training_is_told_with_its_best_validation(measured: Content) -> None:
-    text = card(measured, history(), "calm-adapter")
+    text = card(measured, history())
 
     assert "A LoRA adapter of rank 16 for MusicGen (facebook/musicgen-small)" in text
     assert "4 learned tokens beside the text" in text
@@ -120,11 +120,11 @@ def test_the_training_is_told_with_its_best_validation(measured: Content) -> Non
 
 
 def test_a_training_that_was_never_validated_says_so(measured: Content) -> None:
-    assert "It was never validated." in card(measured, history(validated=[], stopped=""), "x")
+    assert "It was never validated." in card(measured, history(validated=[], stopped=""))
 
 
 def test_what_is_not_known_is_said(measured: Content) -> None:
-    text = card(measured, None, "calm-adapter")
+    text = card(measured, None)
 
     assert "Nobody has listened" in text
     assert "No patient has heard it" in text
@@ -134,9 +134,19 @@ def test_what_is_not_known_is_said(measured: Content) -> None:
     assert "How it was trained is not known" in text
 
 
+def test_a_file_that_both_sides_share_is_listed_once(measured: Content) -> None:
+    shared = {"model.safetensors": SHA}
+    sides = {"base": shared, "adapter": {**shared, "adapter/recipe.toml": SHA[::-1]}}
+
+    text = card({**measured, "sides": sides}, None)
+
+    assert text.count("| model.safetensors |") == 1
+    assert "| adapter | adapter/recipe.toml |" in text
+
+
 def test_tables_keep_their_columns_whatever_a_name_holds(measured: Content) -> None:
     odd = {**measured, "sides": {**measured["sides"], "adapter": {"a|b.safetensors": SHA}}}
-    assert "| adapter | a\\|b.safetensors |" in card(odd, None, "x")
+    assert "| adapter | a\\|b.safetensors |" in card(odd, None)
 
 
 def run(*arguments: str) -> None:
@@ -154,7 +164,7 @@ def test_the_command_writes_the_card(evaluation: Path, tmp_path: Path, capsys: p
     run("--evaluation", str(evaluation), "--training", str(tmp_path), "--out", str(out))
 
     assert capsys.readouterr().out == f"{out}\n"
-    assert "\n# calm-adapter\n" in out.read_text()
+    assert "\n# Emotion adapter for facebook/musicgen-small\n" in out.read_text()
 
 
 @pytest.mark.parametrize(
