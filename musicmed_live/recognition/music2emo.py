@@ -144,6 +144,7 @@ def _mert_config(folder: Path) -> HubertConfig:
     if config.num_hidden_layers <= max(LAYERS):
         raise BadWeights(f"{path}: {config.num_hidden_layers} layers are too few; get MERT-v1-95M, which has 12")
     config.num_hidden_layers = max(LAYERS) + 1
+    config.mask_time_prob = config.mask_feature_prob = 0.0  # nothing is masked but in training
     return config
 
 

@@ -1,15 +1,17 @@
 """The clips of an evaluation: all that were asked for, none made twice, none of another model."""
 
 import json
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.clips import MANIFEST, Clip, Grid, Side, digests, make_clips, read_clip
-from musicmed_live.core.generator import Generator
+from musicmed_live.core.generator import Block, ClipRequest, Cue, Generator
 from musicmed_live.errors import CannotServe, InvalidInput
-from tests.models.judging import Tones, tone
+from tests.models.judging import Tones, ToneVoice, tone
 
 GRID = Grid(levels=2, seeds=2, seconds=0.5)
 
@@ -19,6 +21,19 @@ def side(name: str = "base", sha: str = "ab", generator: Tones | None = None) ->
         return generator or Tones()
 
     return Side(name, load, {"model.safetensors": sha})
+
+
+class Noise(Tones):
+    """Plays what no file makes smaller."""
+
+    def open_voice(self, seed: int, position: int = 0) -> "NoiseVoice":
+        return NoiseVoice(np.zeros(2))
+
+
+class NoiseVoice(ToneVoice):
+    def compose(self, request: ClipRequest) -> Iterator[Block]:
+        noise = np.random.default_rng(0).normal(0, 0.1, (request.frames, 2)).astype(np.float32)
+        yield Block(request.position, noise, Cue.FREE, 0.0, "", ())
 
 
 def made(folder: Path, *sides: Side, grid: Grid = GRID) -> list[Clip]:
@@ -102,14 +117,27 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         made(tmp_path / "file" / "folder")
 
 
-def test_a_clip_that_cannot_be_written_keeps_those_before_it(tmp_path: Path) -> None:
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file grows beyond 20 kB, as on a disk that fills: a clip of this grid has more where it is no tone."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_leaves_no_half_of_a_clip_and_those_before_it(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     clips = made(tmp_path)
     (tmp_path / clips[-1].file).unlink()
-    (tmp_path / clips[-1].file).mkdir()  # as a full disk, something that no file can take the place of
+    request.getfixturevalue("full_disk")
 
-    with pytest.raises(CannotServe, match="cannot be written"):
-        made(tmp_path)
-    assert all((tmp_path / clip.file).is_file() for clip in clips[:-1])
+    with pytest.raises(CannotServe, match="what is finished is kept"):
+        made(tmp_path, side(generator=Noise()))
+    assert sorted(path for path in (tmp_path / "sounds/base").iterdir()) == sorted(
+        tmp_path / clip.file for clip in clips[:-1]
+    )
 
 
 def test_a_clip_that_is_gone_or_damaged_when_it_is_read_is_said(tmp_path: Path) -> None:
