@@ -20,6 +20,7 @@ from musicmed_live.core.generator import SAMPLE_RATE, Samples, frames_of
 from musicmed_live.errors import BadWeights
 
 NAME = "laion/larger_clap_music"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 WINDOW_FRAMES = frames_of(10.0)  # what CLAP hears at a time; the extractor would cut a random stretch out of more
 LEAST_FRAMES = frames_of(1.0)
 
@@ -53,11 +54,12 @@ class Clap:
 
 
 def cached_clap() -> Path | None:
-    """Where `NAME` lies in the local cache of the hub; None where it does not. The network is not asked."""
+    """Where `NAME` lies with its weights in the local cache of the hub, if it does. The network is not asked."""
     try:
-        return Path(snapshot_download(NAME, local_files_only=True))
+        folder = Path(snapshot_download(NAME, local_files_only=True))
     except LocalEntryNotFoundError:
         return None
+    return folder if any((folder / name).is_file() for name in WEIGHTS) else None
 
 
 def scores(sounds: FloatArray, texts: FloatArray, asked: Sequence[int]) -> dict[str, float | None]:

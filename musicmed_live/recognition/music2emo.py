@@ -93,8 +93,8 @@ class Head(nn.Module):
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of the tags (batch, 56) and ratings of valence and arousal (batch, 2), of features (batch, width)."""
-        silent = torch.zeros(len(features), CHORDS, dtype=torch.long)
-        chords = torch.cat([self.chord_root_embedding(silent), self.chord_attr_embedding(silent)], dim=-1)
+        none = torch.zeros(len(features), CHORDS, dtype=torch.long)
+        chords = torch.cat([self.chord_root_embedding(none), self.chord_attr_embedding(none)], dim=-1)
         chords = chords + _positions(CHORDS, 8)
         start = torch.zeros_like(chords[:, :1])
         harmony = self.chord_transformer(torch.cat([start, chords], dim=1))[:, 0]  # (batch, 8)

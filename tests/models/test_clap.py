@@ -109,3 +109,14 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
 def test_where_clap_is_not_in_the_cache_nobody_is_asked_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     assert cached_clap() is None
+
+    kept = tmp_path / "models--laion--larger_clap_music"
+    snapshot = kept / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (kept / "refs").mkdir()
+    (kept / "refs/main").write_text("0" * 40)
+    (snapshot / "config.json").write_text("{}")
+    assert cached_clap() is None  # somebody has looked at it, and has not fetched it
+
+    (snapshot / "pytorch_model.bin").write_bytes(b"weights")
+    assert cached_clap() == snapshot
