@@ -9,7 +9,6 @@ from models.fit import Trainer
 from models.recipe import Recipe
 from musicmed_live.musicgen.decoder import FRAME_RATE, DecoderConfig
 
-GB = 1e9
 _FORWARD = 1 / 3  # of a step's time: going back takes twice as long as going forth
 
 
@@ -27,12 +26,12 @@ class Estimate:
 
     def in_words(self) -> str:
         """One line for each figure."""
-        measured = "" if self.peak_bytes is None else f" (the trial step took {self.peak_bytes / GB:.1f} GB)"
+        measured = "" if self.peak_bytes is None else f" ({_size(self.peak_bytes)} at most while trying)"
         return (
             f"device   {self.device}\n"
             f"weights  {self.parameters / 1e6:.1f} million, of which {self.trained / 1e6:.2f} million are trained\n"
-            f"memory   about {self.memory_bytes / GB:.1f} GB{measured}\n"
-            f"time     about {self.hours:.2f} h at {self.step_seconds:.2f} s a step, if it does not stop early"
+            f"memory   about {_size(self.memory_bytes)}{measured}\n"
+            f"time     about {_duration(self.hours)} at {self.step_seconds:.2g} s a step, if it does not stop early"
         )
 
 
@@ -94,3 +93,11 @@ def _hours(recipe: Recipe, step_seconds: float, batch_seconds: float) -> float:
     validations = training.steps // validation.every + 1
     batches = -(-validation.segments // training.batch)
     return (training.steps * step_seconds + validations * batches * batch_seconds * _FORWARD) / 3600
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"

@@ -20,23 +20,26 @@ def whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        try:
+            yield partial
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except (OSError, SafetensorError) as fault:
         raise _unwritable(path, fault) from fault
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """The same for a folder of files: an empty one to write to, which takes the place of the one at `path`."""
     partial, former = (path.with_name(f".{path.name}.{state}") for state in ("partial", "former"))
-    for left in (partial, former):
-        shutil.rmtree(left, ignore_errors=True)
     try:
+        if former.exists() and not path.exists():  # the program was ended between the two renamings
+            former.rename(path)
+        for left in (partial, former):
+            shutil.rmtree(left, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
         if path.exists():

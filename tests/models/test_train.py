@@ -466,7 +466,7 @@ def test_an_estimate_comes_before_it_and_changes_nothing(workshop: Workshop, don
     assert 0 < found.trained < found.parameters
     assert found.hours > 6 * found.step_seconds / 3600
     assert found.peak_bytes is None
-    assert "memory   about 0.0" in found.in_words()
+    assert "memory   about 10 MB\ntime     about 0 min" in found.in_words()
     assert training.run(lambda _history: None).history == done.history
 
 
