@@ -5,7 +5,6 @@ from `evaluation.json` and `history.json`; a figure that is not there is said to
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from models.clips import make_folder, write_text
 from models.evaluate import RESULT
 from models.evaluate import VERSION as EVALUATION_VERSION
 from models.page import figure_rows, file_rows, grid_words, interval, number, side_by_side, tag_rows
-from musicmed_live.errors import InvalidInput
+from musicmed_live.errors import BadWeights, InvalidInput
+from musicmed_live.musicgen.hub import hub_name
 
 HISTORY = "history.json"
 HISTORY_VERSION = 1
@@ -22,7 +22,6 @@ LICENCE = "cc-by-nc-4.0"  # of MusicGen's weights, and so of what is made from t
 
 Content = Mapping[str, Any]
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _UNKNOWN = {
     "listeners": "Nobody has listened to these clips in a study. All figures are those of recognizers, programs that "
     "were fitted on people's ratings of other music; where they err, the figures err with them.",
@@ -85,14 +84,22 @@ def _read(path: Path, version: int, command: str) -> Content:
 
 
 def _head(history: Content | None) -> str:
-    base = "" if history is None else str(history["model"]["name"])
+    base = None if history is None else _on_hub(history["model"]["name"])
     lines = ["---", f"license: {LICENCE}", "library_name: peft", "pipeline_tag: text-to-audio"]
-    if _HUB_NAME.fullmatch(base):
+    if base is not None:
         lines.append(f"base_model: {json.dumps(base)}")
     if _is_jamendo(history):
         lines += ["datasets:", "- mtg-jamendo"]
     lines += ["tags:", *(f"- {tag}" for tag in ("musicgen", "lora", "music", "emotion", "valence-arousal")), "---"]
     return "\n".join(lines)
+
+
+def _on_hub(name: str) -> str | None:
+    """The full name on the hub of what a training calls its model; None of a directory."""
+    try:
+        return hub_name(name)
+    except BadWeights:
+        return None
 
 
 def _is_jamendo(history: Content | None) -> bool:

@@ -84,8 +84,13 @@ def test_the_hub_finds_licence_base_model_and_tags(measured: Content) -> None:
     assert "datasets" not in found
 
 
+def test_a_short_name_is_spelled_out_for_the_hub(measured: Content) -> None:
+    found = head(card(measured, history(model={"name": "medium", "sha256": SHA})))
+    assert found["base_model"] == "facebook/musicgen-medium"
+
+
 def test_the_data_set_is_named_where_the_training_tells_it(measured: Content) -> None:
-    told = history(shards=dict(history()["shards"]) | {"origin": {"source": "jamendo", "split": 0}})
+    told = history(shards=dict(history()["shards"]) | {"origin": {"source": "MTG-Jamendo at 1234", "split": 0}})
     assert head(card(measured, told))["datasets"] == ["mtg-jamendo"]
 
 
