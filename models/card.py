@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.clips import make_folder, write_text
+from models.clips import digests, make_folder, write_text
 from models.evaluate import RESULT
 from models.evaluate import VERSION as EVALUATION_VERSION
 from models.page import figure_rows, file_rows, grid_words, interval, number, side_by_side, tag_rows
@@ -17,6 +17,7 @@ from musicmed_live.errors import BadWeights, InvalidInput
 from musicmed_live.musicgen.hub import hub_name
 
 HISTORY = "history.json"
+ADAPTER = "adapter"
 HISTORY_VERSION = 1
 LICENCE = "cc-by-nc-4.0"  # of MusicGen's weights, and so of what is made from them
 
@@ -47,13 +48,27 @@ def write_card(evaluation: Path, training: Path | None, out: Path) -> None:
     measured = _read(evaluation / RESULT, EVALUATION_VERSION, "models evaluate")
     if "adapter" not in measured.get("sides", {}):
         raise InvalidInput(f"{evaluation} is of no adapter; make it with musicmed-live models evaluate --adapter DIR")
-    history = None if training is None else _read(training / HISTORY, HISTORY_VERSION, "models train")
+    history = None
+    if training is not None:
+        history = _read(training / HISTORY, HISTORY_VERSION, "models train")
+        _check_same(measured, training, evaluation)
     try:
         text = card(measured, history)
     except (KeyError, TypeError, AttributeError, IndexError) as fault:
         raise InvalidInput(f"{evaluation} and {training} lack {fault!r}; make them again with this version") from fault
     make_folder(out.parent)
     write_text(out, text)
+
+
+def _check_same(measured: Content, training: Path, evaluation: Path) -> None:
+    """Whether what was evaluated is what the training left, and is there still."""
+    evaluated = set(measured["sides"]["adapter"].values())
+    for name, value in digests(training / ADAPTER).items():
+        if value not in evaluated:
+            raise InvalidInput(
+                f"{evaluation} is of another adapter than {training / ADAPTER}, whose {name} it does not know; evaluate "
+                "that one, or give the training of the one that was evaluated"
+            )
 
 
 def card(measured: Content, history: Content | None) -> str:

@@ -196,6 +196,14 @@ def test_a_training_that_is_none_is_refused(evaluation: Path, tmp_path: Path) ->
         run("--evaluation", str(evaluation), "--training", str(tmp_path), "--out", str(tmp_path / "README.md"))
 
 
+def test_the_training_of_another_adapter_is_refused(evaluation: Path, tmp_path: Path) -> None:
+    (tmp_path / HISTORY).write_text(json.dumps(history()))
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter/adapter_model.safetensors").write_bytes(b"another")
+    with pytest.raises(InvalidInput, match="is of another adapter"):
+        run("--evaluation", str(evaluation), "--training", str(tmp_path), "--out", str(tmp_path / "README.md"))
+
+
 def test_a_card_that_cannot_be_written_is_said(evaluation: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotServe):
