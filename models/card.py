@@ -66,8 +66,8 @@ def _check_same(measured: Content, training: Path, evaluation: Path) -> None:
     for name, value in digests(training / ADAPTER).items():
         if value not in evaluated:
             raise InvalidInput(
-                f"{evaluation} is of another adapter than {training / ADAPTER}, whose {name} it does not know; evaluate "
-                "that one, or give the training of the one that was evaluated"
+                f"{evaluation} is of another adapter than {training / ADAPTER}, whose {name} it does not know; "
+                "evaluate that one, or give the training of the one that was evaluated"
             )
 
 
