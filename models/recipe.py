@@ -11,6 +11,8 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from musicmed_live.errors import InvalidInput, shown
 
+PACKAGED = Path(__file__).parent / "lora"
+
 Section = TypeVar("Section")
 
 # What a number may be, by its name: from, to. All others are counts from 1.
@@ -107,16 +109,22 @@ class Recipe:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
+def find_recipe(name: str) -> Path:
+    """The file of a recipe that comes along, by its name such as `small`; or the path that `name` is."""
+    packaged = PACKAGED / f"{name}.toml"
+    return packaged if packaged.is_file() else Path(name)
+
+
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a TOML file. Raises `InvalidInput` that names what is wrong: a key, its value, what is accepted."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InvalidInput(f"{path} is missing; recipes are in models/lora, such as models/lora/small.toml") from None
+        raise InvalidInput(f"{path} is missing; recipes that come along are small, medium, large and tiny") from None
     except OSError as fault:
         raise InvalidInput(f"{path} cannot be read ({fault.strerror}); see that it may be") from fault
     except ValueError as fault:
-        raise InvalidInput(f"{path} is not TOML ({fault}); begin with a copy of models/lora/small.toml") from fault
+        raise InvalidInput(f"{path} is not TOML ({fault}); begin with a copy of {PACKAGED / 'small.toml'}") from fault
     try:
         return _section(Recipe, found, "")
     except InvalidInput as fault:

@@ -80,6 +80,7 @@ class Training:
             "recipe": self.recipe.fingerprint,
             "model": digest(self._checkpoint.decoder_tensors()),
             "set of shards": sha256((shards / PREPARED).read_bytes()).hexdigest(),
+            "number of processes": str(self._accelerator.num_processes),
         }
         self._trainer = self._make_trainer(shards)
         if resume and checkpoints.is_begun(out):

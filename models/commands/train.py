@@ -2,12 +2,17 @@
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from musicmed_live.errors import CannotServe
 
 if TYPE_CHECKING:
     from models.history import History
     from models.train import Training
+
+_PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "pyarrow", "tensorboard")
 
 _EPILOG = """\
 It begins with an estimate of hours and memory. Stop it at any time: --resume goes on where the last validation was, as
@@ -26,7 +31,7 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=_train)
-    parser.add_argument("recipe", type=Path, metavar="RECIPE.toml", help="such as models/lora/small.toml")
+    parser.add_argument("recipe", metavar="RECIPE", help="small, medium, large or tiny, or a TOML file of your own")
     parser.add_argument("--model", required=True, metavar="DIR|NAME", help="MusicGen's weights, such as small")
     parser.add_argument("--shards", required=True, type=Path, metavar="DIR", help="what `models prepare` wrote")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the adapter is to be")
@@ -35,14 +40,22 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _train(options: argparse.Namespace) -> None:
+    _check_packages()
+    from models.recipe import find_recipe
     from models.train import Training
 
-    training = Training(options.recipe, options.model, options.shards, options.out, options.resume)
+    training = Training(find_recipe(options.recipe), options.model, options.shards, options.out, options.resume)
     words = training.estimate().in_words()
     if training.is_main:
         _say(words)
     if not options.dry_run:
         _run(training)
+
+
+def _check_packages() -> None:
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise CannotServe(f"training needs {', '.join(missing)}: pip install 'musicmed-live[training]'")
 
 
 def _run(training: "Training") -> None:

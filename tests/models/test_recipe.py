@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.recipe import Conditioning, Recipe, read_recipe
+from models.recipe import Conditioning, Recipe, find_recipe, read_recipe
 from models.schedule import FLOOR, rate
 from musicmed_live.errors import InvalidInput
 
-RECIPES = Path(__file__).parents[2] / "models" / "lora"
 LEAST = "[training]\nsteps = 10\nbatch = 2\nlearning_rate = 1e-3\n[validation]\nevery = 5\n"
 
 
@@ -27,14 +26,14 @@ def read(path: Path, text: str) -> Recipe:
 
 @pytest.mark.parametrize("size", ["tiny", "small", "medium", "large"])
 def test_the_recipes_that_come_along_adapt_and_follow_emotion(size: str) -> None:
-    recipe = read_recipe(RECIPES / f"{size}.toml")
+    recipe = read_recipe(find_recipe(size))
     assert recipe.lora is not None
     assert recipe.emotion is not None
 
 
 @pytest.mark.parametrize("size", ["small", "medium", "large"])
 def test_a_step_is_of_sixteen_segments(size: str) -> None:
-    training = read_recipe(RECIPES / f"{size}.toml").training
+    training = read_recipe(find_recipe(size)).training
     assert training.batch * training.accumulate == 16
 
 
@@ -80,8 +79,13 @@ def test_what_cannot_be_trained_by_is_refused_by_its_name(path: Path, text: str,
 
 
 def test_a_recipe_that_is_not_there_is_refused(path: Path) -> None:
-    with pytest.raises(InvalidInput, match="is missing; recipes are in models/lora"):
+    with pytest.raises(InvalidInput, match="is missing; recipes that come along are small, medium, large and tiny"):
         read_recipe(path)
+
+
+def test_those_that_come_along_are_known_by_name(path: Path) -> None:
+    assert find_recipe("small").read_text().startswith("# LoRA and emotion tokens for musicgen-small")
+    assert find_recipe(str(path)) == path
 
 
 def test_any_other_value_is_another_recipe(path: Path) -> None:
