@@ -1,7 +1,11 @@
 """Does the training teach emotions? `python -m models.proof --size ci|cpu|gpu --out DIR`"""
 
 import argparse
+import json
+import sys
 from pathlib import Path
+
+import torch
 
 from models.proof.sizes import SIZES
 from models.proof.stages import Stages
@@ -12,7 +16,14 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="cpu")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    Stages(options.out, SIZES[options.size], lambda line: print(line, flush=True)).run()
+    torch.set_num_threads(1)
+    found = Stages(options.out, SIZES[options.size], _say).run()
+    _say(json.dumps(found["figures"]))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

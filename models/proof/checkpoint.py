@@ -47,7 +47,7 @@ def make_model(codec: EncodecModel, size: Size) -> MusicgenForConditionalGenerat
     model = MusicgenForConditionalGeneration(
         MusicgenConfig(text_encoder=text, audio_encoder=codec.config, decoder=decoder)
     )
-    _draw(model)
+    _draw(model, size.layers)
     model.audio_encoder.load_state_dict(codec.state_dict())
     model.generation_config = GenerationConfig(
         do_sample=True,
@@ -60,9 +60,8 @@ def make_model(codec: EncodecModel, size: Size) -> MusicgenForConditionalGenerat
     return model
 
 
-def _draw(model: MusicgenForConditionalGeneration) -> None:
+def _draw(model: MusicgenForConditionalGeneration, layers: int) -> None:
     """Random weights that a small decoder learns from quickly: tokens as loud as positions, layers that add little."""
-    layers = model.config.decoder.num_hidden_layers
     for name, weight in model.decoder.named_parameters():
         if "embed_tokens" in name:
             weight.data.normal_(std=0.5)

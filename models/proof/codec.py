@@ -7,10 +7,10 @@ into a network. All of it is ordinary weights of transformers' `EncodecModel`, w
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from transformers import EncodecConfig, EncodecModel
 
 from models.proof.semitones import FREQUENCIES_HZ, LOUDEST, RANGE_DB, SEMITONES
@@ -21,6 +21,7 @@ RATIOS = (16, 10, 4)  # of the upsampling: 50 Hz to 800, 8,000 and 32,000
 FILTERS = 27  # 8 * 27 channels at 50 Hz are three for each semitone
 CODEBOOKS = 4
 _HOP = CODEC_RATE // FRAME_RATE
+_WIDTH = FILTERS * 2 ** len(RATIOS)  # channels at 50 Hz
 _OSCILLATORS = 2 * SEMITONES  # channels: cosine and sine of each semitone; its level is in a channel behind them
 
 _GROWTH = 1.15  # of a free oscillator in a frame, until tanh holds it
@@ -30,6 +31,8 @@ _LEVEL_GAIN = 0.2  # keeps levels where tanh is straight
 _LOUDEST_GATE = -2.0  # below it the logistic function is an exponential, which decibels ask for
 _HEADROOM = 0.3  # keeps sound where ELU is nearly straight
 _PHASES = (_HOP // RATIOS[0], RATIOS[2])  # samples that lie between two steps at 800 and at 8,000 Hz
+
+Weights = dict[str, torch.Tensor]
 
 
 def codec_config(vocab: int) -> EncodecConfig:
@@ -50,11 +53,11 @@ def make_codec(vocab: int, seed: int) -> EncodecModel:
     """A codec whose decoder plays the levels of semitones; what encodes has random weights."""
     torch.manual_seed(seed)
     codec: EncodecModel = EncodecModel(codec_config(vocab))
-    layers = codec.decoder.layers
+    layers: Any = codec.decoder.layers
     _set(layers[0].conv, _level_channels(layers[0].conv.weight.shape))
-    with torch.no_grad():
-        _oscillate(layers[1].lstm)
-        amplitude = _gate_levels(layers[1].lstm)
+    lstm = layers[1].lstm.state_dict()  # the weights themselves, not a copy
+    _oscillate(lstm)
+    amplitude = _gate_levels(lstm)
     ups = [layer.conv for layer in layers if hasattr(layer, "trim_right_ratio")]
     _set(ups[0], _waves(ups[0].weight.shape, _HEADROOM * LOUDEST / amplitude))
     _set(ups[1], _interleave(ups[1].weight.shape, _PHASES[0], _PHASES[1]))
@@ -68,7 +71,7 @@ def make_codec(vocab: int, seed: int) -> EncodecModel:
     return codec
 
 
-def _set(conv: nn.Module, weight: torch.Tensor) -> None:
+def _set(conv: Any, weight: torch.Tensor) -> None:
     """Give a weight-normalised convolution this weight and no bias. A filter of zeros keeps its direction."""
     parts = conv.parametrizations.weight
     with torch.no_grad():
@@ -86,7 +89,7 @@ def _level_channels(shape: torch.Size) -> torch.Tensor:
     return weight
 
 
-def _oscillate(lstm: nn.LSTM) -> None:
+def _oscillate(lstm: Weights) -> None:
     """The first layer: a rotation for each semitone by what its phase gains in a frame, and the levels passed on.
 
     With the gates open and nothing kept in the cell, h' = tanh(tanh(W h)): a rotation that grows until tanh holds it.
@@ -94,34 +97,33 @@ def _oscillate(lstm: nn.LSTM) -> None:
     gates = _open_gates(lstm, 0)
     turn = torch.from_numpy(2 * np.pi * FREQUENCIES_HZ / FRAME_RATE).float()
     cosine, sine = torch.arange(0, _OSCILLATORS, 2), torch.arange(1, _OSCILLATORS, 2)
-    recurrent = lstm.weight_hh_l0[gates]
+    recurrent = lstm["weight_hh_l0"][gates]
     recurrent[cosine, cosine], recurrent[cosine, sine] = _GROWTH * turn.cos(), -_GROWTH * turn.sin()
     recurrent[sine, cosine], recurrent[sine, sine] = _GROWTH * turn.sin(), _GROWTH * turn.cos()
-    lstm.bias_ih_l0[gates][cosine] = _KICK
+    lstm["bias_ih_l0"][gates][cosine] = _KICK
     levels = torch.arange(_OSCILLATORS, _OSCILLATORS + SEMITONES)
-    lstm.weight_ih_l0[gates][levels, levels] = 1.0
+    lstm["weight_ih_l0"][gates][levels, levels] = 1.0
 
 
-def _gate_levels(lstm: nn.LSTM) -> float:
+def _gate_levels(lstm: Weights) -> float:
     """The second layer: each oscillator as loud as its level says. Returns the amplitude of the loudest."""
     gates = _open_gates(lstm, 1)
     channel = torch.arange(_OSCILLATORS)
-    lstm.weight_ih_l1[gates][channel, channel] = 1.0
-    output = slice(3 * lstm.hidden_size, 4 * lstm.hidden_size)
+    lstm["weight_ih_l1"][gates][channel, channel] = 1.0
+    output = slice(3 * _WIDTH, 4 * _WIDTH)
     slope = RANGE_DB / 2 * math.log(10) / 20  # of the logarithm of an amplitude, from a level
-    lstm.weight_ih_l1[output][channel, _OSCILLATORS + channel // 2] = slope / _LEVEL_GAIN
-    lstm.bias_ih_l1[output] = _LOUDEST_GATE - slope
+    lstm["weight_ih_l1"][output][channel, _OSCILLATORS + channel // 2] = slope / _LEVEL_GAIN
+    lstm["bias_ih_l1"][output] = _LOUDEST_GATE - slope
     return math.tanh(math.tanh(_held_amplitude())) / (1 + math.exp(-_LOUDEST_GATE))
 
 
-def _open_gates(lstm: nn.LSTM, layer: int) -> slice:
+def _open_gates(lstm: Weights, layer: int) -> slice:
     """Clear a layer, let all in and out and keep nothing; returns where what comes in stands."""
-    width = lstm.hidden_size
     for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-        getattr(lstm, f"{name}_l{layer}").zero_()
-    bias = getattr(lstm, f"bias_ih_l{layer}")
-    bias[:width], bias[width : 2 * width], bias[3 * width :] = _OPEN, _SHUT, _OPEN
-    return slice(2 * width, 3 * width)
+        lstm[f"{name}_l{layer}"].zero_()
+    bias = lstm[f"bias_ih_l{layer}"].view(4, _WIDTH)
+    bias[0], bias[1], bias[3] = _OPEN, _SHUT, _OPEN
+    return slice(2 * _WIDTH, 3 * _WIDTH)
 
 
 def _held_amplitude() -> float:

@@ -1,4 +1,4 @@
-"""The corpus: music that the composer makes at emotions all over the plane, 32 kHz mono, and a table of what is what."""
+"""The corpus: music that the composer makes at emotions all over the plane, 32 kHz mono, and a table of it."""
 
 import csv
 from collections.abc import Iterator
@@ -56,7 +56,9 @@ def write(folder: Path, tracks: int, seconds: float, seed: int) -> Iterator[Trac
             partial = path.with_suffix(".partial")
             soundfile.write(partial, render(composer, track, seconds), CODEC_RATE, "PCM_16", format="WAV")
             partial.replace(path)
-        rows.append((track.name, track.emotion.valence, track.emotion.arousal, track.split, "instruments of an orchestra"))
+        rows.append(
+            (track.name, track.emotion.valence, track.emotion.arousal, track.split, "instruments of an orchestra")
+        )
         yield track
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([COLUMNS, *rows])

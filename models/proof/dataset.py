@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import EncodecModel
-from transformers.models.encodec.modeling_encodec import EncodecEuclideanCodebook
 
 from models.proof.corpus import Track
-from models.proof.quantiser import quantise
+from models.proof.quantiser import codebooks_of, quantise
 from models.proof.semitones import Levels
 from models.proof.sizes import Size
 from models.shards import Segment, ShardWriter
@@ -30,10 +29,10 @@ def write_shards(
 ) -> None:
     """Write the shards. With `told`, segments have their emotion, and the texts that it is asked for with.
 
-    Without, they have texts drawn at random from all there are: the base is to know the words, and that they say nothing.
+    Without, they have texts drawn at random from all there are: the base is to know the words, which tell it nothing.
     """
     writer = ShardWriter(folder, codec_of(codec), size.segment_seconds, {"proof": asdict(size), "told": told})
-    codebooks = [part.embed for part in codec.quantizer.modules() if isinstance(part, EncodecEuclideanCodebook)]
+    codebooks = codebooks_of(codec)
     for split in ("train", "validation"):
         segments = [
             segment

@@ -30,16 +30,24 @@ def quantise(latents: torch.Tensor, codebooks: list[torch.Tensor]) -> torch.Tens
 def nearest(rows: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """For each of `rows` (n, width) the closest of `centres` (k, width)."""
     half = centres.square().sum(1) / 2
-    return torch.cat([(part @ centres.T - half).argmax(1) for part in rows.split(8192)])
+    return torch.cat([(part @ centres.T - half).argmax(1) for part in torch.split(rows, 8192)])
 
 
 def install(codec: EncodecModel, codebooks: list[torch.Tensor]) -> None:
     """Put the codebooks into the codec."""
-    parts = [part for part in codec.quantizer.modules() if isinstance(part, EncodecEuclideanCodebook)]
-    for part, centres in zip(parts, codebooks, strict=True):
+    for part, centres in zip(_parts(codec), codebooks, strict=True):
         part.embed.copy_(centres)
         part.embed_avg.copy_(centres)
         part.inited.fill_(1)
+
+
+def codebooks_of(codec: EncodecModel) -> list[torch.Tensor]:
+    """The codebooks (vocab, width) of a codec."""
+    return [part.embed for part in _parts(codec)]
+
+
+def _parts(codec: EncodecModel) -> list[EncodecEuclideanCodebook]:
+    return [part for part in codec.quantizer.modules() if isinstance(part, EncodecEuclideanCodebook)]
 
 
 def _k_means(rows: torch.Tensor, k: int, generator: torch.Generator) -> torch.Tensor:

@@ -29,7 +29,7 @@ def levels(mono: NDArray[np.float32]) -> Levels:
     """How loud each semitone is in `mono`, (samples,) at 32 kHz; a frame for each whole 20 ms."""
     frames = len(mono) // _HOP
     padded = np.pad(mono, (_SPAN - _HOP) // 2 + _HOP)
-    spans = np.lib.stride_tricks.sliding_window_view(padded, _SPAN)[_HOP :: _HOP][:frames]
+    spans = np.lib.stride_tricks.sliding_window_view(padded, _SPAN)[_HOP::_HOP][:frames]
     found = [_amplitudes(spans[begin : begin + _AT_ONCE]) for begin in range(0, frames, _AT_ONCE)]
     return level_of(np.concatenate(found)) if found else np.empty((0, SEMITONES), np.float32)
 
@@ -37,12 +37,12 @@ def levels(mono: NDArray[np.float32]) -> Levels:
 def level_of(amplitude: NDArray[np.floating]) -> Levels:
     """Amplitudes 0 .. 1 on a scale of decibels from -1, `RANGE_DB` below `LOUDEST`, to 1, which is `LOUDEST`."""
     level_db = 20 * np.log10(np.maximum(amplitude, 1e-9) / LOUDEST)
-    return np.clip(1 + 2 * level_db / RANGE_DB, -1.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(1 + 2 * level_db / RANGE_DB, -1.0, 1.0), np.float32)
 
 
 def _amplitudes(spans: NDArray[np.float32]) -> NDArray[np.float32]:
     spectrum = np.fft.rfft(spans).astype(np.complex64)
-    return np.abs(spectrum @ _filters())
+    return np.asarray(np.abs(spectrum @ _filters()), np.float32)
 
 
 @cache

@@ -19,12 +19,32 @@ class Size:
     adapter_steps: int
     adapter_batch: int
     rank: int
-    clips: int  # that are asked for to measure
+    levels: int  # of either axis, at which clips are asked for to measure
+    seeds: int  # clips at each of these emotions
     clip_seconds: float
     seed: int = 7
 
 
 SIZES = {
+    # Within the tests: a minute on one core. Enough to hear arousal follow; valence takes more music.
+    "ci": Size(
+        tracks=40,
+        track_seconds=8.0,
+        segment_seconds=8.0,
+        vocab=64,
+        layers=2,
+        width=64,
+        heads=2,
+        base_steps=150,
+        base_batch=4,
+        adapter_steps=150,
+        adapter_batch=4,
+        rank=8,
+        levels=3,
+        seeds=2,
+        clip_seconds=5.0,
+    ),
+    # An hour on one core, of which a quarter is rendering: the figures of docs/learning.md.
     "cpu": Size(
         tracks=700,
         track_seconds=20.0,
@@ -38,7 +58,26 @@ SIZES = {
         adapter_steps=700,
         adapter_batch=4,
         rank=16,
-        clips=80,
+        levels=5,
+        seeds=3,
         clip_seconds=15.0,
+    ),
+    # A few hours on a GPU: thirty hours of music in the 30 s that a decoder sees at most.
+    "gpu": Size(
+        tracks=3600,
+        track_seconds=30.0,
+        segment_seconds=30.0,
+        vocab=1024,
+        layers=8,
+        width=512,
+        heads=8,
+        base_steps=12_000,
+        base_batch=32,
+        adapter_steps=4_000,
+        adapter_batch=32,
+        rank=16,
+        levels=5,
+        seeds=4,
+        clip_seconds=30.0,
     ),
 }

@@ -1,0 +1,102 @@
+"""What the training was worth: emotions asked of the base and of the adapter, and heard by the embedded recognizer."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr  # type: ignore[import-untyped]  # soxr has no annotations
+import torch
+from transformers import EncodecModel
+
+from models.agreement import Heard, agreement, correlation
+from models.clips import Grid
+from models.evaluate import Judge, evaluate, sides_of
+from models.proof.corpus import Track
+from models.proof.quantiser import codebooks_of, quantise
+from models.proof.semitones import levels
+from models.proof.sizes import Size
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.judgement import Judgement, Mono, Recognizer
+from musicmed_live.musicgen.parts import CODEC_RATE
+from musicmed_live.recognition.embedded import load_recognizer
+from musicmed_live.recognition.features import RATE
+from musicmed_live.service.generators import Choice
+
+JUDGE = "embedded, at one loudness"
+_RMS = 0.08  # that everything is judged at, full scale is 1.0
+_AXES = ("valence", "arousal")
+
+
+class AtOneLoudness:
+    """A recognizer that hears everything equally loud.
+
+    A voice of MusicGen is brought to the loudness that the asked emotion wants, whatever it plays. That would tell the
+    recognizer what was asked for, of the base as of the adapter; so it is taken away, and what the tokens say is left.
+    """
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        """With the one that judges."""
+        self._recognizer = recognizer
+
+    def judge(self, mono: Mono) -> Judgement:
+        """See `Recognizer`."""
+        rms = float(np.sqrt(np.mean(np.square(mono), dtype=np.float64)))
+        return self._recognizer.judge(mono * np.float32(_RMS / rms) if rms > 0 else mono)
+
+
+def measure(model: Path, adapter: Path, out: Path, size: Size) -> dict[str, Any]:
+    """Have the base and the adapter play emotions over the plane, as a session would, and judge them.
+
+    The clips, a page to listen on and `evaluation.json` are in `out`. Returns the figures of both sides.
+    """
+    sides = sides_of(Choice("musicgen", str(model), (str(adapter),), "cpu"))
+    judge = Judge(JUDGE, AtOneLoudness(load_recognizer()))
+    content = evaluate(sides, [judge], Grid(size.levels, size.seeds, size.clip_seconds), out)
+    return {side: figures[JUDGE] for side, figures in content["figures"].items()}
+
+
+def lower_r(figures: dict[str, Any]) -> float:
+    """The lower of both axes' correlation between what was asked for and what was heard."""
+    return min(float(figures[axis]["r"]["value"]) for axis in _AXES)
+
+
+def ceilings(corpus: Path, tracks: Sequence[Track], codec: EncodecModel, seconds: float) -> dict[str, Any]:
+    """What could be reached at best: the same judgement of the composer's own music, and of that as tokens."""
+    recognizer = AtOneLoudness(load_recognizer())
+    composed: list[Heard] = []
+    decoded: list[Heard] = []
+    for track in tracks:
+        mono, _ = soundfile.read(corpus / track.name, dtype="float32", frames=round(seconds * CODEC_RATE))
+        composed.append((track.emotion, _judged(recognizer, mono)))
+        decoded.append((track.emotion, _judged(recognizer, _through(codec, mono))))
+    agree = {
+        axis: correlation(*(np.array([getattr(heard, axis) for _, heard in pairs]) for pairs in (composed, decoded)))
+        for axis in _AXES
+    }
+    return {
+        "composer": agreement(composed).as_json(),
+        "tokens": agreement(decoded).as_json(),
+        "tokens_to_composer_r": agree,
+    }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a report."""
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _judged(recognizer: Recognizer, mono: Mono) -> Emotion:
+    return recognizer.judge(soxr.resample(mono, CODEC_RATE, RATE)).emotion
+
+
+@torch.inference_mode()
+def _through(codec: EncodecModel, mono: Mono) -> Mono:
+    """The sound of its tokens."""
+    codebooks = codebooks_of(codec)
+    codes = quantise(torch.from_numpy(levels(mono)), codebooks)
+    latents = torch.stack([book[row] for book, row in zip(codebooks, codes, strict=True)]).sum(0)
+    sound: Mono = codec.decoder(latents.T[None])[0, 0].numpy()
+    return sound
