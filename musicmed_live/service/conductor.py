@@ -76,7 +76,9 @@ class Conductor:
         self._workers = {source.name: source.workers.assign() for source in sources.all}
         absent = sources.differ and sources.chosen.absence is not None
         self._part = self._open_part(sources.stand_in if absent else sources.chosen)
-        self._comeback = Comeback(sources.chosen, lambda: self._open_part(sources.chosen), self._next_entry, self.wake)
+        self._comeback = Comeback(
+            sources.chosen, lambda: self._open_part(sources.chosen), self._next_entry, self._chosen_is_ready
+        )
         self.hearing = Hearing(patient, sources.judge, self.timeline)
         self._changed = 0  # what was heard when the music was last changed
         self._wake = asyncio.Event()
@@ -107,6 +109,11 @@ class Conductor:
     def wake(self) -> None:
         """Something may be to do."""
         self._wake.set()
+
+    def _chosen_is_ready(self) -> None:
+        """The chosen generator can take over."""
+        self._end_trial()
+        self.wake()
 
     def want(self, action: Recompose | Land) -> None:
         """Note what is to be composed. A later wish replaces an earlier one, but none is made to wait for a bar."""
