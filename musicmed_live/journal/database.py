@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from musicmed_live.errors import CannotServe, InvalidInput, MusicmedError
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql+psycopg"
-ACCEPTED = "sqlite:///FILE, postgresql://USER@HOST/NAME, or none"
+ACCEPTED = "sqlite:///FILE or postgresql://USER@HOST/NAME"
 LOCK_SECONDS = 5.0  # another program's lock is waited for so long,
 CONNECT_SECONDS = 5  # and so long a server that does not answer
 DEAD_SECONDS = 10  # a connection on which nothing is acknowledged for so long is given up

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.journal import schema
@@ -69,7 +69,8 @@ class Journal:
 
     def find(self, beginning: str) -> Sitting:
         """The session whose id begins so. Raises `InvalidInput` where none does, or several do."""
-        wanted = select(SESSIONS).where(SESSIONS.c.id.startswith(beginning, autoescape=True)).limit(2)
+        # LIKE would not tell capitals apart in SQLite.
+        wanted = select(SESSIONS).where(func.substr(SESSIONS.c.id, 1, len(beginning)) == beginning).limit(2)
         with self._transaction() as connection:
             found = [_sitting(row) for row in connection.execute(wanted)]
         if not beginning or not found:
