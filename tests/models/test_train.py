@@ -1,98 +1,35 @@
-"""Training teaches a model what emotions sound like, can be stopped at any time, and leaves what can be played."""
+"""Training teaches a model what emotions sound like, and leaves what can be played and read."""
 
 import argparse
 import json
-import multiprocessing
-import os
-import shutil
-import socket
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from peft import PeftModel
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import MusicgenForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from models.batches import IGNORED, Batch, Segments
-from models.checkpoints import FILE, FOLDER
+from models.batches import IGNORED
 from models.commands import train as command
 from models.conditioned import DECODER, losses
-from models.fit import NotFinite
-from models.history import History
-from models.recipe import Conditioning
 from models.shards import QUADRANTS, Segment
-from models.train import Outcome, Training, train
+from models.train import Outcome, Training
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Preference, Samples
-from musicmed_live.errors import InvalidInput
 from musicmed_live.musicgen.adapters import load_adapter
 from musicmed_live.musicgen.conditioning import Conditioner
 from musicmed_live.musicgen.decoder import MusicgenDecoder, apply_delay
 from musicmed_live.musicgen.generator import MusicgenGenerator
 from musicmed_live.musicgen.weights import open_checkpoint
-from tests.models.lessons import CORNERS, lesson, write_shards
+from tests.models.lessons import CORNERS, lesson
+from tests.models.workshop import ALL_WEIGHTS, RECIPE, Workshop
 from tests.musicgen import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")  # by PEFT itself
-
-RECIPE = """\
-[lora]
-rank = 4
-alpha = 8
-dropout = 0.1
-targets = ["q_proj", "v_proj", "fc1"]
-[emotion]
-tokens = 2
-width = 16
-[training]
-steps = 6
-batch = 2
-accumulate = 2
-learning_rate = 1e-2
-warmup_steps = 2
-[validation]
-every = 3
-patience = 3
-"""
-ALL_WEIGHTS = RECIPE[RECIPE.index("[training]") :]
-
-
-class Workshop:
-    """A tiny model, shards for it, and folders to train in."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._count = 0
-        self.model = tiny.write_hf(folder / "model")
-        self.shards = self.write([lesson(number) for number in range(5)], [lesson(number) for number in range(5, 9)])
-
-    def write(self, seen: Sequence[Segment], unseen: Sequence[Segment], model: Path | None = None) -> Path:
-        return write_shards(self.place("shards"), model or self.model, seen, unseen)
-
-    def place(self, name: str) -> Path:
-        """A path where nothing is yet."""
-        self._count += 1
-        return self._folder / f"{name}-{self._count}"
-
-    def recipe(self, *changes: tuple[str, str], text: str = RECIPE) -> Path:
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        path = self.place("recipe").with_suffix(".toml")
-        path.write_text(text)
-        return path
-
-    def train(self, recipe: Path | None = None, shards: Path | None = None, out: Path | None = None) -> Outcome:
-        return train(recipe or self.recipe(), self.model, shards or self.shards, out or self.place("out"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -200,63 +137,6 @@ def sound(generator: MusicgenGenerator, emotion: Emotion) -> Samples:
     return samples
 
 
-class Killed(Exception):
-    """Stands for whatever ends a program."""
-
-
-def kill_after(step: int) -> Callable[[History], None]:
-    def watch(history: History) -> None:
-        if history.step == step:
-            raise Killed
-
-    return watch
-
-
-def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(workshop: Workshop, done: Outcome) -> None:
-    recipe, out = workshop.recipe(), workshop.place("out")
-    with pytest.raises(Killed):
-        train(recipe, workshop.model, workshop.shards, out, watch=kill_after(5))
-    again = train(recipe, workshop.model, workshop.shards, out, resume=True)
-    assert again.history == done.history
-    for file in ("adapter_model.safetensors", "emotion_tokens.safetensors"):
-        assert (again.adapter / file).read_bytes() == (done.adapter / file).read_bytes()
-    assert_same(state(again), state(done))
-
-
-def test_going_on_where_nothing_is_begins(workshop: Workshop, done: Outcome) -> None:
-    begun = train(workshop.recipe(), workshop.model, workshop.shards, workshop.place("out"), resume=True)
-    assert begun.history == done.history
-
-
-def test_going_on_at_the_end_changes_nothing(workshop: Workshop, done: Outcome) -> None:
-    out = workshop.place("out")
-    shutil.copytree(done.adapter.parent, out)
-    again = train(workshop.recipe(), workshop.model, workshop.shards, out, resume=True)
-    assert again.history == done.history
-    assert_same(state(again), state(done))
-
-
-def state(outcome: Outcome) -> dict[str, Any]:
-    content: dict[str, Any] = torch.load(outcome.adapter.parent / FOLDER / FILE, weights_only=True)
-    return content
-
-
-def assert_same(one: Any, other: Any) -> None:
-    """Bit for bit, all the way down."""
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, list):
-        assert len(one) == len(other)
-        for each, its in zip(one, other, strict=True):
-            assert_same(each, its)
-    else:
-        assert one == other
-
-
 def test_another_seed_is_another_training(workshop: Workshop, done: Outcome) -> None:
     other = workshop.train(workshop.recipe(text="seed = 7\n" + RECIPE))
     assert other.history.losses != done.history.losses
@@ -265,141 +145,6 @@ def test_another_seed_is_another_training(workshop: Workshop, done: Outcome) -> 
 def test_layers_computed_twice_learn_the_same(workshop: Workshop, done: Outcome) -> None:
     recipe = workshop.recipe(("batch = 2", "batch = 2\ncheckpoint_layers = true"))
     assert workshop.train(recipe).history.losses == pytest.approx(done.history.losses, rel=1e-4)
-
-
-def beside(rank: int, port: int, asked: tuple[Path, Path, Path, Path], told: "Queue[list[float]]") -> None:
-    """Train as one process of two."""
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
-    AcceleratorState._reset_state(reset_partial_state=True)
-    told.put(train(*asked).history.losses)
-
-
-def test_two_processes_learn_what_one_learns_from_batches_twice_as_large(workshop: Workshop) -> None:
-    undropped = ("dropout = 0.1", "dropout = 0.0")
-    one = workshop.train(workshop.recipe(undropped, ("batch = 2", "batch = 4")))
-    out = workshop.place("out")
-    context = multiprocessing.get_context("fork")  # what was imported stays imported
-    told: Queue[list[float]] = context.Queue()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    asked = (workshop.recipe(undropped), workshop.model, workshop.shards, out)
-    processes = [context.Process(target=beside, args=(rank, port, asked, told)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    losses = [told.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join()
-    assert losses[0] == losses[1] == pytest.approx(one.history.losses, rel=1e-4)
-    assert json.loads((out / "history.json").read_text())["processes"] == 2
-    assert (out / "adapter" / "adapter_model.safetensors").exists()
-
-
-def refusal(workshop: Workshop, recipe: Path, model: Path, shards: Path, out: Path, resume: bool = True) -> str:
-    with pytest.raises(InvalidInput) as caught:
-        Training(recipe, model, shards, out, resume)
-    assert "\n" not in caught.value.message
-    return caught.value.message
-
-
-def test_a_training_is_not_begun_twice_in_one_place(workshop: Workshop, done: Outcome) -> None:
-    message = refusal(workshop, workshop.recipe(), workshop.model, workshop.shards, done.adapter.parent, resume=False)
-    assert "go on with --resume" in message
-
-
-def test_another_recipe_or_other_shards_are_refused(workshop: Workshop, done: Outcome) -> None:
-    out = done.adapter.parent
-    assert "another recipe;" in refusal(
-        workshop, workshop.recipe(("rank = 4", "rank = 2")), workshop.model, workshop.shards, out
-    )
-    others = workshop.write([lesson(1)], [lesson(2)])
-    assert "another set of shards;" in refusal(workshop, workshop.recipe(), workshop.model, others, out)
-
-
-def test_another_model_is_refused(workshop: Workshop, done: Outcome) -> None:
-    other = Path(shutil.copytree(workshop.model, workshop.place("model")))
-    state = load_file(other / "model.safetensors")
-    state["decoder.model.decoder.layers.0.fc1.weight"] += 1
-    save_file(state, other / "model.safetensors", {"format": "pt"})
-    assert "another model;" in refusal(workshop, workshop.recipe(), other, workshop.shards, done.adapter.parent)
-
-
-def test_tokens_of_another_codec_are_refused(workshop: Workshop) -> None:
-    other = tiny.write_hf(workshop.place("model"), seed=1)
-    message = refusal(workshop, workshop.recipe(), other, workshop.shards, workshop.place("out"))
-    assert "prepare the music with this model" in message
-
-
-def test_shards_without_a_validation_split_are_refused(workshop: Workshop) -> None:
-    shards = workshop.write([lesson(0)], [])
-    assert "'validation'" in refusal(workshop, workshop.recipe(), workshop.model, shards, workshop.place("out"))
-
-
-def test_modules_that_the_decoder_does_not_have_are_refused(workshop: Workshop) -> None:
-    recipe = workshop.recipe(('"q_proj", "v_proj", "fc1"', '"query"'))
-    message = refusal(workshop, recipe, workshop.model, workshop.shards, workshop.place("out"))
-    assert message.startswith("lora.targets: ")
-    assert "query" in message
-
-
-class Trap:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize("content", [b"", b"nonsense", None], ids=["empty", "nonsense", "cut short"])
-def test_a_damaged_state_is_refused(workshop: Workshop, done: Outcome, content: bytes | None) -> None:
-    out = workshop.place("out")
-    shutil.copytree(done.adapter.parent, out)
-    path = out / FOLDER / FILE
-    path.write_bytes(path.read_bytes()[:5000] if content is None else content)
-    assert "is damaged" in refusal(workshop, workshop.recipe(), workshop.model, workshop.shards, out)
-
-
-def test_a_state_with_code_in_it_is_refused_and_not_run(workshop: Workshop, done: Outcome) -> None:
-    out = workshop.place("out")
-    shutil.copytree(done.adapter.parent, out)
-    sprung = out / "sprung"
-    torch.save({"begun": Trap(sprung)}, out / FOLDER / FILE)
-    assert "is damaged" in refusal(workshop, workshop.recipe(), workshop.model, workshop.shards, out)
-    assert not sprung.exists()
-
-
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(
-    workshop: Workshop, done: Outcome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = Segments.at
-
-    def spoiled(segments: Segments, position: int, count: int, conditioning: Conditioning, seed: int) -> Batch:
-        batch = whole(segments, position, count, conditioning, seed)
-        return replace(batch, emotions=torch.full_like(batch.emotions, torch.nan)) if position == 16 else batch
-
-    monkeypatch.setattr(Segments, "at", spoiled)
-    out = workshop.place("out")
-    with pytest.raises(NotFinite) as caught:
-        workshop.train(out=out)
-    monkeypatch.undo()
-    message = caught.value.message
-    assert message.startswith("step 4: the loss is nan and its gradient nan, with the segments lesson-")
-    assert message.count("lesson-") == 2
-    assert "\n" not in message
-    again = train(workshop.recipe(), workshop.model, workshop.shards, out, resume=True)
-    assert again.history == done.history
-
-
-def test_it_stops_where_validation_gets_no_better(workshop: Workshop) -> None:
-    unlike = [replace(lesson(number), codes=lesson(number).codes + 1000) for number in range(4)]
-    shards = workshop.write([lesson(number) for number in range(4)], unlike)
-    recipe = workshop.recipe(("steps = 6", "steps = 60"), ("every = 3", "every = 4"))
-    history = workshop.train(recipe, shards).history
-    assert history.fruitless == 3
-    assert history.step < 60
-    assert history.stopped.startswith("3 validations in a row were no better than that of step ")
 
 
 def test_the_best_in_validation_is_what_is_kept(workshop: Workshop, learned: Outcome) -> None:
