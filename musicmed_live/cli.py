@@ -18,7 +18,7 @@ from musicmed_live.core.emotion import WORDS, Emotion, parse_emotion_text
 from musicmed_live.core.messages import DRAWN_SEEDS, MAX_SEED, parse_minutes, parse_patient
 from musicmed_live.core.session import Plan
 from musicmed_live.errors import InvalidInput, MusicmedError
-from musicmed_live.service import models
+from musicmed_live.service import models, reports
 from musicmed_live.service.generators import DEVICES, GENERATORS, Choice, check_generator
 from musicmed_live.simulation import command as simulation
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from musicmed_live.service.server import Server
 
 DEFAULT_PORT = 8765
+KEEP_DAYS, MOST_DAYS = 365, 36500  # of the journal
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("--report", type=Path, metavar="FILE.json", help="what the session consists of, clip by clip")
     _add_plan(render)
     _add_generator(render)
+    reports.add_parsers(commands)
     models.add_parser(commands)
     simulation.add_parser(commands)
     doctor = commands.add_parser("doctor", help="what this machine can do, and how to get what is missing")
@@ -97,6 +99,13 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         help="speak MQTT with the broker there; without an address, with a mosquitto of its own on loopback",
+    )
+    reports.add_journal(parser, "; none: keep nothing")
+    parser.add_argument(
+        "--keep-days",
+        metavar="N",
+        default=str(KEEP_DAYS),
+        help=f"what is older is deleted from the journal; default: {KEEP_DAYS}",
     )
     _add_generator(parser)
 
@@ -154,6 +163,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _keep_days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_DAYS:
+        raise InvalidInput(f"--keep-days: {text!r} is not a whole number of days from 1 to {MOST_DAYS}", "keep_days")
+    return int(text)
+
+
 def _play(options: argparse.Namespace) -> None:
     wish, patient = _plan(options), _patient(options.patient)
     if options.speaker:
@@ -182,8 +197,9 @@ def _serve_page(options: argparse.Namespace, query: str, greeting: str) -> None:
 @contextmanager
 def _server(options: argparse.Namespace) -> Iterator["Server"]:
     """The server that the options ask for, and the broker where that is to be its own."""
-    choice, port = _choice(options), _port(options.port)
+    choice, port, keep_days = _choice(options), _port(options.port), _keep_days(options.keep_days)
     from musicmed_live.service.broker import own_broker
+    from musicmed_live.service.journaling import keeping
     from musicmed_live.service.mqtt import parse_address
     from musicmed_live.service.server import Server
 
@@ -196,7 +212,8 @@ def _server(options: argparse.Namespace) -> Iterator["Server"]:
         if address == "":
             address = stack.enter_context(own_broker())
             _say(f"MQTT at {address}")
-        yield Server(port, choice, None if address is None else parse_address(address))
+        journaling = stack.enter_context(keeping(choice, options.journal or reports.default_address(), keep_days))
+        yield Server(port, choice, None if address is None else parse_address(address), journaling)
 
 
 def _render(options: argparse.Namespace) -> None:

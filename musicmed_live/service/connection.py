@@ -113,7 +113,7 @@ class Connection:
             elif isinstance(message, Reading):
                 self._live.sense(message)
             else:
-                self._live.handle(message)
+                self._live.handle(message, self._role.value)
         except IllegalTransition as fault:
             raise InvalidInput(str(fault), "type", "session_ended") from None
 

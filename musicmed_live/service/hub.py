@@ -16,7 +16,8 @@ from musicmed_live.core.events import Stop
 from musicmed_live.core.messages import DRAWN_SEEDS, Role
 from musicmed_live.core.session import Phase, Plan
 from musicmed_live.errors import InvalidInput, shown
-from musicmed_live.service.live import DELETED, LiveSession
+from musicmed_live.service.journaling import Journaling
+from musicmed_live.service.live import DELETED, ENDED, SERVER, LiveSession
 from musicmed_live.service.profiles import Profiles
 from musicmed_live.service.sources import Sources
 
@@ -63,17 +64,23 @@ class Metrics:
 class Hub:
     """Opens, finds and ends sessions."""
 
-    def __init__(self, sources: Sources, group: asyncio.TaskGroup, profiles: Profiles) -> None:
+    def __init__(
+        self, sources: Sources, group: asyncio.TaskGroup, profiles: Profiles, journaling: Journaling | None = None
+    ) -> None:
+        """Without `journaling`, nobody writes down what happens."""
         self.sources = sources
         self.on_open: set[Callable[[LiveSession], None]] = set()
         self.metrics = Metrics()
         self._group = group
         self._profiles = profiles
+        self._journaling = journaling
         self._newest: dict[str, LiveSession] = {}  # of each patient who has a name, until its profile is kept
         self._entries: dict[str, Entry] = {}
         self._last_states: OrderedDict[str, dict[str, Any]] = OrderedDict()  # of sessions that have ended
         self._past_underruns = self._past_bridges = 0
         self._tasks = {group.create_task(self._sweep(), name="sweep")}
+        if journaling is not None:
+            self._tasks.add(group.create_task(journaling.run(), name="journal"))
 
     def draw_seed(self) -> int:
         """A seed for a session that named none."""
@@ -82,16 +89,18 @@ class Hub:
     async def open(self, wish: Plan, patient: str | None = None) -> Entry:
         """Start a session. Raises `InvalidInput` `too_many_sessions` when the house is full."""
         named = patient is not None
-        patient = patient or f"guest-{secrets.token_hex(3)}"  # of whom nothing is known, and nothing kept
+        patient = patient or f"guest-{secrets.token_hex(3)}"  # of whom nothing is known, and nothing learned
         profile = await asyncio.to_thread(self._profiles.load, patient) if named else None
         if len(self._entries) >= MAX_SESSIONS:
             raise InvalidInput(
                 f"{MAX_SESSIONS} sessions are open already; end one, or try again later", code="too_many_sessions"
             )
-        name = secrets.token_urlsafe(16)
+        name = secrets.token_hex(16)  # short enough, and easy to type where it is asked for
         live = LiveSession(name, patient, wish, self.sources, profile)
         entry = Entry(live, {role: secrets.token_urlsafe(24) for role in Role})
         self._entries[name] = entry
+        if self._journaling is not None:
+            self._journaling.begin(live, wish)
         if named:
             self._newest[patient] = live
         self.metrics.opened.inc()
@@ -126,13 +135,13 @@ class Hub:
         last = self._last_states.get(name)
         return self.find(name).live.state() if last is None else last
 
-    def end(self, name: str) -> None:
-        """Fade a session out and forget it. Raises `InvalidInput` `unknown_session`."""
+    def end(self, name: str, by: str = SERVER) -> None:
+        """Fade a session out and forget it, as `by` wishes. Raises `InvalidInput` `unknown_session`."""
         if self._last_states.pop(name, None) is None:
             live = self.find(name).live
             live.close_code = DELETED
             if live.session.phase is not Phase.ENDED:
-                live.handle(Stop())
+                live.handle(Stop(), by)
             del self._entries[name]
 
     def close(self) -> None:
@@ -156,7 +165,11 @@ class Hub:
         try:
             await asyncio.wait({task})
         finally:
+            cut_off = not task.done()
             task.cancel()
+            if self._journaling is not None:
+                await asyncio.wait({task})
+                self._journaling.end(live, _reason(live, cut_off))
             await self._keep_profile(live)
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
@@ -182,3 +195,10 @@ class Hub:
             for name in [n for n, entry in self._entries.items() if entry.live.idle_seconds(now) > IDLE_SECONDS]:
                 log.warning("session %s: nobody has listened for %d s; it is ended", name, IDLE_SECONDS)
                 self.end(name)
+
+
+def _reason(live: LiveSession, cut_off: bool) -> str:
+    """How a session came to its end, as the journal has it."""
+    if cut_off:
+        return "server_closed"
+    return {ENDED: "ended", DELETED: "deleted"}.get(live.close_code, "failed")

@@ -142,4 +142,4 @@ def _deliver(live: LiveSession, place: Place, payload: bytes) -> None:
     if place.channel == "reading":
         live.sense(parse_reading(place.kind, messages.parse_object(text_of(payload))))
     else:
-        live.handle(parse_word(place.channel, payload, live.felt))
+        live.handle(parse_word(place.channel, payload, live.felt), "mqtt")

@@ -29,7 +29,10 @@ SOURCES_SECONDS = 1.0
 
 ENDED, DELETED, FAILED = 1000, 1008, 1011  # WebSocket close codes (RFC 6455, 7.4.1)
 
+SERVER = "server"  # who lets a session end, where no client does
+
 CutListener = Callable[[int, str], None]
+EventListener = Callable[[Event, str], None]
 ChangeListener = Callable[[], None]
 
 
@@ -42,6 +45,7 @@ class LiveSession:
         self.session = Session(wish, profile, time.monotonic())
         self.over = asyncio.Event()
         self.close_code = ENDED  # told to those who are connected when it is over
+        self.on_event: set[EventListener] = set()  # of what was done, when the session has taken it in, and by whom
         self.on_cut: set[CutListener] = set()
         self.on_change: set[ChangeListener] = set()  # of anything that `state` tells, but for the passing of time
         self._playhead = Playhead(wish.frames)
@@ -118,9 +122,14 @@ class LiveSession:
         """A sound card says that it plays `position`: its clock rules."""
         self._playhead.follow(position)
 
-    def handle(self, event: Event) -> None:
-        """Do what `event` asks for. Raises `IllegalTransition` after the end."""
+    def handle(self, event: Event, by: str = SERVER) -> None:
+        """Do what `event` asks for; `by` is a client's role, or the way it came.
+
+        Raises `IllegalTransition` after the end.
+        """
         self._carry_out(event)
+        for listener in list(self.on_event):
+            listener(event, by)
         self._announce_change()
 
     def sense(self, reading: Reading) -> None:

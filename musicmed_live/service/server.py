@@ -9,6 +9,7 @@ import uvicorn
 from musicmed_live.errors import CannotServe
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.hub import Hub
+from musicmed_live.service.journaling import Journaling
 from musicmed_live.service.mqtt import Address
 from musicmed_live.service.sources import open_sources
 from musicmed_live.service.web import build_app
@@ -22,13 +23,15 @@ FRAME_LIMIT = 1 << 20  # bytes of a client's WebSocket frame; a larger one close
 class Server(uvicorn.Server):
     """Serves until interrupted. `hub` is there once `started_up` is set."""
 
-    def __init__(self, port: int, choice: Choice, mqtt: Address | None = None) -> None:
+    def __init__(
+        self, port: int, choice: Choice, mqtt: Address | None = None, journaling: Journaling | None = None
+    ) -> None:
         self._socket = _bind(port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}/"
         self.fault: BaseException | None = None
         self.hub: Hub | None = None
         self.started_up = asyncio.Event()
-        app = build_app(lambda: open_sources(choice), mqtt, self._started_with, self._fail)
+        app = build_app(lambda: open_sources(choice), mqtt, journaling, self._started_with, self._fail)
         logging.getLogger("uvicorn.error").addFilter(lambda record: record.getMessage() != REFUSED)
         super().__init__(
             uvicorn.Config(

@@ -128,6 +128,6 @@ async def _play_on(
     )
     socket = f"{server.url.replace('http', 'ws', 1)}api/sessions/{entry.live.name}/live"
     say(f"For a wearable: musicmed-wearable ble --session '{socket}?token={entry.tokens[Role.SENSOR]}'")
-    entry.live.handle(Play())
+    entry.live.handle(Play(), "speaker")
     with entry.live.attended():
         await feed(entry.live, ring, latency_frames)

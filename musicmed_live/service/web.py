@@ -23,6 +23,7 @@ from musicmed_live.core.emotion import WORDS
 from musicmed_live.errors import InvalidInput, MusicmedError, shown
 from musicmed_live.service.connection import Connection
 from musicmed_live.service.hub import Hub
+from musicmed_live.service.journaling import Journaling
 from musicmed_live.service.mqtt import Address, Bridge
 from musicmed_live.service.profiles import Profiles, default_folder
 from musicmed_live.service.sources import Sources
@@ -132,7 +133,7 @@ async def _show(request: Request) -> Response:
 
 
 async def _end(request: Request) -> Response:
-    _hub(request).end(request.path_params["id"])
+    _hub(request).end(request.path_params["id"], "api")
     return Response(status_code=204)
 
 
@@ -147,13 +148,14 @@ async def _words(_request: Request) -> Response:
 async def _health(request: Request) -> Response:
     sources = _hub(request).sources
     generators = {source.name: {"ready": source.loaded, "reason": source.absence} for source in sources.all}
-    bridge = request.app.state.bridge
+    bridge, journaling = request.app.state.bridge, request.app.state.journaling
     health = {
         "status": "ok",
         "version": __version__,
         "warm": sources.stand_in.loaded,
         "generators": generators,
         "mqtt": None if bridge is None else bridge.health(),
+        "journal": None if journaling is None else journaling.health(),
     }
     return JSONResponse(health)
 
@@ -198,9 +200,13 @@ class Page(StaticFiles):
 
 
 def build_app(
-    sources_of: Callable[[], Sources], mqtt: Address | None, on_start: Callable[[Hub], None], on_fault: OnFault
+    sources_of: Callable[[], Sources],
+    mqtt: Address | None,
+    journaling: Journaling | None,
+    on_start: Callable[[Hub], None],
+    on_fault: OnFault,
 ) -> Starlette:
-    """The ASGI application, which speaks MQTT, too, where there is an address for it.
+    """The ASGI application, which speaks MQTT, too, where there is an address for it, and keeps a journal.
 
     Workers are made when it starts, and `on_start` is called with its hub; `on_fault` if a generator cannot work.
     """
@@ -211,12 +217,13 @@ def build_app(
         async with asyncio.TaskGroup() as group:
             sources = sources_of()
             working = sources.start(group)
-            hub = app.state.hub = Hub(sources, group, Profiles(default_folder()))
+            hub = app.state.hub = Hub(sources, group, Profiles(default_folder()), journaling)
             bridge = app.state.bridge = None if mqtt is None else Bridge(mqtt, hub)
             warming = group.create_task(_get_ready(sources, on_fault), name="get ready")
             for task in (warming, *working):
                 task.add_done_callback(lambda task: _report_fault(task, on_fault))
             bridging = None if bridge is None else group.create_task(bridge.run(), name="mqtt")
+            app.state.journaling = journaling
             on_start(hub)
             yield
             warming.cancel()

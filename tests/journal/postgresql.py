@@ -26,7 +26,7 @@ def postgresql() -> Iterator[str]:
     if os.geteuid() == 0:  # as whom it refuses to run
         shutil.chown(folder, "nobody", "nogroup")
     _run(programs / "initdb", "--no-sync", "-A", "trust", "-U", USER, "-D", folder / "kept")
-    command = [programs / "postgres", "-D", folder / "kept", "-k", folder, *SETTINGS]
+    command: list[str | Path] = [programs / "postgres", "-D", folder / "kept", "-k", folder, *SETTINGS]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stderr=log, user=_user()) as server:
         try:
             _wait(folder)

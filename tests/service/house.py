@@ -40,7 +40,7 @@ class Sitting:
             "vitals": {"heart_rate_bpm": None},
         }
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: Event, by: str) -> None:
         """Note it."""
         if self._state["phase"] == "ended":
             raise IllegalTransition("the session has ended")

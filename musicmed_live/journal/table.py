@@ -1,0 +1,68 @@
+"""A session as a table: CSV (RFC 4180), one row for everything that has a time."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from musicmed_live.core.generator import SAMPLE_RATE
+from musicmed_live.journal.account import Account
+from musicmed_live.journal.entries import Entry, Kind
+
+COLUMNS = (
+    *("time_utc", "music_seconds", "kind", "what", "by", "valence", "arousal", "valence_sd", "arousal_sd"),
+    *("heart_rate_bpm", "trust", "generator", "key", "tempo_bpm", "instruments", "detail"),
+)
+_POINT = ("valence", "arousal", "valence_sd", "arousal_sd")
+
+
+def table(account: Account) -> str:
+    """The table, with a line of headings. What is not known is empty."""
+    written = io.StringIO()
+    writer = csv.DictWriter(written, COLUMNS, restval="")
+    writer.writeheader()
+    for entry in account.entries:
+        for cells in _cells(entry):
+            writer.writerow(
+                {
+                    "time_utc": datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds"),
+                    "music_seconds": f"{entry.position / SAMPLE_RATE:.3f}",
+                    "kind": entry.kind.value,
+                    **cells,
+                }
+            )
+    return written.getvalue()
+
+
+def _cells(entry: Entry) -> Iterator[Mapping[str, Any]]:
+    body = entry.body
+    match entry.kind:
+        case Kind.EVENT:
+            changes = [f"{n} {v}" for n, v in body.items() if n not in ("event", "by", *_POINT)]
+            yield {"what": body["event"], "by": body["by"], **_point(body), "detail": ", ".join(changes)}
+        case Kind.ESTIMATE:
+            yield _point(body)
+        case Kind.READING:
+            rate = body.get("heart_rate_bpm")
+            yield {"what": body["kind"], "heart_rate_bpm": rate, "trust": body["trust"], "detail": body["reason"]}
+        case Kind.DECISION:
+            yield {"what": body["phase"], "detail": body["why"]}
+        case Kind.CLIP:
+            played = {name: body[name] for name in ("generator", "key", "tempo_bpm")}
+            instruments = ", ".join(body["instruments"])
+            yield {"what": "asked", **_point(body["emotion"]), **played, "instruments": instruments}
+            if body["heard"] is not None:
+                yield {"what": "heard", **_point(body["heard"])}
+        case Kind.JUDGED:
+            yield {"what": "heard", **_point(body["heard"])}
+        case Kind.CUT | Kind.ENDED:
+            yield {"what": body["reason"]}
+        case Kind.UNDERRUN:
+            yield {"what": body["times"]}
+        case Kind.OPENED:
+            yield {"what": body["generator"]["name"], "detail": f"seed {body['seed']}"}
+
+
+def _point(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: body[name] for name in _POINT if name in body}
