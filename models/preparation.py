@@ -46,14 +46,12 @@ class JamendoChoice:
     licences: tuple[str, ...]  # such as "by-nc-sa"; none: all
 
 
-def prepare_jamendo(
-    choice: JamendoChoice, model: str, out: Path, machine: Machine, dry_run: bool, site: jamendo.Site = jamendo.SITE
-) -> None:
+def prepare_jamendo(choice: JamendoChoice, model: str, out: Path, machine: Machine, dry_run: bool) -> None:
     """Fetch MTG-Jamendo, or what is chosen of it, and make shards of it; or, with `dry_run`, say what that would take.
 
     Raises `InvalidInput` and `CannotServe` as `jamendo` and `prepare` do.
     """
-    source = out / "source"
+    site, source = jamendo.SITE, out / "source"
     with _progress("metadata", None, DownloadColumn()) as advance:
         catalogue = jamendo.fetch_catalogue(site, source, choice.quality, choice.split, advance)
     tracks = [track for track in catalogue.tracks if _allowed(track.licence, choice.licences)]
