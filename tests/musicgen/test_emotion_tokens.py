@@ -25,6 +25,7 @@ from musicmed_live.musicgen.emotion_tokens import (
     save_emotion_tokens,
 )
 from musicmed_live.musicgen.engine import Conditioning
+from musicmed_live.musicgen.generator import MusicgenGenerator
 from musicmed_live.musicgen.prompts import WeightedPrompt
 from tests.musicgen import tiny
 
@@ -196,3 +197,13 @@ def test_a_blend_of_prompts_takes_them_along() -> None:
     told = beside(blended, CALM, [(make_tokens(), 1.0)])
     assert len(told.hidden) == len(blended.hidden) + 3
     assert torch.equal(told.log_weight[:-3], blended.log_weight)
+
+
+def test_adapters_that_together_leave_no_room_for_text_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    module = "base_model.model.decoder.model.decoder.layers.0.fc1"
+    halves = {f"{module}.lora_A.weight": torch.zeros(1, 64), f"{module}.lora_B.weight": torch.zeros(128, 1)}
+    save_file(halves, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 1, "lora_alpha": 1}')
+    save_emotion_tokens(make_tokens(shape=EmotionShape(tiny.TEXT_WIDTH, MOST_TOKENS, width=2)), tmp_path)
+    with pytest.raises(InvalidInput, match="48 emotion tokens, and at most 32 leave room for text"):
+        MusicgenGenerator(str(tiny_model), [str(tmp_path)] * 3, device="cpu")
