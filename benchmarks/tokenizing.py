@@ -4,8 +4,8 @@
 `musicmed-live models prepare` does it. The weights are random, which changes nothing about the time. The codebooks are
 drawn from what they are compared with, each from what the ones before it leave over, as training makes them: so how
 often the tokens of bfloat16 are those of float32 says something, though not what it is with the published weights. What
-counts is how far the tokens are from the sound: `bfloat16_error_ratio` is their squared distance to what the encoder says
-over that of the tokens of float32. Where it is near 1, tokens that differ are as good as each other.
+counts is how far the tokens are from the sound: `bfloat16_error_ratio` is their squared distance to what the encoder
+says, over that of the tokens of float32. Where it is near 1, tokens that differ are as good as each other.
 """
 
 import logging
