@@ -6,20 +6,21 @@ For each point of a grid over the valence-arousal plane and each seed a voice co
 - *published*: the regressions of Eerola, Lartillot and Toiviainen (`benchmarks.published`), on features standardised
   over the grid;
 - *tonal*, for valence: mode on three time scales and key clarity, equally weighted, standardised over the grid;
-- *human*: a regression on listeners' ratings of piano pieces (`benchmarks.human_ratings`), which says nothing about
-  this composer: it is neither fitted nor rescaled to it, only read relative to the middle of the grid.
+- *human*: the embedded recognizer (`musicmed_live.recognition`), a regression on listeners' ratings of pieces. It is
+  neither fitted nor rescaled to this composer, and its quadrants are read as it tells them.
 
 `activity_r`, `valence_r` and `human_..._r` are correlations over all clips with what was asked for. `valence_r`,
 `crosstalk_r` and `quadrants` take the published or the tonal estimate, whichever follows better, which is printed.
 `crosstalk_r` is the larger correlation, in magnitude, of an estimate with the other axis. `quadrants` is the share of
-the clips off the axes whose estimate lies on the right side of the grid's mean on both.
+the clips off the axes whose estimate lies on the right side on both: of the grid's mean for published and tonal
+estimates, of the plane's middle for the recognizer's.
 """
 
 import argparse
 import itertools
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -28,13 +29,13 @@ import numpy as np
 import pyloudnorm
 from numpy.typing import NDArray
 
-from benchmarks.features import extract, listen
-from benchmarks.human_ratings import load_model
 from benchmarks.published import PUBLISHED_WEIGHTS
 from benchmarks.report import print_figures, print_table
 from musicmed_live.composer.voice import ComposerGenerator
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Samples, Voice, frames_of
+from musicmed_live.recognition.embedded import EmbeddedRecognizer, load_recognizer
+from musicmed_live.recognition.features import extract, listen
 
 FloatArray = NDArray[np.float64]
 
@@ -58,15 +59,16 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One estimate of one axis over all clips, as the sum of what each feature adds to it."""
+    """One estimate of one axis over all clips: a middle, and what each feature adds to it."""
 
     name: str
     axis: str
-    parts: dict[str, FloatArray]  # each of shape (clips,), mean 0
+    parts: dict[str, FloatArray]  # each of shape (clips,)
+    middle: float = 0.0
 
     @property
     def total(self) -> FloatArray:
-        return np.asarray(np.sum(list(self.parts.values()), axis=0))
+        return self.middle + np.asarray(np.sum(list(self.parts.values()), axis=0))
 
 
 def main() -> None:
@@ -122,7 +124,8 @@ def report(clips: Sequence[Clip], levels: Sequence[float]) -> None:
         )
     )
     valence = max((published, tonal), key=lambda estimate: correlation(estimate.total, asked["valence"]))
-    human_valence, human_arousal = (human_estimate(clips, axis) for axis in ("valence", "arousal"))
+    recognizer = load_recognizer()
+    human_valence, human_arousal = (human_estimate(clips, axis, recognizer) for axis in ("valence", "arousal"))
     estimates = (activity, published, tonal, human_arousal, human_valence)
     print_grid("Loudness (LUFS)", clips, np.array([clip.loudness_lufs for clip in clips]), levels)
     for estimate in estimates:
@@ -149,27 +152,18 @@ def report(clips: Sequence[Clip], levels: Sequence[float]) -> None:
 
 def published_estimate(clips: Sequence[Clip], name: str, axis: str, weights: Mapping[str, float]) -> Estimate:
     """A weighted sum of features that are standardised over `clips`."""
-    return _estimate(clips, name, axis, weights, lambda feature, values: float(values.std()) + 1e-12)
-
-
-def human_estimate(clips: Sequence[Clip], axis: str) -> Estimate:
-    """The regression on human ratings, with the features on the scale of the rated pieces."""
-    model = load_model()[axis]
-    return _estimate(clips, "human", axis, model.weights, lambda feature, values: model.scales[feature])
-
-
-def _estimate(
-    clips: Sequence[Clip],
-    name: str,
-    axis: str,
-    weights: Mapping[str, float],
-    scale: Callable[[str, FloatArray], float],
-) -> Estimate:
     parts = {}
     for feature, weight in weights.items():
         values = np.array([clip.features[feature] for clip in clips])
-        parts[feature] = weight * (values - values.mean()) / scale(feature, values)
+        parts[feature] = weight * (values - values.mean()) / (values.std() + 1e-12)
     return Estimate(name, axis, parts)
+
+
+def human_estimate(clips: Sequence[Clip], axis: str, recognizer: EmbeddedRecognizer) -> Estimate:
+    """What the recognizer says, in units of the plane."""
+    adds = np.array([recognizer.contributions(clip.features)[axis] for clip in clips])
+    parts = dict(zip(recognizer.coefficients.features, adds.T, strict=True))
+    return Estimate("human", axis, parts, recognizer.middle(axis))
 
 
 def correlation(x: FloatArray, y: FloatArray) -> float:

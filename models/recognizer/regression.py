@@ -1,48 +1,65 @@
-"""A ridge regression whose weights keep the sign of their feature's own correlation with the ratings.
+"""The regression: a linear part, and a part by nearness to the rated pieces.
 
-Free weights predict left-out pieces of the same timbre little better, but cancel each other in ways that hold for one
-instrument only: carried over to others they go astray.
+This is kernel ridge regression, or the mean of a Gaussian process, with the sum of a linear and a Gaussian kernel on
+standardised features (C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning", 2006, equation
+2.25). Every rendering of a rated piece is a prototype.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
+from numpy.typing import NDArray
 
+from musicmed_live.recognition.embedded import FARTHEST
+from musicmed_live.recognition.prototypes import nearness
 from musicmed_live.recognition.spectrum import FloatArray
+
+PENALTY = (
+    0.3  # variance of the ratings' noise over that of what is learned by nearness, for a piece that is played once
+)
+LINEAR = 1.0  # variance of what is learned linearly over that, for features of variance 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scaling:
-    """What brings features to mean 0 and standard deviation 1."""
+class Fit:
+    """What was learned of one table, for all axes at once."""
 
     means: FloatArray  # shape (features,)
     sds: FloatArray  # > 0
+    prototypes: FloatArray  # shape (rows, features), standardised
+    intercepts: FloatArray  # shape (axes,): the mean ratings
+    linear: FloatArray  # shape (features, axes), ratings per standard deviation
+    by_nearness: FloatArray  # shape (rows, axes)
 
-    @staticmethod
-    def of(features: FloatArray) -> "Scaling":
-        """The scaling of a table, shape (rows, features)."""
-        return Scaling(features.mean(axis=0), np.maximum(features.std(axis=0), 1e-9))
-
-    def __call__(self, features: FloatArray) -> FloatArray:
-        return np.asarray((features - self.means) / self.sds)
+    def estimate(self, features: FloatArray) -> FloatArray:
+        """Ratings, shape (rows, axes), of music with these features, (rows, features)."""
+        standard = ((features - self.means) / self.sds).clip(-FARTHEST, FARTHEST)
+        near = nearness(standard, self.prototypes)
+        return np.asarray(self.intercepts + standard @ self.linear + near @ self.by_nearness)
 
 
-def signed_ridge(
-    standard: FloatArray, ratings: FloatArray, penalty: float, known: Mapping[int, float] | None = None
-) -> FloatArray:
-    """Weights of standardised features, shape (rows, features), for ratings with mean 0, shape (rows,).
+def fit(features: FloatArray, pieces: NDArray[np.intp], timbres: NDArray[np.intp], ratings: FloatArray) -> Fit:
+    """The regression of `ratings`, shape (pieces, axes), on rows of features, shape (rows, features).
 
-    Minimises the mean squared error plus `penalty` times the sum of the squared weights. A feature whose correlation
-    with the ratings has another sign than the weight that `known` has for its column gets none.
+    `pieces` and `timbres`: index of each row's piece and timbre, shape (rows,). Each piece that occurs counts the same.
     """
-    rows, count = standard.shape
-    signs = np.sign(standard.T @ ratings)
-    for column, weight in (known or {}).items():
-        if signs[column] * weight < 0:
-            signs[column] = 0.0
-    root = np.linalg.cholesky(standard.T @ standard / rows + penalty * np.eye(count))
-    target = np.linalg.solve(root, standard.T @ ratings / rows)
-    sizes, _ = nnls(root.T * signs, target)
-    return np.asarray(sizes * signs)
+    means, sds = _scales(features, timbres)
+    standard = (features - means) / sds
+    known, piece, renderings = np.unique(pieces, return_inverse=True, return_counts=True)
+    slope = LINEAR / features.shape[1]
+    kernel = nearness(standard, standard) + slope * standard @ standard.T
+    intercepts = ratings[known].mean(axis=0)
+    dual = np.linalg.solve(kernel + PENALTY * np.diag(renderings[piece]), ratings[pieces] - intercepts)
+    return Fit(means, sds, standard, intercepts, slope * standard.T @ dual, dual)
+
+
+def _scales(features: FloatArray, timbres: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of each feature within a timbre, the mean over timbres.
+
+    What differs between timbres rather than between pieces is not part of the scale: it is left to the renderings to
+    show that it says nothing.
+    """
+    within = [features[timbres == timbre] for timbre in np.unique(timbres)]
+    means = np.mean([rows.mean(axis=0) for rows in within], axis=0)
+    variances = np.mean([rows.var(axis=0) for rows in within], axis=0)
+    return means, np.sqrt(np.maximum(variances, 1e-18))

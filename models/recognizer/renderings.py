@@ -28,8 +28,7 @@ from musicmed_live.recognition.features import RATE, listen
 LARGEST_TRANSPOSITION = 4  # semitones, either way
 TOUCH = 8.0  # steps of velocity that a whole rendering may be played softer or harder
 ARTICULATION = (0.8, 1.15)  # of a note's length
-STRETCHES = 3  # places of a piece that are played in turn, where it is longer than what is played
-HEADROOM = 0.25  # of a rendering in its file; the fit brings all to one level
+HEADROOM = 0.25  # of a rendering in its file; it is measured as loud as it was played
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,7 @@ class Timbre:
     name: str
     players: tuple[tuple[int, str], ...]
     seconds: float = 45.0  # of each piece
+    place: float = 0.0  # of these seconds in it: 0 its beginning .. 1 its end
 
     @property
     def instruments(self) -> frozenset[str]:
@@ -50,22 +50,16 @@ class Timbre:
 
 
 TIMBRES = (
-    Timbre("piano", ((0, "piano"),), seconds=120.0),  # what the listeners heard
-    Timbre("harp", ((0, "harp"),)),
-    Timbre("guitar", ((0, "bass"), (45, "guitar"))),
+    Timbre("piano", ((0, "piano"),), seconds=60.0),  # what the listeners heard
+    Timbre("harp", ((0, "harp"),), place=0.5),
+    Timbre("guitar", ((0, "bass"), (45, "guitar")), place=1.0),
     Timbre("pizzicato", ((0, "pizzicato"),)),
-    Timbre("strings", ((0, "strings"),)),
-    Timbre("quartet", ((0, "cello"), (57, "violins"))),
+)
+# Instruments that sound as long as a key is held. They blur fast notes, and how loud they are says nothing of how much
+# is played: a piano piece is other music on them, of which nobody's rating is known. They are listened to, not fitted.
+SUSTAINED = (
     Timbre("tremolo", ((0, "tremolo"),)),
-    Timbre("winds", ((0, "horn"), (55, "clarinet"), (69, "flute"))),
-    Timbre("reeds", ((0, "clarinet"), (62, "oboe"))),
-    Timbre("choir", ((0, "choir"),)),
-    Timbre("pad", ((0, "pad"),)),
-    Timbre("bells", ((0, "harp"), (60, "celesta"), (84, "glockenspiel"))),
-    Timbre("trio", ((0, "cello"), (55, "piano"), (72, "flute"))),
-    Timbre("band", ((0, "bass"), (48, "guitar"), (67, "clarinet"))),
-    Timbre("orchestra", ((0, "bass"), (45, "strings"), (65, "oboe"))),
-    Timbre("lullaby", ((0, "pad"), (58, "piano"), (74, "celesta"))),
+    Timbre("winds", ((0, "horn"), (55, "clarinet"), (69, "flute")), place=0.5),
 )
 
 
@@ -80,7 +74,7 @@ def render(piece: Piece, timbre: Timbre, sampler: Sampler) -> NDArray[np.float32
 def _stretch(strokes: list[Keystroke], timbre: Timbre) -> list[Keystroke]:
     """The part of a piece that this timbre plays, from its first note on."""
     spare = max(0.0, strokes[-1].start - timbre.seconds)
-    begin = spare * (TIMBRES.index(timbre) % STRETCHES) / (STRETCHES - 1) if timbre in TIMBRES else 0.0
+    begin = spare * timbre.place
     played = [stroke for stroke in strokes if begin <= stroke.start < begin + timbre.seconds] or strokes
     first = played[0].start
     return [Keystroke(stroke.start - first, stroke.end - first, stroke.key, stroke.velocity) for stroke in played]
@@ -119,7 +113,7 @@ def render_all(pieces: Sequence[Piece], timbres: Sequence[Timbre], folder: Path,
 
 def rendering_path(folder: Path, piece: Piece, timbre: Timbre) -> Path:
     """Where a rendering lies: under a name of what is played, so that none is taken for another."""
-    recipe = json.dumps([asdict(timbre), LARGEST_TRANSPOSITION, TOUCH, ARTICULATION, STRETCHES, HEADROOM])
+    recipe = json.dumps([asdict(timbre), LARGEST_TRANSPOSITION, TOUCH, ARTICULATION, HEADROOM])
     played = hashlib.sha256(recipe.encode() + piece.path.read_bytes()).hexdigest()
     return folder / timbre.name / f"{piece.path.stem}-{played[:12]}.flac"
 

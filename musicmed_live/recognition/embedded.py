@@ -1,4 +1,4 @@
-"""The embedded recognizer: transparent features and a small regression on what listeners said.
+"""The embedded recognizer: transparent features and a regression on what listeners said.
 
 What it was fitted on, how, and what it is worth is said beside its coefficients, in `models/recognizer/CARD.md`.
 """
@@ -17,12 +17,15 @@ from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.judgement import Judgement, Mono, Reason
 from musicmed_live.errors import InvalidInput
 from musicmed_live.recognition.features import RATE, extract
+from musicmed_live.recognition.prototypes import SHARPNESS, nearness
 from musicmed_live.recognition.spectrum import FloatArray
 
 VERSION = 1
 AXES = ("valence", "arousal")
 FARTHEST = 3.5  # standard deviations from the fitted music's mean, beyond which a feature counts no further
 REASONS = 5  # that are told of each axis
+_STEPS, _STEP_WEIGHTS = np.polynomial.legendre.leggauss(8)
+_NOISE = 0.1  # of what is known at a prototype, over what the ratings vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +33,39 @@ class AxisModel:
     """The regression of one axis on standardised features, and its way from ratings to the plane."""
 
     intercept: float  # the mean rating
-    weights: tuple[float, ...]  # ratings per standard deviation, in the order of the features
-    error_sd: float  # of the estimate for an unseen piece, in ratings, however long one listens; > 0
+    linear: tuple[float, ...]  # ratings per standard deviation, in the order of the features
+    by_nearness: tuple[float, ...]  # ratings, in the order of the prototypes
+    ratings_sd: float  # of the pieces' ratings, > 0: how wrong one is who knows nothing
+    error_sd: float  # of the estimate for an unseen piece such as those, listened to for long, > 0
     plane_offset: float  # plane = offset + slope * rating
-    plane_slope: float
+    plane_slope: float  # > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Coefficients:
-    """All that was learned. The arrays' order is that of `features`."""
+    """All that was learned."""
 
     features: tuple[str, ...]
-    means: tuple[float, ...]
+    means: tuple[float, ...]  # in the order of the features
     sds: tuple[float, ...]  # > 0
-    spread: tuple[tuple[float, ...], ...]  # what an error of the weights does: the inverse of X'X + penalty
+    prototypes: tuple[tuple[float, ...], ...]  # renderings of the rated pieces: features in standard deviations
     axes: Mapping[str, AxisModel]  # by axis
-    seconds: tuple[float, ...]  # lengths of clips, ascending
+    seconds: tuple[float, ...]  # lengths of what is listened to, ascending
     shortness: tuple[float, ...]  # by how much the error is larger at these lengths, >= 1
 
 
 class EmbeddedRecognizer:
-    """Judges music by a regression on listeners' ratings of piano pieces."""
+    """Judges music by a regression on listeners' ratings of pieces."""
 
     def __init__(self, coefficients: Coefficients) -> None:
         self.coefficients = coefficients
         self._means = np.array(coefficients.means)
         self._sds = np.array(coefficients.sds)
-        self._spread = np.array(coefficients.spread)
-        self._weights = {axis: np.array(model.weights) for axis, model in coefficients.axes.items()}
+        self._prototypes = np.array(coefficients.prototypes)
+        self._linear = {axis: np.array(model.linear) for axis, model in coefficients.axes.items()}
+        self._by_nearness = {axis: np.array(model.by_nearness) for axis, model in coefficients.axes.items()}
+        known = nearness(self._prototypes, self._prototypes)
+        self._known_inverse = np.linalg.inv(known + _NOISE * np.eye(len(known)))
 
     def judge(self, mono: Mono) -> Judgement:
         """The judgement of `mono`, shape (frames,) at `features.RATE`.
@@ -68,35 +76,55 @@ class EmbeddedRecognizer:
 
     def judge_features(self, features: Mapping[str, float], seconds: float) -> Judgement:
         """The judgement of music that has these features and lasts that long."""
-        standard = self.standardised(features)
-        uncertainty = self._uncertainty(standard, seconds)
-        values, sds, reasons = {}, {}, []
-        for axis, model in self.coefficients.axes.items():
-            adds = self._weights[axis] * standard.clip(-FARTHEST, FARTHEST) * model.plane_slope
-            middle = model.plane_offset + model.plane_slope * model.intercept
-            values[axis] = min(1.0, max(-1.0, middle + float(adds.sum())))
-            sds[axis] = model.plane_slope * model.error_sd * uncertainty
-            reasons += [
-                Reason(self.coefficients.features[at], axis, float(adds[at]))
-                for at in np.argsort(-np.abs(adds))[:REASONS]
-            ]
+        values, reasons = {}, []
+        for axis, adds in self.contributions(features).items():
+            values[axis] = min(1.0, max(-1.0, self.middle(axis) + float(adds.sum())))
+            strongest = np.argsort(-np.abs(adds))[:REASONS]
+            reasons += [Reason(self.coefficients.features[at], axis, float(adds[at])) for at in strongest]
         reasons.sort(key=lambda reason: -abs(reason.adds))
-        return Judgement(Emotion(values["valence"], values["arousal"]), sds["valence"], sds["arousal"], tuple(reasons))
+        valence_sd, arousal_sd = (self._sd(axis, features, seconds) for axis in AXES)
+        return Judgement(Emotion(values["valence"], values["arousal"]), valence_sd, arousal_sd, tuple(reasons))
 
-    def standardised(self, features: Mapping[str, float]) -> FloatArray:
+    def middle(self, axis: str) -> float:
+        """Where in the plane music lies whose features are all those of the mean."""
+        model = self.coefficients.axes[axis]
+        nothing = nearness(np.zeros((1, len(self._means))), self._prototypes)
+        rating = model.intercept + float((nothing @ self._by_nearness[axis]).item())
+        return model.plane_offset + model.plane_slope * rating
+
+    def contributions(self, features: Mapping[str, float]) -> dict[str, FloatArray]:
+        """What each feature adds to the middle, by axis, in units of the plane and in the order of the features.
+
+        The gradient of the estimate along the straight way from the mean's features to these (integrated gradients: M.
+        Sundararajan, A. Taly and Q. Yan, "Axiomatic attribution for deep networks", ICML 2017), by Gauss and Legendre.
+        """
+        standard = self._standardised(features)
+        way = (_STEPS[:, None] + 1) / 2 * standard  # points on it, shape (steps, features)
+        near = nearness(way, self._prototypes) * _STEP_WEIGHTS[:, None] / 2
+        pull = 2 * SHARPNESS / len(standard)
+        adds = {}
+        for axis, model in self.coefficients.axes.items():
+            weights = near * self._by_nearness[axis]  # (steps, prototypes)
+            gradient = pull * (weights.sum(axis=0) @ self._prototypes - weights.sum(axis=1) @ way)
+            adds[axis] = model.plane_slope * standard * (self._linear[axis] + gradient)
+        return adds
+
+    def _standardised(self, features: Mapping[str, float]) -> FloatArray:
         """How many standard deviations each feature lies from the mean of the fitted music, shape (features,)."""
         values = np.array([features[name] for name in self.coefficients.features])
-        return np.asarray((values - self._means) / self._sds)
+        return np.asarray(((values - self._means) / self._sds).clip(-FARTHEST, FARTHEST))
 
-    def _uncertainty(self, standard: FloatArray, seconds: float) -> float:
-        """How many times larger the error is than for long music in the midst of what was fitted, >= 1.
+    def _sd(self, axis: str, features: Mapping[str, float], seconds: float) -> float:
+        """The standard deviation of the error on one axis, in units of the plane.
 
-        The predictive variance of a Bayesian linear regression (C. M. Bishop, "Pattern Recognition and Machine
-        Learning", 2006, equation 3.59) over the variance of its noise, times what shortness costs.
+        Of what the ratings vary, that share is unknown which the prototypes do not account for at this place: the
+        variance of a Gaussian process (Rasmussen and Williams 2006, equation 2.26).
         """
-        leverage = float(standard @ self._spread @ standard)
+        model = self.coefficients.axes[axis]
+        near = nearness(self._standardised(features)[None, :], self._prototypes)[0]
+        unknown = min(1.0, max(0.0, 1.0 - float(near @ self._known_inverse @ near)))
         shortness = float(np.interp(seconds, self.coefficients.seconds, self.coefficients.shortness))
-        return math.sqrt(1.0 + leverage) * shortness
+        return model.plane_slope * math.hypot(model.error_sd * shortness, model.ratings_sd * math.sqrt(unknown))
 
 
 def load_recognizer(path: Path | None = None) -> EmbeddedRecognizer:
@@ -118,14 +146,14 @@ def load_recognizer(path: Path | None = None) -> EmbeddedRecognizer:
 def to_json(coefficients: Coefficients, made_from: Mapping[str, Any]) -> str:
     """The coefficients as a file holds them, with what they were made from."""
     content = {"version": VERSION, "made_from": dict(made_from), **asdict(coefficients)}
-    return json.dumps(_rounded(content), indent=1) + "\n"
+    return json.dumps(_rounded(content)) + "\n"
 
 
 def _rounded(content: Any) -> Any:
-    """Numbers with six digits: more say nothing, and make files that differ between machines."""
+    """Numbers with five digits: more say nothing, and make files that differ between machines."""
     match content:
         case float():
-            return float(f"{content:.6g}")
+            return float(f"{content:.5g}")
         case dict():
             return {name: _rounded(value) for name, value in content.items()}
         case list() | tuple():
@@ -139,27 +167,28 @@ def _read(content: Any) -> Coefficients:
     if content["version"] != VERSION:
         raise ValueError(f"version {content['version']!r} instead of {VERSION}")
     features = tuple(str(name) for name in content["features"])
+    pieces = len(content["prototypes"])
     coefficients = Coefficients(
         features=features,
         means=_numbers(content["means"], len(features)),
         sds=_numbers(content["sds"], len(features)),
-        spread=tuple(_numbers(row, len(features)) for row in content["spread"]),
-        axes={axis: _read_axis(content["axes"][axis], len(features)) for axis in AXES},
+        prototypes=tuple(_numbers(row, len(features)) for row in content["prototypes"]),
+        axes={axis: _read_axis(content["axes"][axis], len(features), pieces) for axis in AXES},
         seconds=_numbers(content["seconds"], len(content["seconds"])),
         shortness=_numbers(content["shortness"], len(content["seconds"])),
     )
-    if min(coefficients.sds) <= 0 or len(coefficients.spread) != len(features):
-        raise ValueError("the scales of the features do not fit")
+    if not pieces or not coefficients.seconds or min(coefficients.sds) <= 0:
+        raise ValueError("there are no prototypes, no lengths, or a scale that is not above 0")
     return coefficients
 
 
-def _read_axis(content: Mapping[str, Any], features: int) -> AxisModel:
-    weights = _numbers(content["weights"], features)
-    names = ("intercept", "error_sd", "plane_offset", "plane_slope")
-    intercept, error_sd, offset, slope = _numbers([content[name] for name in names], len(names))
-    if error_sd <= 0:
-        raise ValueError(f"error_sd is {error_sd}, not above 0")
-    return AxisModel(intercept, weights, error_sd, offset, slope)
+def _read_axis(content: Mapping[str, Any], features: int, pieces: int) -> AxisModel:
+    names = ("intercept", "ratings_sd", "error_sd", "plane_offset", "plane_slope")
+    intercept, ratings_sd, error_sd, offset, slope = _numbers([content[name] for name in names], len(names))
+    if min(ratings_sd, error_sd, slope) <= 0:
+        raise ValueError("a standard deviation or the slope is not above 0")
+    linear, by_nearness = _numbers(content["linear"], features), _numbers(content["by_nearness"], pieces)
+    return AxisModel(intercept, linear, by_nearness, ratings_sd, error_sd, offset, slope)
 
 
 def _numbers(values: Any, count: int) -> tuple[float, ...]:

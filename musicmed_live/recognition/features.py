@@ -13,7 +13,13 @@ from scipy.signal import resample_poly
 from musicmed_live.core.generator import SAMPLE_RATE, Samples
 from musicmed_live.core.judgement import Mono
 from musicmed_live.errors import CannotJudge
-from musicmed_live.recognition.rhythm import LOW_BANDS, measure_fluctuation, measure_onsets, novelty, spectral_flux
+from musicmed_live.recognition.rhythm import (
+    LOW_BANDS,
+    measure_fluctuation,
+    measure_onsets,
+    novelty,
+    spectral_flux,
+)
 from musicmed_live.recognition.spectrum import (
     RATE,
     SILENCE,

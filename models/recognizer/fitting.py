@@ -1,0 +1,125 @@
+"""`musicmed-live models fit-recognizer`: from rated pieces to coefficients, with what they are worth."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from rich.progress import track
+
+from models.recognizer.measuring import LENGTHS, WHOLE, Table, measure, table_of
+from models.recognizer.pieces import Piece, checksum, read_pieces
+from models.recognizer.regression import fit
+from models.recognizer.renderings import SUSTAINED, TIMBRES, Timbre, render_all
+from models.recognizer.validation import FOLDS, PARTITIONS, Validation, mean_r, validate
+from musicmed_live.recognition.embedded import AXES, AxisModel, Coefficients, to_json
+from musicmed_live.recognition.spectrum import FloatArray
+
+PLANE_SDS = 2.0  # standard deviations of the estimates from the mean rating to the edge of the plane
+# The shape of the spectrum tells instruments apart: it says little of other instruments than those that were fitted.
+LEFT_OUT = ("centroid", "spread", "entropy", "rolloff", "flatness", "roughness")
+
+_T = TypeVar("_T")
+
+
+def fit_recognizer(
+    ratings: Path,
+    renderings: Path,
+    out: Path,
+    workers: int,
+    timbres: Sequence[Timbre] = TIMBRES,
+    sustained: Sequence[Timbre] = SUSTAINED,
+) -> Validation:
+    """Render, measure, validate, fit, write the coefficients to `out` and print the figures.
+
+    Raises `InvalidInput` where `ratings` holds no rated pieces that can be read.
+    """
+    pieces = read_pieces(ratings)
+    table = measure_pieces(pieces, renderings, workers, [*timbres, *sustained])
+    rated = ratings_of(pieces)
+    validation = validate(table, rated, timbres, sustained)
+    coefficients = learn(table.chosen(table.timbres < len(timbres)), rated, validation)
+    made_from = {
+        "ratings_sha256": checksum(pieces),
+        "pieces": len(pieces),
+        "timbres": [timbre.name for timbre in timbres],
+        "folds": FOLDS,
+        "partitions": PARTITIONS,
+        "versions": {name: version(name) for name in ("musicmed-live", "numpy", "scipy")},
+        "cv_r": validation.cv_r,
+        "new_timbre_r": {axis: mean_r(validation.new_timbre_r, axis) for axis in AXES},
+        "sustained_r": {axis: mean_r(validation.sustained_r, axis) for axis in AXES},
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(to_json(coefficients, made_from), encoding="utf-8")
+    sys.stdout.write("\n".join(lines(validation)) + "\n")
+    return validation
+
+
+def measure_pieces(pieces: Sequence[Piece], renderings: Path, workers: int, timbres: Sequence[Timbre]) -> Table:
+    """Render what is not there yet, and measure all of it but `LEFT_OUT`."""
+    count = len(pieces) * len(timbres)
+    for _ in _shown(render_all(pieces, timbres, renderings, workers), count, "playing"):
+        pass
+    measured = _shown(measure(pieces, timbres, renderings, workers), count, "listening")
+    table = table_of([row for rows in measured for row in rows])
+    kept = [column for column, name in enumerate(table.names) if name not in LEFT_OUT]
+    names = tuple(table.names[column] for column in kept)
+    return Table(names, table.features[:, kept], table.pieces, table.timbres, table.lengths)
+
+
+def ratings_of(pieces: Sequence[Piece]) -> FloatArray:
+    """The pieces' ratings, shape (pieces, axes), in the order of `AXES`."""
+    return np.array([[getattr(piece, axis) for axis in AXES] for piece in pieces])
+
+
+def learn(table: Table, ratings: FloatArray, validation: Validation) -> Coefficients:
+    """The coefficients fitted to all pieces in all timbres of the table, and the way to the plane.
+
+    The mean rating is the plane's middle, and `PLANE_SDS` standard deviations of the estimates are its edge: means over
+    listeners and over time, and estimates of those, shrink towards the middle, and this undoes it. Nothing of what is
+    to be judged goes into it.
+    """
+    whole = table.chosen(table.lengths == WHOLE)
+    learned = fit(whole.features, whole.pieces, whole.timbres, ratings)
+    axes = {}
+    for at, axis in enumerate(AXES):
+        slope = 1.0 / (PLANE_SDS * validation.estimates_sd[axis])
+        axes[axis] = AxisModel(
+            intercept=float(learned.intercepts[at]),
+            linear=tuple(learned.linear[:, at].tolist()),
+            by_nearness=tuple(learned.by_nearness[:, at].tolist()),
+            ratings_sd=float(ratings[:, at].std()),
+            error_sd=validation.error_sd[axis],
+            plane_offset=-slope * float(ratings[:, at].mean()),
+            plane_slope=slope,
+        )
+    return Coefficients(
+        features=table.names,
+        means=tuple(learned.means.tolist()),
+        sds=tuple(learned.sds.tolist()),
+        prototypes=tuple(tuple(row) for row in learned.prototypes.tolist()),
+        axes=axes,
+        seconds=tuple(sorted(set(LENGTHS) - {WHOLE})),
+        shortness=validation.shortness,
+    )
+
+
+def lines(validation: Validation) -> list[str]:
+    """The figures, for people."""
+    rows = [("unseen pieces, in the timbre that was rated", validation.cv_r)]
+    rows += [(f"of that, the first {seconds:g} s", by_axis) for seconds, by_axis in validation.by_length_r.items()]
+    rows += [(f"unseen pieces, {name}", by_axis) for name, by_axis in validation.known_timbre_r.items()]
+    rows += [(f"instruments never fitted: {name}", by_axis) for name, by_axis in validation.new_timbre_r.items()]
+    rows += [(f"instruments that sustain: {name}", by_axis) for name, by_axis in validation.sustained_r.items()]
+    rows += [("standard deviation of the error", validation.error_sd)]
+    return [f"{'':48}{AXES[0]:>9}{AXES[1]:>9}"] + [
+        f"{title:48}" + "".join(f"{by_axis[axis]:9.3f}" for axis in AXES) for title, by_axis in rows
+    ]
+
+
+def _shown(steps: Iterator[_T], count: int, title: str) -> Iterator[_T]:
+    """The steps, with a progress bar where somebody looks."""
+    yield from track(steps, title, total=count, disable=not sys.stdout.isatty())
