@@ -24,7 +24,7 @@ from models.segments import SEGMENT_SECONDS, Unusable, cut, read_mono
 from models.shards import Prepared, Segment, ShardWriter
 from models.tokens import SoundEncoder, codec_of, fastest_type
 from models.tracks import Track, Wanted
-from musicmed_live.errors import CannotServe
+from musicmed_live.errors import CannotServe, InvalidInput
 from musicmed_live.musicgen.weights import open_checkpoint
 
 SHARD_SEGMENTS = 512  # that are planned for a shard: 4 hours of sound
@@ -61,7 +61,12 @@ class Machine:
 
 
 def default_machine(device: str) -> Machine:
-    """The device asked for, or with `auto` a GPU where there is one; a process for each core, at most four on a GPU."""
+    """The device asked for, or with `auto` a GPU where there is one; a process for each core, at most four on a GPU.
+
+    Raises `InvalidInput` where there is no such device.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InvalidInput("--device: torch finds no GPU here; use --device cpu", "device")
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Machine(chosen, cores if chosen == "cpu" else min(cores, 4))

@@ -1,8 +1,8 @@
 """From sound to tokens: EnCodec's encoder, arranged so that a processor's caches hold what it works on.
 
-The convolutions see about 850 samples to either side. So they are run on a second of sound at a time, with two token
-frames more at either end that are dropped: the result is that of the whole, but what lies between the layers stays in
-the cache. The LSTM behind them reads its weights at each frame, so it takes many segments at once. Processors that
+The convolutions see about 500 samples to either side. So they are run on a second of sound at a time, with a token frame
+more at either end that is dropped: the result is that of the whole, but what lies between the layers stays in the
+cache. The LSTM behind them reads its weights at each frame, so it takes many segments at once. Processors that
 multiply in bfloat16 do all this in it, but for the codebooks.
 """
 
@@ -25,7 +25,6 @@ from musicmed_live.musicgen.parts import CODEC_RATE
 HOP = CODEC_RATE // FRAME_RATE  # samples of a token frame
 
 _TILE = 50  # token frames that the convolutions take at once
-_HALO = 2  # more of them at either end, at least what the convolutions see
 
 Mono = NDArray[np.float32]  # shape (samples,), at CODEC_RATE; full scale is 1.0
 
@@ -58,6 +57,7 @@ class SoundEncoder:
         layers = list(encoder.to(device, dtype).eval().requires_grad_(False).layers)
         recurrent = next(i for i, layer in enumerate(layers) if isinstance(layer, EncodecLSTM))
         self._convolutions, self._rest = layers[:recurrent], layers[recurrent:]
+        self._halo = _frames_seen(self._convolutions)
         codebooks = (part for part in model.quantizer.modules() if isinstance(part, EncodecEuclideanCodebook))
         self._codebooks = [codebook.embed.detach().to(device, torch.float32) for codebook in codebooks]
         self._device, self._dtype = device, dtype
@@ -88,7 +88,7 @@ class SoundEncoder:
         tiles = []
         for begin in range(0, frames, _TILE):
             end = min(begin + _TILE, frames)
-            first, last = max(0, begin - _HALO), min(end + _HALO, frames)
+            first, last = max(0, begin - self._halo), min(end + self._halo, frames)
             hidden = sounds[:, None, first * HOP : last * HOP].to(self._device, self._dtype)
             for layer in self._convolutions:
                 hidden = layer(hidden)
@@ -104,6 +104,17 @@ class SoundEncoder:
             left -= codebook[nearest]
             tokens.append(nearest)
         return torch.stack(tokens).to("cpu", torch.int16).numpy()
+
+
+def _frames_seen(layers: Sequence[nn.Module]) -> int:
+    """How many token frames to either side these layers see at most, in whole ones."""
+    samples, stride = 0, 1
+    for layer in layers:
+        for part in layer.modules():
+            if isinstance(part, _Convolution):
+                samples += part.left * stride
+                stride *= part.stride[0]
+    return -(-samples // HOP)
 
 
 class _Convolution(nn.Module):

@@ -2,12 +2,16 @@
 
 import argparse
 import math
+from importlib.util import find_spec
 from pathlib import Path
 
-from musicmed_live.errors import InvalidInput
+from musicmed_live.errors import CannotServe, InvalidInput
+from musicmed_live.service.generators import require_musicgen
 
 JAMENDO = "jamendo"
 LICENCES = ("by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd")
+
+_PACKAGES = ("datasets", "pyarrow")  # beside those of MusicGen
 
 
 def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -53,9 +57,8 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _run(options: argparse.Namespace) -> None:
     _check(options)
-    from musicmed_live.service.generators import require_musicgen
-
     require_musicgen()
+    _check_packages()
     from models.preparation import JamendoChoice, prepare_folder, prepare_jamendo
     from models.prepare import Machine, default_machine
 
@@ -67,6 +70,12 @@ def _run(options: argparse.Namespace) -> None:
     else:
         folder = Path(options.source)
         prepare_folder(folder, options.csv, options.model, options.out, machine, options.dry_run)
+
+
+def _check_packages() -> None:
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise CannotServe(f"preparing needs {', '.join(missing)}: pip install 'musicmed-live[training]'")
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -248,6 +248,14 @@ def test_options_that_make_no_sense(arguments: list[str], said: str, capsys: pyt
     assert said in refused(*arguments, "--model", "small", "--out", "out")
 
 
+def test_a_gpu_that_is_not_there_and_packages_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = (tmp_path, "--csv", table(tmp_path, "path,tags"), "--model", "small", "--out", tmp_path / "out")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "torch finds no GPU here; use --device cpu" in refused(*arguments, "--device", "cuda")
+    monkeypatch.setattr("models.commands.prepare.find_spec", lambda name: None if name == "pyarrow" else name)
+    assert "preparing needs pyarrow: pip install 'musicmed-live[training]'" in refused(*arguments)
+
+
 def test_files_without_a_split_are_shared_out(tmp_path: Path) -> None:
     lines = [f"{number}.wav,calm" for number in range(400)]
     splits = [wanted.track.split for wanted in read_table(table(tmp_path, "path,tags", *lines), tmp_path)]
