@@ -1,7 +1,7 @@
 """From sound to tokens: EnCodec's encoder, arranged so that a processor's caches hold what it works on.
 
-The convolutions see about 500 samples to either side. So they are run on a second of sound at a time, with a token frame
-more at either end that is dropped: the result is that of the whole, but what lies between the layers stays in the
+The convolutions see about 500 samples to either side. So they are run on a second of sound at a time, with one token
+frame more at either end that is dropped: the result is that of the whole, but what lies between the layers stays in the
 cache. The LSTM behind them reads its weights at each frame, so it takes many segments at once. Processors that
 multiply in bfloat16 do all this in it, but for the codebooks.
 """
