@@ -164,7 +164,7 @@ def _port(text: str) -> int:
 
 
 def _keep_days(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_DAYS:
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(MOST_DAYS)) or not 1 <= int(text) <= MOST_DAYS:
         raise InvalidInput(f"--keep-days: {text!r} is not a whole number of days from 1 to {MOST_DAYS}", "keep_days")
     return int(text)
 

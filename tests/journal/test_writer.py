@@ -15,6 +15,7 @@ from musicmed_live.journal import writer
 from musicmed_live.journal.entries import Entry, Kind
 from musicmed_live.journal.store import Journal
 from musicmed_live.journal.writer import ROOM, ROOM_FOR_SUMMARIES, Writer
+from tests.journal.postgresql import connect
 from tests.journal.stories import ANNA, NOON, done, entry, opened, reading, story
 
 FOR_EVER = 36_500
@@ -145,3 +146,20 @@ def test_entries_of_a_patient_who_was_forgotten_stop_nobody(journal: Ailing) -> 
         until(lambda: len(journal.entries("b")) == 2)
         assert writes.health() == {"writing": True, "reason": None, "waiting": 0, "lost": 0}
     assert journal.entries(ANNA) == []
+
+
+def test_a_database_server_that_drops_its_clients_is_connected_to_again(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
+    with connect(server.format("postgres")) as chief:
+        chief.execute("CREATE DATABASE dropped")
+        with closing(Journal(server.format("dropped"))) as journal, Writer(journal, FOR_EVER) as writes:
+            writes.put(entry(0, Kind.OPENED, opened()))
+            until(journal.sessions)
+            chief.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'dropped'")
+            writes.put(REPORT)
+            until(lambda: writes.health()["waiting"] == 0 and writes.health()["writing"])
+            with closing(Journal(server.format("dropped"))) as other:
+                until(lambda: len(other.entries(ANNA)) == 2)
+            assert writes.health()["lost"] == 0
