@@ -7,13 +7,14 @@ For each point of a grid over the valence-arousal plane and each seed a voice co
   over the grid;
 - *tonal*, for valence: mode on three time scales and key clarity, equally weighted, standardised over the grid;
 - *human*: the embedded recognizer (`musicmed_live.recognition`), a regression on listeners' ratings of pieces. It is
-  neither fitted nor rescaled to this composer, and its quadrants are read as it tells them.
+  neither fitted nor rescaled to this composer, and read relative to the middle of the grid but for
+  `human_quadrants_absolute`.
 
 `activity_r`, `valence_r` and `human_..._r` are correlations over all clips with what was asked for. `valence_r`,
 `crosstalk_r` and `quadrants` take the published or the tonal estimate, whichever follows better, which is printed.
 `crosstalk_r` is the larger correlation, in magnitude, of an estimate with the other axis. `quadrants` is the share of
-the clips off the axes whose estimate lies on the right side on both: of the grid's mean for published and tonal
-estimates, of the plane's middle for the recognizer's.
+the clips off the axes whose estimate lies on the right side of the grid's mean on both, `human_quadrants_absolute` the
+same for the middle of the plane: what the player takes the music for.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -145,7 +146,8 @@ def report(clips: Sequence[Clip], levels: Sequence[float]) -> None:
             "quadrants": quadrants(valence, activity, asked),
             "human_arousal_r": correlation(human_arousal.total, asked["arousal"]),
             "human_valence_r": correlation(human_valence.total, asked["valence"]),
-            "human_quadrants": quadrants(human_valence, human_arousal, asked),
+            "human_quadrants": quadrants(centred(human_valence), centred(human_arousal), asked),
+            "human_quadrants_absolute": quadrants(human_valence, human_arousal, asked),
         },
     )
 
@@ -164,6 +166,11 @@ def human_estimate(clips: Sequence[Clip], axis: str, recognizer: EmbeddedRecogni
     adds = np.array([recognizer.contributions(clip.features)[axis] for clip in clips])
     parts = dict(zip(recognizer.coefficients.features, adds.T, strict=True))
     return Estimate("human", axis, parts, recognizer.middle(axis))
+
+
+def centred(estimate: Estimate) -> Estimate:
+    """Relative to its mean."""
+    return replace(estimate, middle=estimate.middle - float(estimate.total.mean()))
 
 
 def correlation(x: FloatArray, y: FloatArray) -> float:

@@ -13,13 +13,13 @@ from models.recognizer.measuring import LENGTHS, WHOLE, Table, measure, table_of
 from models.recognizer.pieces import Piece, checksum, read_pieces
 from models.recognizer.regression import fit
 from models.recognizer.renderings import SUSTAINED, TIMBRES, Timbre, render_all
-from models.recognizer.validation import FOLDS, PARTITIONS, Validation, mean_r, validate
+from models.recognizer.validation import FOLDS, PARTITIONS, Validation, mean_r, usual_strangeness, validate
 from musicmed_live.recognition.embedded import AXES, AxisModel, Coefficients, to_json
 from musicmed_live.recognition.spectrum import FloatArray
 
 PLANE_SDS = 2.0  # standard deviations of the estimates from the mean rating to the edge of the plane
-# The shape of the spectrum tells instruments apart: it says little of other instruments than those that were fitted.
-LEFT_OUT = ("centroid", "spread", "entropy", "rolloff", "flatness", "roughness")
+# Its correlation with arousal has another sign from timbre to timbre, and than in the published regression.
+LEFT_OUT = ("fluctuation_peak",)
 
 _T = TypeVar("_T")
 
@@ -101,6 +101,7 @@ def learn(table: Table, ratings: FloatArray, validation: Validation) -> Coeffici
         means=tuple(learned.means.tolist()),
         sds=tuple(learned.sds.tolist()),
         prototypes=tuple(tuple(row) for row in learned.prototypes.tolist()),
+        usual_strangeness=usual_strangeness(learned.prototypes, whole.pieces),
         axes=axes,
         seconds=tuple(sorted(set(LENGTHS) - {WHOLE})),
         shortness=validation.shortness,

@@ -17,7 +17,7 @@ from musicmed_live.recognition.spectrum import FloatArray
 PENALTY = (
     0.3  # variance of the ratings' noise over that of what is learned by nearness, for a piece that is played once
 )
-LINEAR = 1.0  # variance of what is learned linearly over that, for features of variance 1
+LINEAR = 2.0  # variance of what is learned linearly over that, for features of variance 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

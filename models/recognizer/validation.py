@@ -10,6 +10,7 @@ from models.recognizer.measuring import LENGTHS, WHOLE, Table
 from models.recognizer.regression import fit
 from models.recognizer.renderings import Timbre
 from musicmed_live.recognition.embedded import AXES
+from musicmed_live.recognition.prototypes import Familiarity
 from musicmed_live.recognition.spectrum import FloatArray
 
 FOLDS, PARTITIONS = 10, 3
@@ -75,6 +76,15 @@ def estimate_left_out(train: Table, test: Table, ratings: FloatArray) -> list[Fl
             of_partition[asked] = learned.estimate(test.features[asked])
         estimates.append(of_partition)
     return estimates
+
+
+def usual_strangeness(prototypes: FloatArray, pieces: NDArray[np.intp]) -> float:
+    """The mean strangeness of pieces to the others, of prototypes as in `Fit` with the index of each one's piece."""
+    found = []
+    for left_out in next(_partitions(int(pieces.max()) + 1)):
+        strangers = np.isin(pieces, left_out)
+        found += Familiarity(prototypes[~strangers]).strangeness(prototypes[strangers]).tolist()
+    return float(np.mean(found))
 
 
 def _partitions(pieces: int) -> Iterator[list[NDArray[np.intp]]]:

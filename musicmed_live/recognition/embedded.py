@@ -17,7 +17,7 @@ from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.judgement import Judgement, Mono, Reason
 from musicmed_live.errors import InvalidInput
 from musicmed_live.recognition.features import RATE, extract
-from musicmed_live.recognition.prototypes import SHARPNESS, nearness
+from musicmed_live.recognition.prototypes import SHARPNESS, Familiarity, nearness
 from musicmed_live.recognition.spectrum import FloatArray
 
 VERSION = 1
@@ -25,7 +25,6 @@ AXES = ("valence", "arousal")
 FARTHEST = 3.5  # standard deviations from the fitted music's mean, beyond which a feature counts no further
 REASONS = 5  # that are told of each axis
 _STEPS, _STEP_WEIGHTS = np.polynomial.legendre.leggauss(8)
-_NOISE = 0.1  # of what is known at a prototype, over what the ratings vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ class Coefficients:
     means: tuple[float, ...]  # in the order of the features
     sds: tuple[float, ...]  # > 0
     prototypes: tuple[tuple[float, ...], ...]  # renderings of the rated pieces: features in standard deviations
+    usual_strangeness: float  # of pieces that were left out: 0 .. 1, see `prototypes.Familiarity`
     axes: Mapping[str, AxisModel]  # by axis
     seconds: tuple[float, ...]  # lengths of what is listened to, ascending
     shortness: tuple[float, ...]  # by how much the error is larger at these lengths, >= 1
@@ -64,8 +64,7 @@ class EmbeddedRecognizer:
         self._prototypes = np.array(coefficients.prototypes)
         self._linear = {axis: np.array(model.linear) for axis, model in coefficients.axes.items()}
         self._by_nearness = {axis: np.array(model.by_nearness) for axis, model in coefficients.axes.items()}
-        known = nearness(self._prototypes, self._prototypes)
-        self._known_inverse = np.linalg.inv(known + _NOISE * np.eye(len(known)))
+        self._familiarity = Familiarity(self._prototypes)
 
     def judge(self, mono: Mono) -> Judgement:
         """The judgement of `mono`, shape (frames,) at `features.RATE`.
@@ -117,14 +116,13 @@ class EmbeddedRecognizer:
     def _sd(self, axis: str, features: Mapping[str, float], seconds: float) -> float:
         """The standard deviation of the error on one axis, in units of the plane.
 
-        Of what the ratings vary, that share is unknown which the prototypes do not account for at this place: the
-        variance of a Gaussian process (Rasmussen and Williams 2006, equation 2.26).
+        That of pieces such as were rated, and of what the ratings vary as much as these are stranger than such pieces.
         """
         model = self.coefficients.axes[axis]
-        near = nearness(self._standardised(features)[None, :], self._prototypes)[0]
-        unknown = min(1.0, max(0.0, 1.0 - float(near @ self._known_inverse @ near)))
+        strangeness = float(self._familiarity.strangeness(self._standardised(features)[None, :]).item())
+        stranger = max(0.0, strangeness - self.coefficients.usual_strangeness)
         shortness = float(np.interp(seconds, self.coefficients.seconds, self.coefficients.shortness))
-        return model.plane_slope * math.hypot(model.error_sd * shortness, model.ratings_sd * math.sqrt(unknown))
+        return model.plane_slope * math.hypot(model.error_sd * shortness, model.ratings_sd * math.sqrt(stranger))
 
 
 def load_recognizer(path: Path | None = None) -> EmbeddedRecognizer:
@@ -173,6 +171,7 @@ def _read(content: Any) -> Coefficients:
         means=_numbers(content["means"], len(features)),
         sds=_numbers(content["sds"], len(features)),
         prototypes=tuple(_numbers(row, len(features)) for row in content["prototypes"]),
+        usual_strangeness=_numbers([content["usual_strangeness"]], 1)[0],
         axes={axis: _read_axis(content["axes"][axis], len(features), pieces) for axis in AXES},
         seconds=_numbers(content["seconds"], len(content["seconds"])),
         shortness=_numbers(content["shortness"], len(content["seconds"])),
