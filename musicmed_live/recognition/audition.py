@@ -12,7 +12,7 @@ from musicmed_live.core.emotion import Emotion, clamp
 from musicmed_live.core.generator import ClipRequest
 from musicmed_live.core.judgement import Judgement, expressed, miss
 
-NEAR = 0.2  # so near to what was asked for is near enough, in units of the plane
+NEAR = 0.1  # what is likely to lie so near to what was asked for is near enough, in units of the plane
 MOST_SHIFT = 0.25
 MOST_TRIES = 2
 
@@ -59,7 +59,8 @@ class Audition:
         trial = replace(self._trial, take=take, judgement=judgement)
         if self._best is None or self._best.judgement is None or error < miss(emotion, self._best.judgement):
             self._best = trial
-        if error <= NEAR or self._tries == MOST_TRIES or len(judgements) > 1:
+        likely = expressed(emotion, judgement)
+        if likely.distance(emotion) <= NEAR or self._tries == MOST_TRIES or len(judgements) > 1:
             return None
         shift = corrected(trial.shift, emotion, judgement)
         self._trial = Trial(shifted(self._asked, self._shift, shift), shift=shift)

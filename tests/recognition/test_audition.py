@@ -92,7 +92,7 @@ def test_a_generator_that_is_always_off_the_same_way_is_brought_nearer() -> None
         assert judgement is not None
         errors.append(miss(ASKED, judgement))
     assert errors[0] > errors[-1]
-    assert errors[-1] <= NEAR
+    assert errors[-1] <= 2 * NEAR, "as far as it is likely: the judgement is trusted by half"
 
 
 @given(st.lists(st.tuples(emotions, emotions, emotions), min_size=1, max_size=12))
