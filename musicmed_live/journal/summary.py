@@ -18,8 +18,8 @@ def _sounded(account: Account) -> str:
         return "This session never played: there is nothing to tell of music."
     makers = sorted({clip.generator for clip in account.clips})
     return (
-        f"{length(account.heard_seconds)} of music {'was' if len(account.clips) == 1 else 'were'} heard, in "
-        f"{count(len(account.clips), 'clip')}, made by: {', '.join(makers)}."
+        f"{length(account.heard_seconds)} min of music was heard, in {count(len(account.clips), 'clip')}, made by: "
+        f"{', '.join(makers)}."
     )
 
 
@@ -28,10 +28,10 @@ def _matched(account: Account) -> Iterator[str]:
         return
     judged = f"{len(account.judged)} of {count(len(account.clips), 'clip')}"
     if account.mean_miss is None:
-        yield f"How well the music matched is not known: {judged} were judged."
+        yield f"How well the music matched is not known. Judged: {judged}."
     else:
         yield (
-            f"{judged} were judged. What was heard lay {account.mean_miss:.2f} from what was asked for, on average "
+            f"Judged: {judged}. What was heard lay {account.mean_miss:.2f} from what was asked for, on average "
             "over time; 0 is a hit, and from a corner of the plane to the opposite one it is 2.83."
         )
 
@@ -58,8 +58,8 @@ def _measured(account: Account) -> str:
         return "The heart rate is missing: none was measured that was to be trusted."
     seconds = sum(run[-1][0] - run[0][0] for run in unbroken(account.beats))
     return (
-        f"The heart rate was known for {length(seconds)}: {min(known):.0f} to {max(known):.0f} beats per minute, "
-        f"{median(known):.0f} in the middle."
+        f"The heart rate was known for {length(seconds)} min: {min(known):.0f} to {max(known):.0f} beats per minute, "
+        f"the median of them {median(known):.0f}."
     )
 
 

@@ -103,20 +103,20 @@ def test_a_heart_rate_is_broken_off_where_it_is_missing() -> None:
 
 def test_a_session_in_short(whole: Account) -> None:
     sentences = " ".join(in_short(whole))
-    assert "15:00 of music were heard, in 30 clips, made by: composer." in sentences
-    assert "27 of 30 clips were judged." in sentences
+    assert "15:00 min of music was heard, in 30 clips, made by: composer." in sentences
+    assert "Judged: 27 of 30 clips." in sentences
     assert whole.mean_miss is not None
     assert f"lay {whole.mean_miss:.2f} from what was asked for" in sentences
     assert "The patient said 5 times how they felt: at first 1.61 from the goal, at last 0.44 from it." in sentences
-    assert "The heart rate was known for 11:40" in sentences
+    assert "The heart rate was known for 11:40 min" in sentences
     assert "The music was late 2 times." in sentences
     assert "missing" not in sentences
 
 
 def test_what_is_missing_is_said() -> None:
     sentences = in_short(told(entry(0, Kind.CLIP, clip(SAD, SAD, None)), entry(9, Kind.ESTIMATE, heard(0, 0))))
-    assert "0:09 of music was heard, in 1 clip, made by: composer." in sentences
-    assert "How well the music matched is not known: 0 of 1 clip were judged." in sentences
+    assert "0:09 min of music was heard, in 1 clip, made by: composer." in sentences
+    assert "How well the music matched is not known. Judged: 0 of 1 clip." in sentences
     assert "Whether the music led is not known: the patient said nothing about their mood." in sentences
     assert "The heart rate is missing: none was measured that was to be trusted." in sentences
     assert sentences[-1].startswith("The end is missing")
