@@ -53,7 +53,7 @@ from musicmed_live.recognition.tonality import chroma_of, tonal_centroids
 FloatArray = NDArray[np.float64]
 
 HEARD = (Emotion(-0.7, -0.6), Emotion(-0.6, 0.7), Emotion(0.0, 0.0), Emotion(0.7, 0.6), Emotion(0.6, -0.7))
-WISHES, TAKES, NOISE_SD = 12, 4, 0.4
+WISHES, TAKES, NOISE_SD = 20, 4, 0.4
 SEED = 9000  # of the composer and of the noise; used for nothing else
 
 

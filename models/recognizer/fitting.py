@@ -1,5 +1,6 @@
 """`musicmed-live models fit-recognizer`: from rated pieces to coefficients, with what they are worth."""
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -11,13 +12,13 @@ from rich.progress import track
 
 from models.recognizer.measuring import LENGTHS, WHOLE, Table, measure, table_of
 from models.recognizer.pieces import Piece, checksum, read_pieces
-from models.recognizer.regression import fit
+from models.recognizer.plane import LEVELS, SEEDS, Anchor, anchors, plane_of
+from models.recognizer.regression import LINEAR, fit
 from models.recognizer.renderings import SUSTAINED, TIMBRES, Timbre, render_all
 from models.recognizer.validation import FOLDS, PARTITIONS, Validation, mean_r, usual_strangeness, validate
 from musicmed_live.recognition.embedded import AXES, AxisModel, Coefficients, to_json
 from musicmed_live.recognition.spectrum import FloatArray
 
-PLANE_SDS = 2.0  # standard deviations of the estimates from the mean rating to the edge of the plane
 # Its correlation with arousal has another sign from timbre to timbre, and than in the published regression.
 LEFT_OUT = ("fluctuation_peak",)
 
@@ -31,6 +32,7 @@ def fit_recognizer(
     workers: int,
     timbres: Sequence[Timbre] = TIMBRES,
     sustained: Sequence[Timbre] = SUSTAINED,
+    levels: Sequence[float] = LEVELS,
 ) -> Validation:
     """Render, measure, validate, fit, write the coefficients to `out` and print the figures.
 
@@ -40,11 +42,13 @@ def fit_recognizer(
     table = measure_pieces(pieces, renderings, workers, [*timbres, *sustained])
     rated = ratings_of(pieces)
     validation = validate(table, rated, timbres, sustained)
-    coefficients = learn(table.chosen(table.timbres < len(timbres)), rated, validation)
+    composed = list(_shown(anchors(workers, levels), len(levels) ** 2 * len(SEEDS), "composing"))
+    coefficients = learn(table.chosen(table.timbres < len(timbres)), rated, validation, composed)
     made_from = {
         "ratings_sha256": checksum(pieces),
         "pieces": len(pieces),
         "timbres": [timbre.name for timbre in timbres],
+        "plane_seeds": list(SEEDS),
         "folds": FOLDS,
         "partitions": PARTITIONS,
         "versions": {name: version(name) for name in ("musicmed-live", "numpy", "scipy")},
@@ -75,25 +79,21 @@ def ratings_of(pieces: Sequence[Piece]) -> FloatArray:
     return np.array([[getattr(piece, axis) for axis in AXES] for piece in pieces])
 
 
-def learn(table: Table, ratings: FloatArray, validation: Validation) -> Coefficients:
-    """The coefficients fitted to all pieces in all timbres of the table, and the way to the plane.
-
-    The mean rating is the plane's middle, and `PLANE_SDS` standard deviations of the estimates are its edge: means over
-    listeners and over time, and estimates of those, shrink towards the middle, and this undoes it. Nothing of what is
-    to be judged goes into it.
-    """
+def learn(table: Table, ratings: FloatArray, validation: Validation, composed: Sequence[Anchor]) -> Coefficients:
+    """The coefficients, fitted to all pieces in all timbres of the table, and the plane by the composer's clips."""
     whole = table.chosen(table.lengths == WHOLE)
     learned = fit(whole.features, whole.pieces, whole.timbres, ratings)
+    estimates = learned.estimate(np.array([[features[name] for name in table.names] for _, features in composed]))
     axes = {}
     for at, axis in enumerate(AXES):
-        slope = 1.0 / (PLANE_SDS * validation.estimates_sd[axis])
+        offset, slope = plane_of(estimates[:, at], np.array([getattr(emotion, axis) for emotion, _ in composed]))
         axes[axis] = AxisModel(
             intercept=float(learned.intercepts[at]),
             linear=tuple(learned.linear[:, at].tolist()),
             by_nearness=tuple(learned.by_nearness[:, at].tolist()),
-            ratings_sd=float(ratings[:, at].std()),
+            nearness_sd=float(ratings[:, at].std()) / math.sqrt(1 + LINEAR),
             error_sd=validation.error_sd[axis],
-            plane_offset=-slope * float(ratings[:, at].mean()),
+            plane_offset=offset,
             plane_slope=slope,
         )
     return Coefficients(

@@ -62,4 +62,4 @@ def _scales(features: FloatArray, timbres: NDArray[np.intp]) -> tuple[FloatArray
     within = [features[timbres == timbre] for timbre in np.unique(timbres)]
     means = np.mean([rows.mean(axis=0) for rows in within], axis=0)
     variances = np.mean([rows.var(axis=0) for rows in within], axis=0)
-    return means, np.sqrt(np.maximum(variances, 1e-18))
+    return means, np.sqrt(np.where(variances > 1e-12, variances, 1.0))

@@ -34,7 +34,7 @@ class AxisModel:
     intercept: float  # the mean rating
     linear: tuple[float, ...]  # ratings per standard deviation, in the order of the features
     by_nearness: tuple[float, ...]  # ratings, in the order of the prototypes
-    ratings_sd: float  # of the pieces' ratings, > 0: how wrong one is who knows nothing
+    nearness_sd: float  # of what is to be learned by nearness, in ratings, > 0
     error_sd: float  # of the estimate for an unseen piece such as those, listened to for long, > 0
     plane_offset: float  # plane = offset + slope * rating
     plane_slope: float  # > 0
@@ -116,13 +116,13 @@ class EmbeddedRecognizer:
     def _sd(self, axis: str, features: Mapping[str, float], seconds: float) -> float:
         """The standard deviation of the error on one axis, in units of the plane.
 
-        That of pieces such as were rated, and of what the ratings vary as much as these are stranger than such pieces.
+        That of pieces such as were rated, and of what nearness tells as much as the music is stranger than they are.
         """
         model = self.coefficients.axes[axis]
         strangeness = float(self._familiarity.strangeness(self._standardised(features)[None, :]).item())
         stranger = max(0.0, strangeness - self.coefficients.usual_strangeness)
         shortness = float(np.interp(seconds, self.coefficients.seconds, self.coefficients.shortness))
-        return model.plane_slope * math.hypot(model.error_sd * shortness, model.ratings_sd * math.sqrt(stranger))
+        return model.plane_slope * math.hypot(model.error_sd * shortness, model.nearness_sd * math.sqrt(stranger))
 
 
 def load_recognizer(path: Path | None = None) -> EmbeddedRecognizer:
@@ -182,12 +182,12 @@ def _read(content: Any) -> Coefficients:
 
 
 def _read_axis(content: Mapping[str, Any], features: int, pieces: int) -> AxisModel:
-    names = ("intercept", "ratings_sd", "error_sd", "plane_offset", "plane_slope")
-    intercept, ratings_sd, error_sd, offset, slope = _numbers([content[name] for name in names], len(names))
-    if min(ratings_sd, error_sd, slope) <= 0:
+    names = ("intercept", "nearness_sd", "error_sd", "plane_offset", "plane_slope")
+    intercept, nearness_sd, error_sd, offset, slope = _numbers([content[name] for name in names], len(names))
+    if min(nearness_sd, error_sd, slope) <= 0:
         raise ValueError("a standard deviation or the slope is not above 0")
     linear, by_nearness = _numbers(content["linear"], features), _numbers(content["by_nearness"], pieces)
-    return AxisModel(intercept, linear, by_nearness, ratings_sd, error_sd, offset, slope)
+    return AxisModel(intercept, linear, by_nearness, nearness_sd, error_sd, offset, slope)
 
 
 def _numbers(values: Any, count: int) -> tuple[float, ...]:
