@@ -41,6 +41,7 @@ caption { text-align: left; padding-bottom: .4rem }
 th, td { border-bottom: 1px solid #8886; padding: .25rem .5rem; text-align: left; vertical-align: top }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 .wide { overflow-x: auto }
+.wide svg { min-width: 44rem }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem }
 dt { font-weight: 600 }
 dd { margin: 0 }
@@ -49,6 +50,7 @@ dd { margin: 0 }
   body { max-width: none; padding: 0; font-size: 11pt }
   figure, tr { break-inside: avoid }
   .wide { overflow: visible }
+  .wide svg { min-width: 0 }
 }
 """.strip()
 
@@ -61,7 +63,7 @@ def page(account: Account) -> str:
         _paragraphs(in_short(account)),
         *_section("What was planned", _definitions(_planned(account))),
         *_section("The way through the plane", f'<figure class="plane">{circumplex(account)}</figure>'),
-        *_section("Over time", f"<figure>{course(account)}</figure>"),
+        *_section("Over time", f'<figure class="wide" tabindex="0">{course(account)}</figure>'),
         *_section("What was heard", _clips(account)),
         *_section("What happened", _events(account)),
         *_section("How to read this", _paragraphs([KEY, NOTE])),
@@ -165,7 +167,8 @@ def _point(emotion: Emotion) -> str:
 
 def _judged(heard: Judgement) -> str:
     at = heard.emotion
-    return f"{_signed(at.valence)} ± {heard.valence_sd:.2f}, {_signed(at.arousal)} ± {heard.arousal_sd:.2f}"
+    told = f"{_signed(at.valence)} ± {heard.valence_sd:.2f}, {_signed(at.arousal)} ± {heard.arousal_sd:.2f}"
+    return told.replace(" ±", "\N{NO-BREAK SPACE}±").replace("± ", "±\N{NO-BREAK SPACE}")
 
 
 def _reasons(heard: Judgement) -> str:

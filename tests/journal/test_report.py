@@ -141,7 +141,11 @@ def test_the_page_is_whole_and_needs_nothing_else(whole: Account) -> None:
 
 def test_every_clip_has_a_row_with_what_was_asked_for_what_was_heard_and_why(whole: Account) -> None:
     text = page(whole)
-    row = next(line for line in text.splitlines() if line.startswith('<tr><td class="number">1</td>'))
+    row = next(
+        line.replace("\N{NO-BREAK SPACE}", " ")
+        for line in text.splitlines()
+        if line.startswith('<tr><td class="number">1</td>')
+    )
     for cell in ("−0.58, +0.58", "−0.48 ± 0.30, +0.48 ± 0.20", "tempo (arousal +0.21)", "mode (valence −0.12)"):
         assert f"<td>{cell}</td>" in row or cell in row
     assert "D dorian, 96 bpm, piano, strings" in row
