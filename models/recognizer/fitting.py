@@ -33,6 +33,7 @@ def fit_recognizer(
     timbres: Sequence[Timbre] = TIMBRES,
     sustained: Sequence[Timbre] = SUSTAINED,
     levels: Sequence[float] = LEVELS,
+    seeds: Sequence[int] = SEEDS,
 ) -> Validation:
     """Render, measure, validate, fit, write the coefficients to `out` and print the figures.
 
@@ -42,13 +43,13 @@ def fit_recognizer(
     table = measure_pieces(pieces, renderings, workers, [*timbres, *sustained])
     rated = ratings_of(pieces)
     validation = validate(table, rated, timbres, sustained)
-    composed = list(_shown(anchors(workers, levels), len(levels) ** 2 * len(SEEDS), "composing"))
+    composed = list(_shown(anchors(workers, levels, seeds), len(levels) ** 2 * len(seeds), "composing"))
     coefficients = learn(table.chosen(table.timbres < len(timbres)), rated, validation, composed)
     made_from = {
         "ratings_sha256": checksum(pieces),
         "pieces": len(pieces),
         "timbres": [timbre.name for timbre in timbres],
-        "plane_seeds": list(SEEDS),
+        "plane_seeds": list(seeds),
         "folds": FOLDS,
         "partitions": PARTITIONS,
         "versions": {name: version(name) for name in ("musicmed-live", "numpy", "scipy")},

@@ -25,7 +25,7 @@ SETTLING_SECONDS, CLIP_SECONDS = 8.0, 30.0
 Anchor = tuple[Emotion, dict[str, float]]  # what was asked for, and the features of what came
 
 
-def anchors(workers: int, levels: Sequence[float] = LEVELS, seeds: Sequence[int] = SEEDS) -> Iterator[Anchor]:
+def anchors(workers: int, levels: Sequence[float], seeds: Sequence[int]) -> Iterator[Anchor]:
     """A clip at constant emotion for each point of the grid and each seed, as they are made."""
     wanted = [(Emotion(valence, arousal), seed) for valence, arousal in product(levels, levels) for seed in seeds]
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
