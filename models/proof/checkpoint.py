@@ -23,7 +23,7 @@ from musicmed_live.musicgen.prompts import texts
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_TEXT_WIDTH = 64
+_TEXT_WIDTH = 64  # of no decoder here: between equal widths transformers has no projection
 _SPECIAL = ("<pad>", "</s>", "<unk>", "\u2581")
 
 

@@ -27,6 +27,7 @@ _OSCILLATORS = 2 * SEMITONES  # channels: cosine and sine of each semitone; its 
 _GROWTH = 1.15  # of a free oscillator in a frame, until tanh holds it
 _KICK = 0.01  # what sets an oscillator in motion
 _OPEN, _SHUT = 20.0, -20.0  # of a gate
+_SMOOTHING = (0.0, 0.1, 0.2, 0.4, 0.2, 0.1, 0.0)  # of levels in time: tokens that are drawn are restless
 _LEVEL_GAIN = 0.2  # keeps levels where tanh is straight
 _LOUDEST_GATE = -2.0  # below it the logistic function is an exponential, which decibels ask for
 _HEADROOM = 0.3  # keeps sound where ELU is nearly straight
@@ -82,10 +83,10 @@ def _set(conv: Any, weight: torch.Tensor) -> None:
 
 
 def _level_channels(shape: torch.Size) -> torch.Tensor:
-    """The first convolution: the level of each semitone into its channel."""
+    """The first convolution: the level of each semitone, smoothed, into its channel."""
     weight = torch.zeros(shape)
     semitone = torch.arange(SEMITONES)
-    weight[_OSCILLATORS + semitone, semitone, shape[2] // 2] = _LEVEL_GAIN
+    weight[_OSCILLATORS + semitone, semitone] = _LEVEL_GAIN * torch.tensor(_SMOOTHING)
     return weight
 
 

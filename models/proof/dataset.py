@@ -31,21 +31,22 @@ def write_shards(
 
     Without, they have texts drawn at random from all there are: the base is to know the words, which tell it nothing.
     """
-    writer = ShardWriter(folder, codec_of(codec), size.segment_seconds, {"proof": asdict(size), "told": told})
+    seconds = size.adapter_seconds if told else size.base_seconds
+    writer = ShardWriter(folder, codec_of(codec), seconds, {"proof": asdict(size), "told": told})
     codebooks = codebooks_of(codec)
     for split in ("train", "validation"):
         segments = [
             segment
             for track, heard in levels
             if track.split == split
-            for segment in _segments(track, quantise(torch.from_numpy(heard), codebooks), size, told)
+            for segment in _segments(track, quantise(torch.from_numpy(heard), codebooks), seconds, told)
         ]
         writer.write(split, 0, segments)
     writer.finish()
 
 
-def _segments(track: Track, codes: torch.Tensor, size: Size, told: bool) -> Iterator[Segment]:
-    frames = round(size.segment_seconds * FRAME_RATE)
+def _segments(track: Track, codes: torch.Tensor, seconds: float, told: bool) -> Iterator[Segment]:
+    frames = round(seconds * FRAME_RATE)
     for number, begin in enumerate(range(0, codes.shape[1] - frames + 1, frames)):
         yield Segment(
             id=f"{track.name}:{number}",

@@ -19,32 +19,46 @@ from models.proof.quantiser import codebooks_of, quantise
 from models.proof.semitones import levels
 from models.proof.sizes import Size
 from musicmed_live.core.emotion import Emotion
-from musicmed_live.core.judgement import Judgement, Mono, Recognizer
+from musicmed_live.core.judgement import Judgement, Mono
 from musicmed_live.musicgen.parts import CODEC_RATE
-from musicmed_live.recognition.embedded import load_recognizer
-from musicmed_live.recognition.features import RATE
+from musicmed_live.recognition.embedded import EmbeddedRecognizer, load_recognizer
+from musicmed_live.recognition.features import RATE, extract
 from musicmed_live.service.generators import Choice
 
-JUDGE = "embedded, at one loudness"
+JUDGE = "embedded, at one loudness, halved"
 _RMS = 0.08  # that everything is judged at, full scale is 1.0
+_SHARE = 0.5  # of the estimate that is told
 _AXES = ("valence", "arousal")
 
 
-class AtOneLoudness:
-    """A recognizer that hears everything equally loud.
+class Ear:
+    """The embedded recognizer, made to compare clips of a tiny model with each other.
 
-    A voice of MusicGen is brought to the loudness that the asked emotion wants, whatever it plays. That would tell the
-    recognizer what was asked for, of the base as of the adapter; so it is taken away, and what the tokens say is left.
+    It hears everything equally loud: a voice of MusicGen is brought to the loudness that the asked emotion wants,
+    whatever it plays, which would tell the recognizer what was asked for, of the base as of the adapter. And it tells
+    half of its estimate: what the tiny codec plays lies partly beyond the border of the plane, where judgements are
+    cut off.
     """
 
-    def __init__(self, recognizer: Recognizer) -> None:
+    def __init__(self, recognizer: EmbeddedRecognizer) -> None:
         """With the one that judges."""
         self._recognizer = recognizer
 
     def judge(self, mono: Mono) -> Judgement:
         """See `Recognizer`."""
-        rms = float(np.sqrt(np.mean(np.square(mono), dtype=np.float64)))
-        return self._recognizer.judge(mono * np.float32(_RMS / rms) if rms > 0 else mono)
+        features = extract(at_one_loudness(mono))
+        whole = self._recognizer.judge_features(features, len(mono) / RATE)
+        adds = self._recognizer.contributions(features)
+        valence, arousal = (
+            min(1.0, max(-1.0, _SHARE * (self._recognizer.middle(axis) + float(adds[axis].sum())))) for axis in _AXES
+        )
+        return Judgement(Emotion(valence, arousal), _SHARE * whole.valence_sd, _SHARE * whole.arousal_sd)
+
+
+def at_one_loudness(mono: Mono) -> Mono:
+    """The same with a root mean square of -22 dBFS; silence stays silence."""
+    rms = float(np.sqrt(np.mean(np.square(mono), dtype=np.float64)))
+    return mono * np.float32(_RMS / rms) if rms > 0 else mono
 
 
 def measure(model: Path, adapter: Path, out: Path, size: Size) -> dict[str, Any]:
@@ -53,7 +67,7 @@ def measure(model: Path, adapter: Path, out: Path, size: Size) -> dict[str, Any]
     The clips, a page to listen on and `evaluation.json` are in `out`. Returns the figures of both sides.
     """
     sides = sides_of(Choice("musicgen", str(model), (str(adapter),), "cpu"))
-    judge = Judge(JUDGE, AtOneLoudness(load_recognizer()))
+    judge = Judge(JUDGE, Ear(load_recognizer()))
     content = evaluate(sides, [judge], Grid(size.levels, size.seeds, size.clip_seconds), out)
     return {side: figures[JUDGE] for side, figures in content["figures"].items()}
 
@@ -65,7 +79,7 @@ def lower_r(figures: dict[str, Any]) -> float:
 
 def ceilings(corpus: Path, tracks: Sequence[Track], codec: EncodecModel, seconds: float) -> dict[str, Any]:
     """What could be reached at best: the same judgement of the composer's own music, and of that as tokens."""
-    recognizer = AtOneLoudness(load_recognizer())
+    recognizer = Ear(load_recognizer())
     composed: list[Heard] = []
     decoded: list[Heard] = []
     for track in tracks:
@@ -88,7 +102,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _judged(recognizer: Recognizer, mono: Mono) -> Emotion:
+def _judged(recognizer: Ear, mono: Mono) -> Emotion:
     return recognizer.judge(soxr.resample(mono, CODEC_RATE, RATE)).emotion
 
 

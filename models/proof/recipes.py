@@ -31,12 +31,12 @@ seed = {seed}
 [lora]
 rank = {rank}
 alpha = {rank}
-targets = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
+targets = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2", "enc_to_dec_proj"]
 
 [emotion]
 tokens = 4
 width = 64
-learning_rate = 2e-3
+learning_rate = 3e-3
 
 [conditioning]
 drop_text = 0.3
@@ -51,7 +51,7 @@ warmup_steps = {adapter_warmup}
 
 [validation]
 every = {adapter_every}
-segments = 16
+segments = 64
 patience = 100
 """
 

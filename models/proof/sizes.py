@@ -9,7 +9,8 @@ class Size:
 
     tracks: int  # of the corpus
     track_seconds: float
-    segment_seconds: float
+    base_seconds: float  # of a segment
+    adapter_seconds: float  # short: what went before tells most of the emotion, and nothing is left to be learned
     vocab: int  # tokens of a codebook
     layers: int
     width: int
@@ -30,15 +31,16 @@ SIZES = {
     "ci": Size(
         tracks=40,
         track_seconds=8.0,
-        segment_seconds=8.0,
+        base_seconds=8.0,
+        adapter_seconds=4.0,
         vocab=64,
         layers=2,
-        width=64,
-        heads=2,
+        width=96,
+        heads=3,
         base_steps=150,
         base_batch=4,
         adapter_steps=150,
-        adapter_batch=4,
+        adapter_batch=8,
         rank=8,
         levels=3,
         seeds=2,
@@ -48,25 +50,27 @@ SIZES = {
     "cpu": Size(
         tracks=700,
         track_seconds=20.0,
-        segment_seconds=20.0,
+        base_seconds=20.0,
+        adapter_seconds=5.0,
         vocab=256,
         layers=3,
         width=128,
         heads=2,
         base_steps=1200,
         base_batch=4,
-        adapter_steps=700,
-        adapter_batch=4,
+        adapter_steps=2000,
+        adapter_batch=16,
         rank=16,
         levels=5,
         seeds=3,
-        clip_seconds=15.0,
+        clip_seconds=20.0,
     ),
     # A few hours on a GPU: thirty hours of music in the 30 s that a decoder sees at most.
     "gpu": Size(
         tracks=3600,
         track_seconds=30.0,
-        segment_seconds=30.0,
+        base_seconds=30.0,
+        adapter_seconds=10.0,
         vocab=1024,
         layers=8,
         width=512,

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.proof import codec, corpus
+from models.proof.measure import at_one_loudness
 from models.proof.quantiser import fit_codebooks, quantise
 from models.proof.semitones import FREQUENCIES_HZ, LOUDEST, RANGE_DB, SEMITONES, levels
 from models.proof.sizes import SIZES
@@ -72,6 +73,12 @@ def test_the_corpus_covers_the_plane_and_keeps_some_of_it_for_validation() -> No
     assert sum(track.split == "validation" for track in tracks) == 40
     right = [track for track in tracks if track.emotion.valence > 0 and track.emotion.arousal > 0]
     assert len(right) == pytest.approx(100, abs=30)
+
+
+def test_what_is_played_is_judged_at_one_loudness() -> None:
+    soft, loud = (at_one_loudness(sine(A4, amplitude)) for amplitude in (0.01, 0.5))
+    assert np.allclose(soft, loud, atol=1e-4)
+    assert not at_one_loudness(np.zeros(1000, np.float32)).any()
 
 
 @pytest.fixture(scope="session")
