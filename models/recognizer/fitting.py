@@ -15,7 +15,7 @@ from models.recognizer.pieces import Piece, checksum, read_pieces
 from models.recognizer.plane import LEVELS, SEEDS, Anchor, anchors, plane_of
 from models.recognizer.regression import LINEAR, fit
 from models.recognizer.renderings import SUSTAINED, TIMBRES, Timbre, render_all
-from models.recognizer.validation import FOLDS, PARTITIONS, Validation, mean_r, usual_strangeness, validate
+from models.recognizer.validation import FOLDS, PARTITIONS, Validation, usual_strangeness, validate
 from musicmed_live.recognition.embedded import AXES, AxisModel, Coefficients, to_json
 from musicmed_live.recognition.spectrum import FloatArray
 
@@ -54,8 +54,8 @@ def fit_recognizer(
         "partitions": PARTITIONS,
         "versions": {name: version(name) for name in ("musicmed-live", "numpy", "scipy")},
         "cv_r": validation.cv_r,
-        "new_timbre_r": {axis: mean_r(validation.new_timbre_r, axis) for axis in AXES},
-        "sustained_r": {axis: mean_r(validation.sustained_r, axis) for axis in AXES},
+        "new_timbre_r": validation.new_timbre_r,
+        "sustained_r": validation.sustained_r,
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(to_json(coefficients, made_from), encoding="utf-8")

@@ -192,7 +192,7 @@ def learned(ratings: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Em
     """A recognizer from start to end, and where its renderings are."""
     folder = tmp_path_factory.mktemp("fit")
     validation = fit_recognizer(
-        ratings, folder / "renderings", folder / "out" / "coefficients.json", 1, TWO[:1], TWO[1:]
+        ratings, folder / "renderings", folder / "out" / "coefficients.json", 1, TWO, (), (-0.8, 0.8), (1,)
     )
     assert len(lines(validation)) > 8
     return load_recognizer(folder / "out" / "coefficients.json"), folder / "renderings"
