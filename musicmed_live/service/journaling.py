@@ -84,10 +84,7 @@ class Scribe:
         self._look_at_decision()
         self._look_at_clips()
         self._look_at_underruns()
-        live = self._live
-        live.on_event.discard(self._note_event)
-        live.on_cut.discard(self._note_cut)
-        body = {"reason": reason, "underruns": live.mixer.underruns, "bridges": live.bridges}
+        body = {"reason": reason, "underruns": self._live.mixer.underruns, "bridges": self._live.bridges}
         self._note(Kind.ENDED, body)
 
     def _note(self, kind: Kind, body: Body, position: int | None = None) -> None:

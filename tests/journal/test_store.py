@@ -128,10 +128,16 @@ def test_only_its_owner_may_read_it(sqlite: Journal, tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
 
 
-def test_a_report_can_be_read_while_a_session_is_written(sqlite: Journal) -> None:
-    sqlite.write([entry(0, Kind.OPENED, opened())])
-    with database.transaction(sqlite._engine, writes=True):
-        assert [sitting.id for sitting in sqlite.sessions()] == [ANNA]
+def test_while_a_session_is_written_others_can_read_and_nobody_else_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0.01)
+    with closing(Journal(f"sqlite:///{file_of(tmp_path)}")) as journal:
+        journal.write([entry(0, Kind.OPENED, opened())])
+        with database.transaction(journal._engine, writes=True):
+            assert [sitting.id for sitting in journal.sessions()] == [ANNA]
+            with pytest.raises(CannotServe, match="locked"):
+                journal.write([done(1, "play")])
 
 
 def test_two_servers_write_the_same_journal(journal: Journal, address: str) -> None:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.estimate import Estimate
 from musicmed_live.core.events import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 from musicmed_live.core.judgement import Judgement, Reason
@@ -153,6 +154,16 @@ def test_a_decision_is_kept_at_once_with_its_path_and_its_reason_and_only_when_i
         }
 
 
+def test_a_way_that_changes_for_the_same_reason_is_a_new_decision() -> None:
+    with stage() as on, kept(on) as entries:
+        start(on)
+        before = entries.bodies(Kind.DECISION)[-1]
+        do(on, Obey({"step": 0.05}), "therapist")
+        after = entries.bodies(Kind.DECISION)[-1]
+        assert (after["phase"], after["why"]) == (before["phase"], before["why"])
+        assert after["path"] != before["path"]
+
+
 def test_a_clip_is_kept_when_it_begins_to_be_heard_and_not_before() -> None:
     with stage() as on, kept(on) as entries:
         on.wait(5)
@@ -221,6 +232,14 @@ def test_estimates_are_kept_at_most_every_ten_seconds() -> None:
         assert 3 <= len(estimates) <= 5
         assert all(b.at - a.at >= SUMMARY_SECONDS for a, b in pairwise(estimates))
         assert set(estimates[0].body) == {"valence", "arousal", "valence_sd", "arousal_sd"}
+
+
+def test_an_estimate_that_stays_the_same_is_kept_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stage() as on, kept(on) as entries:
+        on.wait(1)
+        monkeypatch.setattr(on.live.session, "estimate", lambda _: Estimate(JOYFUL, 0.1, 0.1))
+        on.wait(35)
+        assert len(entries.of(Kind.ESTIMATE)) == 2
 
 
 def test_music_that_is_late_is_told_of() -> None:
