@@ -1,1 +1,1 @@
-"""What makes and describes weights: the recognizer's coefficients, data sets, adapters for MusicGen, their evaluation."""
+"""What makes and describes weights: the recognizer's coefficients, data sets, adapters for MusicGen, evaluation."""
