@@ -135,10 +135,7 @@ class Generator(Protocol):
 
     @property
     def takes(self) -> int:
-        """How many takes of a clip it can make at once: 1 where another one would be the same, 0 where it is too slow.
-
-        Known after `warm_up`.
-        """
+        """How many takes of a clip it can make at once: 1 where others would be the same, 0 where it has no room."""
         ...
 
     def warm_up(self) -> Pace:

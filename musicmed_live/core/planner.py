@@ -6,7 +6,7 @@ The rule, its sources, and what it is worth are in docs/planner.md. The paths th
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from musicmed_live.core.emotion import NEUTRAL, Emotion
+from musicmed_live.core.emotion import NEUTRAL, Emotion, clamp
 from musicmed_live.core.estimate import CORRECTION_SECONDS, Estimate
 from musicmed_live.core.following import Answer, Finding, Meeting, judge, mood, nearest
 from musicmed_live.core.generator import frames_of
@@ -80,11 +80,11 @@ class Planner:
     """The rule by which the music answers a patient: match, lead, hold, step back, arrive.
 
     Everything that happens is told it with the `position` that is being heard, which never falls, and the `music` that
-    was asked for there. A patient is compared with what that music `expresses`, which may be something else; a path
-    goes on from what was asked for, as it is something to ask for. It gives the decision from there on: the very same
-    object where nothing changes. A path begins where the music is, save that of a match, which begins where the patient
-    is, and that after a match which the next report takes back, which begins where the music was before; and none is
-    faster than the bound.
+    was asked for there. A patient is compared with what that music `expresses`, which may be something else: where the
+    music is off, the patient's place is seen as off by as much. A path goes on from what was asked for. It gives the
+    decision from there on: the very same object where nothing changes. A path begins where the music is, save that of
+    a match, which begins where the patient is, and that after a match which the next report takes back, which begins
+    where the music was before; and none is faster than the bound.
     """
 
     def __init__(self, goal: Emotion, end: int | None, rules: Rules) -> None:
@@ -161,7 +161,11 @@ class Planner:
         if self.stance_at(position) is Stance.MATCH:
             return self._match(emotion, position)
         meeting = self._since(self._meeting, position, music)
-        finding = judge(emotion, meeting.seen, before, expresses or music, meeting.trail, self.rules.tolerance)
+        heard = expresses or music
+        told = _as_asked(emotion, heard, music)
+        thought = None if before is None else replace(before, emotion=_as_asked(before.emotion, heard, music))
+        finding = judge(told, meeting.seen, thought, music, meeting.trail, self.rules.tolerance)
+        finding = replace(finding, report=emotion)
         meeting = replace(meeting, seen=finding.place)
         if finding.answer is Answer.ELSEWHERE:
             self._left = None if before is None else _Left(music, meeting, before.emotion)
@@ -359,6 +363,13 @@ class Planner:
         if decision != self.decision:
             self.decision = decision
         return self.decision
+
+
+def _as_asked(emotion: Emotion, heard: Emotion, asked: Emotion) -> Emotion:
+    """Where a patient at `emotion` is on the map of what is asked for, while what was `asked` for is `heard` so."""
+    return Emotion(
+        clamp(emotion.valence - heard.valence + asked.valence), clamp(emotion.arousal - heard.arousal + asked.arousal)
+    )
 
 
 def _turned(decision: Decision, stance: Stance, why: str) -> Decision:

@@ -107,7 +107,8 @@ class Clip:
     track: Track
     fade_frames: int = 0
     rho: float = 0.0  # correlation of the two sides of the fade, 0..1
-    heard: Judgement | None = None  # what is heard in it; None as long as nobody has judged it
+    heard: Judgement | None = None  # what is heard in it; None as long as nobody has judged it,
+    heard_as: Emotion | None = None  # and what was asked for, on average, of what was judged
 
     @property
     def end(self) -> int:
@@ -125,11 +126,14 @@ class Clip:
         return self.start.blend(self.end_emotion, share)
 
     def expressed_at(self, position: int) -> Emotion:
-        """What it most likely expresses at `position`: off what was asked for as far as the whole clip is."""
-        asked, whole = self.emotion_at(position), expressed(self.emotion, self.heard)
+        """What it most likely expresses at `position`: as far off what was asked for as what was judged of it."""
+        asked, judged = self.emotion_at(position), self.heard_as
+        if judged is None:
+            return asked
+        likely = expressed(judged, self.heard)
         return Emotion(
-            clamp(asked.valence + whole.valence - self.emotion.valence),
-            clamp(asked.arousal + whole.arousal - self.emotion.arousal),
+            clamp(asked.valence + likely.valence - judged.valence),
+            clamp(asked.arousal + likely.arousal - judged.arousal),
         )
 
 
@@ -172,12 +176,11 @@ class Timeline:
             last = self.clips[-1]
             self.clips[-1] = replace(last, frames=position - last.position, end_emotion=last.emotion_at(position))
 
-    def hear(self, track: Track, position: int, judgement: Judgement) -> None:
-        """Note what is heard in the clip of `track` that begins at `position`, if it is still planned."""
-        self.clips = [
-            replace(clip, heard=judgement) if clip.track is track and clip.position == position else clip
-            for clip in self.clips
-        ]
+    def hear(self, judged: Clip, judgement: Judgement, asked: Emotion) -> None:
+        """Note what is heard in a clip, and what was asked for there, if it is still planned, cut or not."""
+        for i, clip in enumerate(self.clips):
+            if (clip.track, clip.position, clip.start) == (judged.track, judged.position, judged.start):
+                self.clips[i] = replace(clip, heard=judgement, heard_as=asked)
 
     def extend(self, position: int) -> None:
         """Let the last clip go on until `position`, if it ends before that."""

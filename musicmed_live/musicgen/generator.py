@@ -58,7 +58,7 @@ class MusicgenGenerator:
             codec = StreamingCodec(torch.nn.Module.to(checkpoint.codec(), chosen))
         self._studio = Studio(
             engine,
-            Slots(engine.slots),
+            Slots(engine.slots, max(0, self.takes - 1)),
             codec,
             Conditioner(checkpoint.text_encoder, keep=chosen == "cuda"),
             ThreadPoolExecutor(1, "decode", torch.set_num_threads, (1,)),

@@ -34,22 +34,30 @@ REST_FRAMES = frames_of(8.0)  # a piece that ends dies away for so long
 
 
 class Slots:
-    """The slots of an engine in pairs, one for each lane of a thread."""
+    """The slots of an engine in pairs, one for each lane of a thread. Some are spare: takes use them, and no voice."""
 
-    def __init__(self, count: int) -> None:
-        """Of an engine with `count` slots."""
-        self._pairs = count // 2
-        self._free = [(2 * pair, 2 * pair + 1) for pair in range(self._pairs)]
+    def __init__(self, count: int, spare: int = 0) -> None:
+        """Of an engine with `count` slots, of which so many pairs are spare."""
+        self._free = [(2 * pair, 2 * pair + 1) for pair in range(count // 2)]
+        self._voices = len(self._free) - spare
+        self._spare = spare
 
     def take(self) -> tuple[int, int]:
-        """A pair that nobody else has. Raises `GeneratorFailed` where all are taken."""
-        if not self._free:
-            raise GeneratorFailed(f"MusicGen has room for {self._pairs} threads of music here, and all are in use")
+        """A pair that nobody else has. Raises `GeneratorFailed` where all but the spare ones are taken."""
+        if len(self._free) <= self._spare:
+            raise GeneratorFailed(f"MusicGen has room for {self._voices} threads of music here, and all are in use")
         return self._free.pop()
 
-    def take_some(self, most: int) -> list[tuple[int, int]]:
-        """As many as are free, up to so many."""
-        return [self._free.pop() for _ in range(min(most, len(self._free)))]
+    def take_spare(self, most: int) -> list[tuple[int, int]]:
+        """As many as are spare, up to so many."""
+        taken = [self._free.pop() for _ in range(min(most, self._spare))]
+        self._spare -= len(taken)
+        return taken
+
+    def give_spare(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Let them be spare again."""
+        self._free += pairs
+        self._spare += len(pairs)
 
     def give(self, pair: tuple[int, int]) -> None:
         """Let others have it."""
@@ -134,7 +142,7 @@ class MusicgenVoice:
         They share each pass through the weights. Raises as `compose` does.
         """
         self._begin(request)
-        pairs = self._studio.slots.take_some(takes - 1)
+        pairs = self._studio.slots.take_spare(takes - 1)
         for pair in pairs:
             self._seeds += 1
             self._thread.fork(pair, self._seeds)
@@ -153,7 +161,7 @@ class MusicgenVoice:
         self._thread.keep(take)
         self._sounds = [self._sounds[take]]
         kept = self._pairs.pop(take)
-        self._give_back()
+        self._studio.slots.give_spare(self._pairs)
         self._pairs = [kept]
 
     def _rewind(self, position: int) -> int:
@@ -181,11 +189,10 @@ class MusicgenVoice:
     def close(self) -> None:
         """Make room for others."""
         self._stop()
-        self._give_back()
-
-    def _give_back(self) -> None:
-        while self._pairs:
-            self._studio.slots.give(self._pairs.pop())
+        if self._pairs:
+            self._studio.slots.give_spare(self._pairs[1:])
+            self._studio.slots.give(self._pairs[0])
+            self._pairs = []
 
     def _begin(self, request: ClipRequest) -> None:
         self._leave_takes()

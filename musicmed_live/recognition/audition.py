@@ -26,7 +26,9 @@ class Trial:
 
     request: ClipRequest
     take: int = 0
+    takes: int = 0  # of how many that were judged
     judgement: Judgement | None = None
+    judged_as: Emotion | None = None  # what was asked for, on average, of what was judged
     shift: Shift = NO_SHIFT  # at its end
 
 
@@ -48,15 +50,18 @@ class Audition:
         self._best: Trial | None = None
         return self._trial.request
 
-    def hear(self, judgements: Sequence[Judgement | None]) -> ClipRequest | None:
-        """What is heard in each take of what was asked for last; how to ask once more, None where that will do."""
+    def hear(self, judgements: Sequence[Judgement | None], share: float = 1.0) -> ClipRequest | None:
+        """What is heard in each take of what was asked for last; how to ask once more, None where that will do.
+
+        `share` (0 .. 1) of the clip was in the takes, from its beginning.
+        """
         self._tries += 1
-        emotion = self._asked.start.blend(self._asked.end, 0.5)
+        emotion = self._asked.start.blend(self._asked.end, share / 2)
         heard = [(miss(emotion, found), take, found) for take, found in enumerate(judgements) if found is not None]
         if not heard:
             return None
         error, take, judgement = min(heard, key=lambda found: found[:2])
-        trial = replace(self._trial, take=take, judgement=judgement)
+        trial = replace(self._trial, take=take, takes=len(judgements), judgement=judgement, judged_as=emotion)
         if self._best is None or self._best.judgement is None or error < miss(emotion, self._best.judgement):
             self._best = trial
         likely = expressed(emotion, judgement)

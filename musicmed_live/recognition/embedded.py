@@ -15,7 +15,7 @@ import numpy as np
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.judgement import Judgement, Mono, Reason
-from musicmed_live.errors import InvalidInput
+from musicmed_live.errors import CannotJudge, InvalidInput
 from musicmed_live.recognition.features import RATE, extract
 from musicmed_live.recognition.prototypes import SHARPNESS, Familiarity, nearness
 from musicmed_live.recognition.spectrum import FloatArray
@@ -74,10 +74,13 @@ class EmbeddedRecognizer:
         return self.judge_features(extract(mono), len(mono) / RATE)
 
     def judge_features(self, features: Mapping[str, float], seconds: float) -> Judgement:
-        """The judgement of music that has these features and lasts that long."""
+        """The judgement of music that has these features and lasts that long. Raises `CannotJudge` for what is none."""
         values, reasons = {}, []
         for axis, adds in self.contributions(features).items():
-            values[axis] = min(1.0, max(-1.0, self.middle(axis) + float(adds.sum())))
+            estimate = self.middle(axis) + float(adds.sum())
+            if not math.isfinite(estimate):
+                raise CannotJudge("the sound cannot be judged: its features are no finite numbers")
+            values[axis] = min(1.0, max(-1.0, estimate))
             strongest = np.argsort(-np.abs(adds))[:REASONS]
             reasons += [Reason(self.coefficients.features[at], axis, float(adds[at])) for at in strongest]
         reasons.sort(key=lambda reason: -abs(reason.adds))

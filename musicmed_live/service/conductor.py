@@ -42,7 +42,8 @@ PATIENCE_SECONDS = 0.5  # nor much longer than its first block takes where somet
 HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
 BAR_FRAMES = frames_of(3.0)  # a bar line that is no farther away is waited for
 LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
-TRIAL_FRAMES = frames_of(4.0)  # a clip is tried as long as there is so much music ahead
+TRIAL_FRAMES = frames_of(4.0)  # a clip is tried as long as there is so much music ahead,
+TRIAL_REALTIME_X = 3.0  # by a generator that is so fast
 
 Announce = Callable[[int, str], None]
 T = TypeVar("T")
@@ -296,12 +297,12 @@ class Conductor:
                 self.complete = True
                 return
             trial = await self._try_out(request)
-            if self.wanted is not None:
+            if isinstance(self.wanted, Land) or (self.wanted is not None and self._has_runway()):
                 return  # came meanwhile, and goes before
             block = await self._ask(self._begin(trial))
             if self.timeline.end == request.position:  # else a landing took its place meanwhile
                 clip = Clip(request.position, request.frames, request.start, request.end, part.track)
-                self.timeline.append(replace(clip, heard=trial.judgement))
+                self.timeline.append(replace(clip, heard=trial.judgement, heard_as=trial.judged_as))
                 if trial.judgement is None:
                     self.hearing.begin(clip)
         part.track.add(block)
@@ -309,16 +310,17 @@ class Conductor:
 
     async def _try_out(self, request: ClipRequest) -> Trial:
         """How to ask for the clip, as far as that can be found out while there is enough music ahead."""
-        takes = self._part.source.takes
-        if takes and self._left() >= TRIAL_FRAMES:
-            try:
-                async with asyncio.timeout(None) as self._trial:
-                    return await self.hearing.try_out(self._part.voice, request, takes)
-            except TimeoutError:
-                log.info("%s: no time to try the clip at %d", self._name, request.position)
-            finally:
-                self._trial = None
-        return Trial(request)
+        source = self._part.source
+        if not source.takes or source.voice_realtime_x < TRIAL_REALTIME_X or self._left() < TRIAL_FRAMES:
+            return self.hearing.untried(request)
+        try:
+            async with asyncio.timeout(None) as self._trial:
+                return await self.hearing.try_out(self._part.voice, request, source.takes)
+        except TimeoutError:
+            log.info("%s: no time to try the clip at %d to the end", self._name, request.position)
+            return self.hearing.settle()
+        finally:
+            self._trial = None
 
     def _end_trial(self) -> None:
         if self._trial is not None:
@@ -327,7 +329,7 @@ class Conductor:
 
     def _begin(self, trial: Trial) -> Coroutine[Any, Any, Block]:
         voice = self._part.voice
-        if self._part.source.takes > 1 and trial.judgement is not None:
+        if trial.takes > 1:
             return voice.begin_take(trial.take, self._deadline())
         return voice.begin(trial.request, self._deadline())
 
@@ -421,6 +423,7 @@ class Conductor:
         end = max(track.end, request.position + request.frames, position + 1)
         clip = Clip(position, end - position, request.start, request.end, track, fade_frames)
         self._put(clip)
+        self.hearing.forget()
         self.hearing.begin(clip)
         self._announce(position, reason)
 

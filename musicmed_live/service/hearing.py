@@ -11,8 +11,8 @@ import logging
 import numpy as np
 
 from musicmed_live.core.emotion import Emotion
-from musicmed_live.core.generator import Block, ClipRequest, Samples, frames_of
-from musicmed_live.core.judgement import Judgement, miss
+from musicmed_live.core.generator import Block, ClipRequest, frames_of
+from musicmed_live.core.judgement import Judgement, Mono, miss, mono_of
 from musicmed_live.core.timeline import Clip, Timeline
 from musicmed_live.recognition.audition import Audition, Trial
 from musicmed_live.service.judging import Judge
@@ -32,9 +32,9 @@ class Hearing:
         self._patient, self._judge, self._timeline = patient, judge, timeline
         self._audition = Audition()
         self._clip: Clip | None = None  # the one that nobody has tried,
-        self._sound: list[Samples] = []  # and its beginning
+        self._sound: list[Mono] = []  # and its beginning
         # Of one: a clip that begins before the last one is judged takes its place.
-        self._waiting: asyncio.Queue[tuple[Clip, Samples]] = asyncio.Queue(1)
+        self._waiting: asyncio.Queue[tuple[Clip, Mono]] = asyncio.Queue(1)
 
     async def try_out(self, voice: RemoteVoice, request: ClipRequest, takes: int) -> Trial:
         """The way to ask for the clip, and what will be heard in it. Raises what `voice` raises.
@@ -46,23 +46,35 @@ class Hearing:
         while asked is not None:
             sounds = await voice.rehearse(asked, takes, deadline)
             judgements = [await self._judge.judge(sound, deadline) for sound in sounds]
-            asked = self._audition.hear(judgements)
+            asked = self._audition.hear(judgements, len(sounds[0]) / request.frames)
+        return self.settle()
+
+    def untried(self, request: ClipRequest) -> Trial:
+        """How to ask for the clip where there is no time to try it: as the one before it has ended."""
+        self._audition.ask(request)
+        return self._audition.settle()
+
+    def settle(self) -> Trial:
+        """The best that was found until now of what is, or was, tried."""
         trial = self._audition.settle()
-        if trial.judgement is not None:
-            self._tell(request.start.blend(request.end, 0.5), trial.judgement)
+        if trial.judgement is not None and trial.judged_as is not None:
+            self._tell(trial.judged_as, trial.judgement)
         return trial
+
+    def forget(self) -> None:
+        """The music goes elsewhere, or another one makes it."""
+        self._audition.forget()
 
     def begin(self, clip: Clip) -> None:
         """A clip begins that was not tried; some of it may be there already."""
-        self._audition.forget()
         self._clip = clip
-        self._sound = [clip.track.read(clip.position, max(0, clip.track.end - clip.position))]
+        self._sound = [mono_of(clip.track.read(clip.position, max(0, clip.track.end - clip.position)))]
         self._look()
 
     def add(self, block: Block) -> None:
         """Some more of the clip that began last."""
         if self._clip is not None:
-            self._sound.append(block.samples)
+            self._sound.append(mono_of(block.samples))
             self._look()
 
     def end(self) -> None:
@@ -74,15 +86,16 @@ class Hearing:
     async def run(self) -> None:
         """Have what waits judged, until cancelled."""
         while True:
-            clip, samples = await self._waiting.get()
-            judgement = await self._judge.hear(samples, asyncio.get_running_loop().time() + PATIENCE_SECONDS)
+            clip, mono = await self._waiting.get()
+            judgement = await self._judge.judge(mono, asyncio.get_running_loop().time() + PATIENCE_SECONDS)
             if judgement is not None:
-                self._timeline.hear(clip.track, clip.position, judgement)
-                self._tell(clip.emotion, judgement)
+                asked = clip.emotion_at(clip.position + len(mono) // 2)
+                self._timeline.hear(clip, judgement, asked)
+                self._tell(asked, judgement)
 
     @property
     def _frames(self) -> int:
-        return sum(len(samples) for samples in self._sound)
+        return sum(len(mono) for mono in self._sound)
 
     def _look(self) -> None:
         if self._clip is not None and self._frames >= BEGINNING_FRAMES:

@@ -4,12 +4,7 @@ import asyncio
 import functools
 import logging
 import os
-from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from musicmed_live.core.generator import Samples
 from musicmed_live.core.judgement import Judgement, Mono
 from musicmed_live.errors import MusicmedError
 from musicmed_live.recognition.embedded import EmbeddedRecognizer, load_recognizer
@@ -40,18 +35,12 @@ class Judge:
             self._task.cancel()
 
     async def judge(self, mono: Mono, deadline: float) -> Judgement | None:
-        """What is heard in `mono`; None where that cannot be said. `deadline` is in seconds of the loop's clock."""
-        return await self._ask(deadline, judge, mono)
+        """What is heard in `mono`, at 48 kHz; None where that cannot be said.
 
-    async def hear(self, samples: Samples, deadline: float) -> Judgement | None:
-        """The same of `samples` at 48 kHz."""
-        return await self._ask(deadline, hear, samples)
-
-    async def _ask(
-        self, deadline: float, function: Callable[[NDArray[np.float32]], Judgement], sound: NDArray[np.float32]
-    ) -> Judgement | None:
+        `deadline` is in seconds of the loop's clock.
+        """
         try:
-            return await self._worker.call(deadline, function, sound)
+            return await self._worker.call(deadline, judge, mono)
         except MusicmedError as fault:
             log.warning("music was not judged: %s", fault)
             return None
@@ -64,13 +53,8 @@ def prepare() -> None:
 
 
 def judge(mono: Mono) -> Judgement:
-    """What is heard in `mono`. Raises `CannotJudge`."""
-    return _recognizer().judge(mono)
-
-
-def hear(samples: Samples) -> Judgement:
-    """What is heard in `samples`, shape (frames, 2). Raises `CannotJudge`."""
-    return judge(listen(samples))
+    """What is heard in `mono`, shape (frames,) at 48 kHz. Raises `CannotJudge`."""
+    return _recognizer().judge(listen(mono[:, None]))
 
 
 @functools.cache

@@ -82,7 +82,9 @@ class RemoteVoice:
             return None
         begins, self.begins, self._in_clip = self.begins, None, False
         block = await self._worker.call(deadline, voices.next_block, self._name)
-        if block is not None:
+        if block is None:
+            self._is_ahead = False
+        else:
             self.end = checked(block).end
         self.begins, self._in_clip = begins, block is not None
         return block

@@ -107,17 +107,19 @@ class Performance:
         asked: ClipRequest | None = self._audition.ask(request)
         while asked is not None:
             last, takes = asked, self._rehearse(asked)
-            asked = self._audition.hear([self._judge(take) for take in takes])
+            share = (takes[0][-1].end - request.position) / request.frames
+            asked = self._audition.hear([self._judge(take) for take in takes], share)
         trial = self._audition.settle()
         if trial.request != last:
             takes = self._rehearse(trial.request)
         self._voice.settle(trial.take)
         blocks = takes[trial.take]
+        self._progress(blocks[-1].end)
         rest = trial.request.rest(blocks[-1].end)
         return blocks + ([] if rest is None else self._collect(self._voice.compose(rest))), trial.judgement
 
     def _rehearse(self, request: ClipRequest) -> list[list[Block]]:
-        together = [self._collect(blocks) for blocks in self._voice.rehearse(request, self._takes)]
+        together = [[checked(block) for block in blocks] for blocks in self._voice.rehearse(request, self._takes)]
         return [list(take) for take in zip(*together, strict=True)]
 
     def _collect(self, blocks: Iterable[Block]) -> list[Block]:

@@ -12,9 +12,8 @@ from itertools import chain
 import numpy as np
 
 from musicmed_live.core.generator import Block, ClipRequest, Generator, Pace, Voice, frames_of
-from musicmed_live.core.judgement import Mono
+from musicmed_live.core.judgement import Mono, mono_of
 from musicmed_live.errors import GeneratorFailed
-from musicmed_live.recognition.features import listen
 from musicmed_live.service.generators import Choice, load_generator
 
 
@@ -98,12 +97,12 @@ def rehearse(name: str, request: ClipRequest, takes: int) -> None:
 
 
 def rehearse_on(name: str) -> list[Mono] | None:
-    """Make the takes a block longer. Once they are whole: each as a recognizer listens to it, shape (frames,)."""
+    """Make the takes a block longer. Once they are whole: the sound of each, shape (frames,) at 48 kHz."""
     _voice(name)
     rehearsal = _rehearsals[name]
     blocks = next(rehearsal.blocks, None)
     if blocks is None:
-        sounds = [listen(np.concatenate([block.samples for block in take])) for take in rehearsal.made]
+        sounds = [np.concatenate([mono_of(block.samples) for block in take]) for take in rehearsal.made]
         if len(sounds) == 1:
             del _rehearsals[name]  # it can be composed again, and needs no memory until then
         return sounds
@@ -115,7 +114,9 @@ def rehearse_on(name: str) -> list[Mono] | None:
 
 def begin_take(name: str, take: int) -> Block:
     """Begin the clip that was rehearsed in several takes with this one of them; its first block."""
-    voice, rehearsal = _voice(name), _rehearsals.pop(name)
+    voice, rehearsal = _voice(name), _rehearsals.pop(name, None)
+    if rehearsal is None:
+        raise GeneratorFailed(f"there is no take {take}: nothing was rehearsed")
     voice.settle(take)
     made = rehearsal.made[take]
     rest = rehearsal.request.rest(made[-1].end)

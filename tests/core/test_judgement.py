@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicmed_live.core.emotion import Emotion
-from musicmed_live.core.judgement import GENERATOR_SD, Judgement, expressed, miss
+from musicmed_live.core.judgement import GENERATOR_SD, MOST_OFF, Judgement, expressed, miss
 
 ASKED = Emotion(0.4, -0.2)
 coordinates = st.floats(-1, 1)
@@ -23,7 +23,7 @@ def test_a_judgement_as_uncertain_as_the_generator_moves_it_half_of_the_way() ->
 
 
 def test_the_axis_that_is_known_better_moves_further() -> None:
-    found = expressed(ASKED, Judgement(Emotion(0.0, 0.2), 0.5, 0.1))
+    found = expressed(ASKED, Judgement(Emotion(0.0, 0.3), 0.5, 0.15))
     assert ASKED.valence - found.valence < 0.1
     assert found.arousal - ASKED.arousal > 0.3
 
@@ -34,6 +34,17 @@ def test_what_is_expressed_lies_between_what_was_asked_and_what_is_heard(asked: 
     for axis in ("valence", "arousal"):
         ends = sorted(getattr(emotion, axis) for emotion in (asked, found.emotion))
         assert ends[0] - 1e-9 <= getattr(between, axis) <= ends[1] + 1e-9
+
+
+def test_nobody_who_is_sure_of_it_moves_music_far_from_what_was_asked_for() -> None:
+    found = expressed(Emotion(0.9, -0.9), Judgement(Emotion(-1.0, 1.0), 1e-9, 1e-9))
+    assert (found.valence, found.arousal) == pytest.approx((0.9 - MOST_OFF, -0.9 + MOST_OFF))
+
+
+@pytest.mark.parametrize("sd", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_certainty_that_is_none_is_refused(sd: float) -> None:
+    with pytest.raises(ValueError, match="standard deviation"):
+        Judgement(ASKED, 0.3, sd)
 
 
 def test_where_both_axes_are_known_alike_a_miss_is_the_distance() -> None:

@@ -35,7 +35,7 @@ def parts(tiny_model: Path) -> tuple[StreamingCodec, Conditioner]:
 def open_voice(parts: tuple[StreamingCodec, Conditioner]) -> OpenVoice:
     def opened(seed: int = 1, position: int = 0, slots: int = 2) -> MusicgenVoice:
         engine = ScriptEngine(slots)
-        return MusicgenVoice(Studio(engine, Slots(slots), *parts, DECODING), seed, position)
+        return MusicgenVoice(Studio(engine, Slots(slots, slots // 2 - 1), *parts, DECODING), seed, position)
 
     return opened
 
@@ -239,6 +239,22 @@ def test_there_are_no_more_voices_than_the_engine_has_room_for(parts: tuple[Stre
 
 def test_there_are_as_many_takes_as_there_is_room_for(open_voice: OpenVoice) -> None:
     assert len(rehearsed(open_voice(slots=4), request(0, SECOND), 3)) == 2
+
+
+def test_takes_leave_the_room_that_voices_were_promised(parts: tuple[StreamingCodec, Conditioner]) -> None:
+    studio = Studio(ScriptEngine(10), Slots(10, 3), *parts, DECODING)  # two voices, and four takes at once
+    first = MusicgenVoice(studio, 1, 0)
+    assert len(rehearsed(first, request(0, SECOND), 4)) == 4
+    second = MusicgenVoice(studio, 2, 0)
+    assert len(rehearsed(second, request(0, SECOND), 4)) == 1
+    first.settle(2)
+    second.settle(0)
+    assert len(rehearsed(second, request(SECOND, SECOND), 4)) == 4
+    with pytest.raises(GeneratorFailed, match="room for 2"):
+        MusicgenVoice(studio, 3, 0)
+    second.close()
+    MusicgenVoice(studio, 3, 0).close()
+    first.close()
 
 
 def test_takes_differ_after_one_was_settled_on_as_well(open_voice: OpenVoice) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.events import Event
-from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Pace, Samples, frames_of
+from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Pace, frames_of
 from musicmed_live.core.judgement import Judgement, Mono
 from musicmed_live.core.session import Plan
 from musicmed_live.errors import MusicmedError, WorkerDied
@@ -227,9 +227,6 @@ class Listener(Judge):
         self.heard.append(mono)
         await asyncio.sleep(self.delay)
         return self.verdict(mono)
-
-    async def hear(self, samples: Samples, deadline: float) -> Judgement | None:
-        return await self.judge(samples.mean(axis=1), deadline)
 
 
 class Clock(selectors.SelectSelector):
