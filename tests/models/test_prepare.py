@@ -223,15 +223,47 @@ def prepare_selection(music: Path, folder: Path) -> tuple[Wanted, ...]:
         (["path,valence,arousal", "a.wav,0.5,"], 'line 2: valence and arousal are ["0.5", ""], not two numbers'),
         (["path,tags,split", "a.wav,calm,dev"], 'line 2: split is "dev"; it is one of train, validation, test'),
         (["path,tags", "a.wav,calm,soft"], "line 2 has more cells than there are columns"),
-        (["path,tags", "a.wav,calm", "a.wav,dark"], "names a.wav twice"),
+        (["path,tags", "a.wav,calm", "a.wav,dark"], 'line 3: path is "a.wav", the file of line 2; leave one'),
+        (["path,tags", "a.wav,calm", "./b/../a.wav,dark"], 'line 3: path is "./b/../a.wav", the file of line 2'),
+        (["path,tags", "a.wav,calm", "{folder}/a.wav,dark"], 'a.wav", the file of line 2'),
+        (["path,tags", ".,calm"], 'line 2: path is ".", not a file in'),
+        (["path,tags", "a\0.wav,calm"], 'line 2: path is "a\\u0000.wav", which cannot be a file (embedded null byte)'),
+        (["path,tags", f"{'a' * 5000},calm"], "which cannot be a file (File name too long)"),
+        (["path;tags", "a.wav;calm"], "use commas, not semicolons"),
+        (["Path,tags", "a.wav,calm"], "has a column Path; names are in lower case: path"),
+        (["path,tags,SPLIT", "a.wav,calm,test"], "has a column SPLIT; names are in lower case: split"),
+        (["path,tags,tags", "a.wav,calm,dark"], "has 2 columns tags; leave one of them"),
+        (["path,valence,arousal", "a.wav,0,0", "b.wav"], "line 3 has 1 of 3 cells"),
+        (["path,valence,arousal", "a.wav,,"], "line 2 says neither valence and arousal nor tags"),
+        (["path,tags", 'a.wav,"calm', "b.wav,calm"], "line 3: unexpected end of data; is there a quote too many?"),
+        (["path,tags", f"a.wav,{'calm,' * 40_000}"], "line 2 has more cells than there are columns"),
+        (["path,tags", f"a.wav,{'calm' * 40_000}"], "line 2: field larger than field limit"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_named_with_its_line(
-    lines: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lines: list[str], said: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    described = table(tmp_path, *lines)
-    assert said in refused(tmp_path, "--csv", described, "--model", "small", "--out", tmp_path / "out")
+    described = table(tmp_path, *(line.replace("{folder}", str(tmp_path)) for line in lines))
+    assert said in refused(tmp_path, "--csv", described, "--model", model, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_that_is_none_says_what_it_is(model: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.csv"
+    foreign.write_bytes("path,tags\nGrün.wav,calm\n".encode("latin-1"))
+    for given, said in (
+        (tmp_path / "nowhere.csv", "cannot be read (No such file or directory)"),
+        (tmp_path, "cannot be read (Is a directory)"),
+        (foreign, "is not text in UTF-8; save it as a CSV in UTF-8"),
+    ):
+        assert said in refused(tmp_path, "--csv", given, "--model", model, "--out", tmp_path / "out")
+
+
+def test_blanks_after_commas_and_the_spelling_of_a_path_do_not_matter(tmp_path: Path) -> None:
+    described = table(tmp_path, "path, valence, arousal, tags", './b/../a.wav, 0.5, -0.5, "calm, soft"', "")
+    (wanted,) = read_table(described, tmp_path)
+    assert (wanted.track.path, wanted.track.emotion) == ("a.wav", Emotion(0.5, -0.5))
+    assert wanted.track.moods == ("calm", "soft")
 
 
 @pytest.mark.parametrize(
