@@ -79,8 +79,6 @@ class Hub:
         self._last_states: OrderedDict[str, dict[str, Any]] = OrderedDict()  # of sessions that have ended
         self._past_underruns = self._past_bridges = 0
         self._tasks = {group.create_task(self._sweep(), name="sweep")}
-        if journaling is not None:
-            self._tasks.add(group.create_task(journaling.run(), name="journal"))
 
     def draw_seed(self) -> int:
         """A seed for a session that named none."""
@@ -162,18 +160,23 @@ class Hub:
     async def _supervise(self, live: LiveSession) -> None:
         """Run a session so that whatever becomes of it stays its own affair."""
         task = asyncio.create_task(live.run(), name=f"{live.name} run")
+        tasks = {task}
+        if self._journaling is not None:
+            tasks.add(asyncio.create_task(self._journaling.watch(live), name=f"{live.name} journal"))
         try:
             await asyncio.wait({task})
         finally:
             cut_off = not task.done()
-            task.cancel()
+            for each in tasks:
+                each.cancel()
             if self._journaling is not None:
-                await asyncio.wait({task})
+                await asyncio.wait(tasks)
                 self._journaling.end(live, _reason(live, cut_off))
             await self._keep_profile(live)
-        fault = None if task.cancelled() else task.exception()
-        if fault is not None:
-            log.error("session %s failed", live.name, exc_info=fault)
+        for each in tasks:
+            fault = None if each.cancelled() else each.exception()
+            if fault is not None:
+                log.error("%s failed", each.get_name(), exc_info=fault)
         self._past_underruns += live.mixer.underruns
         self._past_bridges += live.bridges
         if self._entries.pop(live.name, None) is not None:

@@ -161,7 +161,7 @@ class Scribe:
 
 
 class Journaling:
-    """Writes down all sessions of a hub. `run` it as a task of their event loop."""
+    """Writes down all sessions of a hub, each beside a task that watches it."""
 
     def __init__(self, choice: Choice, put: Put, health: Callable[[], Body]) -> None:
         """`put` takes entries, at once and whatever happens; `health` says what becomes of them."""
@@ -181,12 +181,10 @@ class Journaling:
         """It is over."""
         self._scribes.pop(live).end(reason)
 
-    async def run(self) -> None:
-        """Look at what becomes of them, until cancelled."""
+    async def watch(self, live: LiveSession) -> None:
+        """Look at what becomes of it, until cancelled."""
         while True:
-            now = time.monotonic()
-            for scribe in self._scribes.values():
-                scribe.look(now)
+            self._scribes[live].look(time.monotonic())
             await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -54,7 +54,7 @@ def kept(stage: Stage, start: Emotion | None = ANXIOUS, frames: int | None = Non
         clock = stage.clock.monotonic
         patch.setattr(journaling, "time", SimpleNamespace(monotonic=clock, time=clock))
         keeper.begin(stage.live, Plan(start, CALM, frames, 1))
-        running = stage._loop.create_task(keeper.run())
+        running = stage._loop.create_task(keeper.watch(stage.live))
         try:
             yield entries
         finally:
