@@ -40,11 +40,18 @@ export function playingText({ clip }) {
   return parts.filter((part) => part !== "").join(" · ");
 }
 
-/** What the music that plays was meant to be, and how listeners would most likely hear it. `word` names a point. */
+/**
+ * What the music that plays was meant to be, and how listeners would most likely hear it, where that differs by more
+ * than is uncertain. `word` names a point.
+ */
 export function heardText({ clip }, word) {
   if (clip === null || clip.heard === null) return "";
-  const [meant, heard] = [word(clip.emotion), word(clip.heard)];
-  return meant === heard ? `Meant and heard as ${heard}.` : `Meant as ${meant}, most likely heard as ${heard}.`;
+  const { emotion, heard } = clip;
+  const [meant, found] = [word(emotion), word(heard)];
+  const valenceOff = Math.abs(heard.valence - emotion.valence) / heard.valence_sd;
+  const arousalOff = Math.abs(heard.arousal - emotion.arousal) / heard.arousal_sd;
+  if (meant === found || Math.max(valenceOff, arousalOff) <= 1) return `Meant as ${meant}, and it sounds so.`;
+  return `Meant as ${meant}, most likely heard as ${found}.`;
 }
 
 /** Why another generator plays than the chosen one; nothing in the plain case. */
