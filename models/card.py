@@ -14,12 +14,13 @@ from models.evaluate import RESULT
 from models.evaluate import VERSION as EVALUATION_VERSION
 from models.page import figure_rows, file_rows, grid_words, interval, number, side_by_side, tag_rows
 from musicmed_live.errors import BadWeights, InvalidInput
-from musicmed_live.musicgen.hub import hub_name
+from musicmed_live.musicgen.hub import PUBLISHED, hub_name
 
 HISTORY = "history.json"
 ADAPTER = "adapter"
 HISTORY_VERSION = 1
-LICENCE = "cc-by-nc-4.0"  # of MusicGen's weights, and so of what is made from them
+LICENCE = "cc-by-nc-4.0"  # of the weights that Meta published, and so of what is made from them
+OTHER_LICENCE = "other"  # the hub's word for one that it does not list, or that is not known
 
 Content = Mapping[str, Any]
 
@@ -56,6 +57,8 @@ def write_card(evaluation: Path, training: Path | None, out: Path) -> None:
         text = card(measured, history)
     except (KeyError, TypeError, AttributeError, IndexError) as fault:
         raise InvalidInput(f"{evaluation} and {training} lack {fault!r}; make them again with this version") from fault
+    if out.is_dir():
+        raise InvalidInput(f"{out} is a folder; give the name of a file in it, such as {out / 'README.md'}", "out")
     make_folder(out.parent)
     write_text(out, text)
 
@@ -100,13 +103,22 @@ def _read(path: Path, version: int, command: str) -> Content:
 
 def _head(history: Content | None) -> str:
     base = None if history is None else _on_hub(history["model"]["name"])
-    lines = ["---", f"license: {LICENCE}", "library_name: peft", "pipeline_tag: text-to-audio"]
+    lines = [
+        "---",
+        f"license: {LICENCE if _is_metas(history) else OTHER_LICENCE}",
+        "library_name: peft",
+        "pipeline_tag: text-to-audio",
+    ]
     if base is not None:
         lines.append(f"base_model: {json.dumps(base)}")
     if _is_jamendo(history):
         lines += ["datasets:", "- mtg-jamendo"]
     lines += ["tags:", *(f"- {tag}" for tag in ("musicgen", "lora", "music", "emotion", "valence-arousal")), "---"]
     return "\n".join(lines)
+
+
+def _is_metas(history: Content | None) -> bool:
+    return history is not None and _on_hub(history["model"]["name"]) in {model.name for model in PUBLISHED}
 
 
 def _on_hub(name: str) -> str | None:
@@ -141,8 +153,14 @@ def _use(history: Content | None) -> str:
         "## Use\n\n```\nmusicmed-live play --generator musicgen "
         f"--model {base} --adapter DIR --start anxious --goal calm\n```\n\n"
         "It is for research and for listening at home between sessions with a music therapist, whom it does not "
-        "replace. The licence of MusicGen's weights forbids commercial use."
+        f"replace. {_licence(history)}"
     )
+
+
+def _licence(history: Content | None) -> str:
+    if _is_metas(history):
+        return "The licence of MusicGen's weights (CC BY-NC 4.0) forbids commercial use."
+    return "Its licence is that of the model it was trained on, which is not known here."
 
 
 def _training(history: Content | None) -> str:
@@ -157,6 +175,7 @@ def _training(history: Content | None) -> str:
         f"{len(losses)} steps were made on {history['device']}"
         + (f" ({history['stopped']})." if history["stopped"] else ", and it could go on."),
         _splits(history["shards"]["splits"]),
+        _licences(history["shards"]["splits"]),
     ]
     if best is None:
         return "\n\n".join([*lines, "It was never validated."])
@@ -166,6 +185,12 @@ def _training(history: Content | None) -> str:
         _table(("quadrant", "loss", "segments"), quadrants),
     ]
     return "\n\n".join(lines)
+
+
+def _licences(splits: Content) -> str:
+    found = splits.get("train", {}).get("licences", {})
+    told = ", ".join(f"{name or 'not told'} ({count} segments)" for name, count in sorted(found.items()))
+    return f"Licences of the music that it was trained on: {told or 'not recorded'}."
 
 
 def _splits(splits: Content) -> str:

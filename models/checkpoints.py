@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,27 @@ def read_state(begun: dict[str, str], out: Path) -> State:
     """
     path = out / FOLDER / FILE
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        found = content["begun"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch says of a foreign file; it is refused below
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        found = dict(content["begun"])
         history = History.from_json(json.loads(content["history"]))
-        state = State(content["weights"], content["optimizer"], history)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as fault:
-        reason = " ".join(str(fault).split())[:120]
-        raise InvalidInput(f"{path} is damaged ({reason}); remove {out} and train anew", "resume") from fault
+        state = State(dict(content["weights"]), dict(content["optimizer"]), history)
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        pickle.UnpicklingError,
+    ) as fault:
+        raise InvalidInput(
+            f"{path} is damaged, or no state of a training; train anew into another folder (an adapter/ in {out} is "
+            "whole)",
+            "resume",
+        ) from fault
     differing = [name for name, value in begun.items() if found.get(name) != value]
     if differing:
         raise InvalidInput(

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from models.batches import IGNORED, Batch
 from models.recipe import Lora, Recipe
 from models.whole import whole_folder
-from musicmed_live.errors import InvalidInput
+from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.musicgen import adapters
 from musicmed_live.musicgen.decoder import MusicgenDecoder
 from musicmed_live.musicgen.emotion_tokens import EmotionShape, EmotionTokens, save_emotion_tokens
@@ -87,6 +87,7 @@ def losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def _adapted(decoder: MusicgenDecoder, lora: Lora, model: str) -> PeftModel:
+    _check_targets(decoder, lora)
     settings = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]  # PEFT takes any number for it
@@ -101,6 +102,23 @@ def _adapted(decoder: MusicgenDecoder, lora: Lora, model: str) -> PeftModel:
     settings.base_model_name_or_path = model
     settings.inference_mode = True
     return adapted
+
+
+def _check_targets(decoder: MusicgenDecoder, lora: Lora) -> None:
+    """PEFT itself passes over a name that fits nothing, as long as another one fits."""
+    names = [name for name, module in decoder.named_modules() if isinstance(module, nn.Linear | nn.Embedding)]
+    for target in lora.targets:
+        if not any(f".{name}".endswith(f".{target}") for name in names):
+            there = ", ".join(sorted({_end(name) for name in names}))
+            raise InvalidInput(
+                f"lora.targets: {shown(target)} is no matrix of the decoder; it has {there}", "lora.targets"
+            )
+
+
+def _end(name: str) -> str:
+    """The end of a module's name that says what it is: `q_proj`, `lm_heads.0`."""
+    *before, last = name.split(".")
+    return f"{before[-1]}.{last}" if last.isdigit() else last
 
 
 def _checkpoint_layers(decoder: MusicgenDecoder) -> None:

@@ -20,7 +20,7 @@ class Estimate:
     parameters: int  # of the decoder and the emotion tokens
     trained: int  # of them
     step_seconds: float  # measured
-    hours: float  # all steps and validations; fewer where it stops early
+    hours: float  # all steps to come and their validations; fewer where it stops early
     memory_bytes: float  # on the device: weights, gradients, optimizer, and what is kept to go back
     peak_bytes: float | None  # measured by the trial; None where the device does not tell
 
@@ -57,7 +57,7 @@ def estimate(trainer: Trainer, recipe: Recipe, decoder: DecoderConfig, seconds: 
         sum(weight.numel() for weight in weights),
         sum(weight.numel() for weight in weights if weight.requires_grad),
         step_seconds,
-        _hours(recipe, step_seconds, batch_seconds),
+        hours(recipe, trainer.history.step, trainer.validation_batches, step_seconds, batch_seconds),
         weight_bytes(weights) + activation_bytes(decoder, recipe, round(seconds * FRAME_RATE), half),
         float(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else None,
     )
@@ -88,11 +88,11 @@ def activation_bytes(decoder: DecoderConfig, recipe: Recipe, frames: int, half: 
     return float(recipe.training.batch * columns * (kept + logits))
 
 
-def _hours(recipe: Recipe, step_seconds: float, batch_seconds: float) -> float:
-    validation, training = recipe.validation, recipe.training
-    validations = training.steps // validation.every + 1
-    batches = -(-validation.segments // training.batch)
-    return (training.steps * step_seconds + validations * batches * batch_seconds * _FORWARD) / 3600
+def hours(recipe: Recipe, made: int, validation_batches: int, step_seconds: float, batch_seconds: float) -> float:
+    """How long it takes from step `made` to the last, with all validations, of so many batches each."""
+    steps = recipe.training.steps - made
+    validations = steps // recipe.validation.every + 1
+    return (steps * step_seconds + validations * validation_batches * batch_seconds * _FORWARD) / 3600
 
 
 def _size(count: float) -> str:

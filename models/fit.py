@@ -55,6 +55,12 @@ class Trainer:
         device: torch.device = self._accelerator.device
         return device
 
+    @property
+    def validation_batches(self) -> int:
+        """Batches of a validation that this process computes: all of them, or its share."""
+        together: int = self._recipe.training.batch * self._accelerator.num_processes
+        return -(-len(self._sampled) // together)
+
     def state(self) -> State:
         """How far it has come, on the CPU, to be written; it shares memory with what is trained there."""
         weights = {name: weight.detach().cpu() for name, weight in self.model.trained()}

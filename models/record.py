@@ -32,11 +32,15 @@ class Record:
         self._scalar("learning_rate", training.learning_rate * share, history.step)
 
     def validated(self, history: History) -> None:
-        """A validation was made, or the training ends: write the file, too."""
+        """A validation was made: write the file, too."""
         newest = history.validated[-1]
         self._scalar("loss/validation", newest.loss, newest.step)
         for name, share in newest.quadrants.items():
             self._scalar(f"loss/validation/{name}", share.loss, newest.step)
+        self.write(history)
+
+    def write(self, history: History) -> None:
+        """Write `history.json`."""
         with whole(self._path) as partial:
             partial.write_text(json.dumps({**self._about, **history.as_json()}, indent=1) + "\n", encoding="utf-8")
 

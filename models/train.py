@@ -2,7 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ from models.digest import digest
 from models.estimate import Estimate, estimate
 from models.fit import Trainer
 from models.history import History
+from models.place import check_apart, check_begun, claimed
 from models.recipe import Recipe, read_recipe
 from models.record import Record
 from models.shards import PREPARED, Codec, Prepared, open_split, read_prepared
@@ -63,28 +64,42 @@ class Training:
     def __init__(self, recipe: Path, model: str | Path, shards: Path, out: Path, resume: bool = False) -> None:
         """`model` is a checkpoint's directory or hub name; `shards` and `out` are directories.
 
-        With `resume` it goes on from what `out` holds, or begins where that is nothing. Raises `InvalidInput` for a
-        recipe, a model or shards that cannot be used or do not belong together, and for an `out` that holds another
-        training; `CannotServe` where `out` cannot be written.
+        With `resume` it goes on from what `out` holds. Nobody else can train in `out` until it was run. Raises
+        `InvalidInput` for a recipe, a model or shards that cannot be used or do not belong together, for an `out` that
+        holds another training, or with `resume` none; `CannotServe` where `out` cannot be written.
         """
         self.recipe, self._recipe_path, self._out = read_recipe(recipe), recipe, out
-        if checkpoints.is_begun(out) and not resume:
-            raise InvalidInput(f"{out} holds a training already; go on with --resume, or give another --out", "out")
-        self._checkpoint, self._prepared = open_checkpoint(model), read_prepared(shards)
+        self._checkpoint = open_checkpoint(model)
+        check_apart(out, self._checkpoint.folder, shards)
+        self._prepared = read_prepared(shards)
         _check_codec(self._prepared, self._checkpoint, shards)
         self._half = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         self._accelerator = Accelerator(mixed_precision="bf16" if self._half else "no")
-        local = self._checkpoint.folder == Path(model).expanduser()
-        self._name = self._checkpoint.folder.resolve().name if local else hub_name(model)
+        self._name = _name(self._checkpoint.folder, model)
         self._begun = {
             "recipe": self.recipe.fingerprint,
             "model": digest(self._checkpoint.decoder_tensors()),
             "set of shards": sha256((shards / PREPARED).read_bytes()).hexdigest(),
             "number of processes": str(self._accelerator.num_processes),
         }
-        self._trainer = self._make_trainer(shards)
-        if resume and checkpoints.is_begun(out):
-            self._trainer.restore(checkpoints.read_state(self._begun, out))
+        with ExitStack() as claim:
+            if self.is_main:
+                claim.enter_context(claimed(out))
+            check_begun(out, resume)
+            self._trainer = self._make_trainer(shards)
+            if resume:
+                self._trainer.restore(checkpoints.read_state(self._begun, out))
+            self._claim = claim.pop_all()
+
+    @property
+    def history(self) -> History:
+        """What has happened so far."""
+        return self._trainer.history
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether what it has come to is kept, should it be stopped."""
+        return checkpoints.is_begun(self._out)
 
     @property
     def is_main(self) -> bool:
@@ -104,13 +119,13 @@ class Training:
         `NotFinite` where the loss gets lost, `InvalidInput` where the memory does not suffice, `CannotServe` where the
         disk is full.
         """
-        with _memory(self.recipe):
+        with self._claim, _memory(self.recipe):
             if self.is_main:
                 self._run_recorded(watch)
             else:
                 self._trainer.run(_keep_nothing, watch)
         self._accelerator.end_training()
-        return Outcome(self._out / ADAPTER, self._trainer.history)
+        return Outcome(self._out / ADAPTER, self.history)
 
     def _run_recorded(self, watch: Watch) -> None:
         record = Record(self._out, self.recipe, self._about(), self._trainer.history)
@@ -126,6 +141,8 @@ class Training:
             watch(history)
 
         try:
+            if self.history.validated:  # it goes on; what is there may be of later steps, or damaged
+                record.write(self.history)
             self._trainer.run(keep, note)
         finally:
             record.close()
@@ -189,6 +206,16 @@ class Training:
 
 def _keep_nothing(_trainer: Trainer, _better: bool) -> None:
     """In processes beside the main one."""
+
+
+def _name(folder: Path, model: str | Path) -> str:
+    """The model's name on the hub; of a directory that is not in the hub's cache, the name of that."""
+    if folder != Path(model).expanduser():
+        return hub_name(model)
+    folder = folder.resolve()
+    if folder.parent.name == "snapshots":  # MODEL/snapshots/COMMIT, where MODEL is models--OWNER--NAME
+        return folder.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
+    return folder.name
 
 
 def _check_codec(prepared: Prepared, checkpoint: Checkpoint, shards: Path) -> None:

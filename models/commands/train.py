@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 from musicmed_live.errors import CannotServe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from models.history import History
     from models.train import Training
 
@@ -45,11 +48,29 @@ def _train(options: argparse.Namespace) -> None:
     from models.train import Training
 
     training = Training(find_recipe(options.recipe), options.model, options.shards, options.out, options.resume)
-    words = training.estimate().in_words()
-    if training.is_main:
-        _say(words)
-    if not options.dry_run:
-        _run(training)
+    with _telling_how_to_go_on(training):
+        if training.history.stopped:
+            _say_once(training, f"{options.out} is finished: nothing is left to go on with")
+        else:
+            _say_once(training, training.estimate().in_words())
+        if not options.dry_run:
+            _run(training)
+
+
+@contextmanager
+def _telling_how_to_go_on(training: "Training") -> "Iterator[None]":
+    try:
+        yield
+    except KeyboardInterrupt:
+        if training.is_main:
+            sys.stderr.write(f"musicmed-live: stopped after {training.history.step} steps; {_way_on(training)}\n")
+        raise
+
+
+def _way_on(training: "Training") -> str:
+    if training.can_go_on:
+        return "the same command with --resume goes on where the last validation was"
+    return "nothing is kept yet: begin again with the same command"
 
 
 def _check_packages() -> None:
@@ -72,9 +93,11 @@ def _run(training: "Training") -> None:
 
         outcome = training.run(watch)
     best = outcome.history.best
-    if training.is_main and best is not None:
-        _say(f"{outcome.adapter}: best in validation at step {best.step}, {best.loss:.4f} nats per token")
-        _say(f"ended after {outcome.history.step} steps: {outcome.history.stopped}")
+    if best is not None:
+        _say_once(
+            training, f"{outcome.adapter}: best in validation at step {best.step}, {best.loss:.4f} nats per token"
+        )
+        _say_once(training, f"ended after {outcome.history.step} steps: {outcome.history.stopped}")
 
 
 def _loss(history: "History") -> str:
@@ -83,6 +106,8 @@ def _loss(history: "History") -> str:
     return f"loss {history.losses[-1]:.3f}{validation}"
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+def _say_once(training: "Training", text: str) -> None:
+    """Of several processes, only the main one tells."""
+    if training.is_main:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import EncodecModel
 
+from models import checkpoints
 from models.conditioned import ADAPTER, DECODER
 from models.history import History
 from models.proof import checkpoint, codec, corpus, quantiser
@@ -123,7 +124,8 @@ class Stages:
     def _train(self, name: str, recipe: str, model: Path, shards: str) -> None:
         path = self._out / f"{name}.toml"
         path.write_text(recipe, encoding="utf-8")
-        train(path, model, self._out / shards, self._out / name, resume=True, watch=self._watch(name))
+        out = self._out / name
+        train(path, model, self._out / shards, out, checkpoints.is_begun(out), self._watch(name))
 
     def _watch(self, name: str) -> Callable[[History], None]:
         def watch(history: History) -> None:

@@ -87,8 +87,10 @@ def load_emotion_tokens(folder: Path, text_width: int) -> EmotionTokens | None:
 
     Raises `BadWeights` where they are damaged, or of a model with another width of text.
     """
-    if not (folder / SETTINGS).is_file() and not (folder / WEIGHTS).is_file():
-        return None
+    if not (folder / SETTINGS).is_file():
+        if not (folder / WEIGHTS).is_file():
+            return None
+        raise BadWeights(f"{folder / SETTINGS} is missing; copy the whole adapter")
     shape = _read_shape(folder / SETTINGS)
     if shape.text_width != text_width:
         raise BadWeights(

@@ -208,3 +208,22 @@ def test_a_card_that_cannot_be_written_is_said(evaluation: Path, tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotServe):
         run("--evaluation", str(evaluation), "--out", str(tmp_path / "file" / "README.md"))
+
+
+@pytest.mark.parametrize("name", ["mine", "somebody/musicgen-like"])
+def test_meta_s_licence_is_told_of_meta_s_models_only(measured: Content, name: str) -> None:
+    text = card(measured, history(model={"name": name, "sha256": SHA}))
+    assert head(text)["license"] == "other"
+    assert "not known here" in text
+    assert "CC BY-NC 4.0) forbids" not in text
+
+
+def test_the_licences_of_the_music_are_told(measured: Content) -> None:
+    train = {"segments": 3, "quadrants": {}, "licences": {"by-nc": 2, "": 1}}
+    text = card(measured, history(shards={"sha256": SHA, "splits": {"train": train}}))
+    assert "trained on: not told (1 segments), by-nc (2 segments)." in text
+
+
+def test_a_folder_is_no_place_for_a_card(evaluation: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is a folder; give the name of a file in it"):
+        run("--evaluation", str(evaluation), "--out", str(tmp_path))

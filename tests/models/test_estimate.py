@@ -7,7 +7,7 @@ import torch
 
 from models.batches import IGNORED, Batch
 from models.conditioned import Conditioned, losses
-from models.estimate import activation_bytes, weight_bytes
+from models.estimate import activation_bytes, hours, weight_bytes
 from models.recipe import Emotion, Lora, Optimization, Recipe, Validation
 from musicmed_live.musicgen.decoder import DecoderConfig, MusicgenDecoder
 
@@ -67,3 +67,9 @@ def test_what_weights_take() -> None:
     assert weight_bytes(list(model.parameters())) == 16 * count
     model.requires_grad_(False)
     assert weight_bytes(list(model.parameters())) == 4 * count
+
+
+def test_only_what_is_to_come_is_counted() -> None:
+    recipe = replace(WHOLE, training=replace(WHOLE.training, steps=100), validation=Validation(every=50))
+    assert hours(recipe, 0, 4, step_seconds=36, batch_seconds=9) == pytest.approx(1 + 3 * 4 * 3 / 3600)
+    assert hours(recipe, 90, 4, step_seconds=36, batch_seconds=9) == pytest.approx(0.1 + 4 * 3 / 3600)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from models.batches import IGNORED
 from models.commands import train as command
 from models.conditioned import DECODER, losses
 from models.shards import QUADRANTS, Segment
-from models.train import Outcome, Training
+from models.train import Outcome, Training, train
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Preference, Samples
 from musicmed_live.musicgen.adapters import load_adapter
@@ -228,10 +229,18 @@ def test_the_command_estimates_and_trains(
         f"--shards={workshop.shards}",
         f"--out={out}",
     ]
-    for extra in ("--dry-run", "--resume"):
-        options = parser.parse_args([*asked, extra])
+    for extra in (["--dry-run"], []):
+        options = parser.parse_args([*asked, *extra])
         options.run(options)
         told = capsys.readouterr().out
         assert "memory   about" in told
-        assert (out / "adapter").exists() is (extra == "--resume")
+        assert (out / "adapter").exists() is (not extra)
     assert "ended after 6 steps: all steps were made" in told
+
+
+def test_the_hub_s_name_of_a_model_in_its_cache_is_kept(workshop: Workshop) -> None:
+    cached = workshop.place("hub") / "models--facebook--musicgen-small" / "snapshots" / "4c8334b"
+    shutil.copytree(workshop.model, cached)
+    outcome = train(workshop.recipe(("steps = 6", "steps = 1")), cached, workshop.shards, workshop.place("out"))
+    written = json.loads((outcome.adapter.parent / "history.json").read_text())
+    assert written["model"]["name"] == "facebook/musicgen-small"

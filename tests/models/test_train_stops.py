@@ -1,8 +1,10 @@
 """A training can be stopped and goes on as if it had not been; what does not belong to it is refused."""
 
+import argparse
 import json
 import multiprocessing
 import os
+import pickle
 import shutil
 import socket
 from collections.abc import Callable
@@ -18,8 +20,10 @@ from safetensors.torch import load_file, save_file
 
 from models.batches import Batch, Segments
 from models.checkpoints import FILE, FOLDER
-from models.fit import NotFinite
+from models.commands import train as command
+from models.fit import NotFinite, Trainer
 from models.history import History
+from models.place import LOCK
 from models.recipe import Conditioning
 from models.train import Outcome, Training, train
 from musicmed_live.errors import InvalidInput
@@ -67,11 +71,6 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(workshop: Work
     for file in ("adapter_model.safetensors", "emotion_tokens.safetensors"):
         assert (again.adapter / file).read_bytes() == (done.adapter / file).read_bytes()
     assert_same(state(again), state(done))
-
-
-def test_going_on_where_nothing_is_begins(workshop: Workshop, done: Outcome) -> None:
-    begun = train(workshop.recipe(), workshop.model, workshop.shards, workshop.place("out"), resume=True)
-    assert begun.history == done.history
 
 
 def test_going_on_at_the_end_changes_nothing(workshop: Workshop, done: Outcome) -> None:
@@ -162,20 +161,116 @@ def test_another_model_is_refused(workshop: Workshop, done: Outcome) -> None:
 
 def test_tokens_of_another_codec_are_refused(workshop: Workshop) -> None:
     other = tiny.write_hf(workshop.place("model"), seed=1)
-    message = refusal(workshop, workshop.recipe(), other, workshop.shards, workshop.place("out"))
+    message = refusal(workshop, workshop.recipe(), other, workshop.shards, workshop.place("out"), resume=False)
     assert "prepare the music with this model" in message
 
 
 def test_shards_without_a_validation_split_are_refused(workshop: Workshop) -> None:
     shards = workshop.write([lesson(0)], [])
-    assert "'validation'" in refusal(workshop, workshop.recipe(), workshop.model, shards, workshop.place("out"))
+    assert "'validation'" in refusal_to_begin(workshop, workshop.place("out"), shards)
+
+
+@pytest.mark.parametrize("left", [(), ("adapter",), ("adapter", "history.json")], ids=["nothing", "adapter", "both"])
+def test_going_on_where_there_is_no_state_is_refused(workshop: Workshop, done: Outcome, left: tuple[str, ...]) -> None:
+    out = copied(workshop, done)
+    for path in out.iterdir():
+        if path.name not in left:
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+    before = contents(out)
+    message = refusal(workshop, workshop.recipe(), workshop.model, workshop.shards, out)
+    assert "checkpoints/last.pt is missing; begin one without --resume" in message
+    assert contents(out) == before
+    assert ("give another --out" in refusal_to_begin(workshop, out)) if left else not (out / "adapter").exists()
+
+
+def copied(workshop: Workshop, done: Outcome) -> Path:
+    return Path(shutil.copytree(done.adapter.parent, workshop.place("out")))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != LOCK}
+
+
+def refusal_to_begin(workshop: Workshop, out: Path, shards: Path | None = None) -> str:
+    return refusal(workshop, workshop.recipe(), workshop.model, shards or workshop.shards, out, resume=False)
+
+
+def test_of_two_trainings_in_one_folder_the_second_is_refused(workshop: Workshop, done: Outcome) -> None:
+    out = workshop.place("out")
+    first = Training(workshop.recipe(), workshop.model, workshop.shards, out)
+    assert refusal_to_begin(workshop, out).startswith("another training is at work in ")
+    assert first.run(lambda _history: None).history == done.history
+    assert "go on with --resume" in refusal_to_begin(workshop, out)
+
+
+def test_a_place_that_cannot_be_trained_in_is_refused(workshop: Workshop) -> None:
+    file = workshop.place("file")
+    file.write_text("")
+    assert "is a file; give a folder as --out" in refusal_to_begin(workshop, file)
+    assert "cannot be in it; give a folder as --out" in refusal_to_begin(workshop, file / "below" / "it")
+    assert "is the folder of the model" in refusal_to_begin(workshop, workshop.model / "." / ".." / workshop.model.name)
+    assert "is the folder of the shards" in refusal_to_begin(workshop, workshop.shards)
+    assert "give the folder that `musicmed-live models prepare` made" in refusal_to_begin(
+        workshop, workshop.place("out"), file
+    )
+
+
+def test_a_damaged_history_is_written_anew_from_the_state(workshop: Workshop, done: Outcome) -> None:
+    out = copied(workshop, done)
+    (out / "history.json").write_text("{")
+    train(workshop.recipe(), workshop.model, workshop.shards, out, resume=True)
+    assert contents(out)["history.json"] == contents(done.adapter.parent)["history.json"]
+
+
+def run_command(workshop: Workshop, out: Path, *more: str) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    places = (f"--model={workshop.model}", f"--shards={workshop.shards}", f"--out={out}")
+    options = parser.parse_args(["train", str(workshop.recipe()), *places, *more])
+    options.run(options)
+
+
+def test_going_on_at_the_end_says_so_and_tries_nothing(
+    workshop: Workshop, done: Outcome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Trainer, "trial", pytest.fail)
+    run_command(workshop, copied(workshop, done), "--resume")
+    told = capsys.readouterr().out
+    assert "is finished: nothing is left to go on with" in told
+    assert "ended after 6 steps: all steps were made" in told
+
+
+@pytest.mark.parametrize(
+    ("stopped", "said"),
+    [
+        ("trial", "stopped after 0 steps; nothing is kept yet: begin again with the same command"),
+        ("_step", "stopped after 0 steps; the same command with --resume goes on where the last validation was"),
+    ],
+)
+def test_stopped_from_the_keyboard_it_says_how_to_go_on(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stopped: str, said: str
+) -> None:
+    def interrupt(_trainer: Trainer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, stopped, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_command(workshop, workshop.place("out"))
+    assert said in capsys.readouterr().err
 
 
 def test_modules_that_the_decoder_does_not_have_are_refused(workshop: Workshop) -> None:
     recipe = workshop.recipe(('"q_proj", "v_proj", "fc1"', '"query"'))
-    message = refusal(workshop, recipe, workshop.model, workshop.shards, workshop.place("out"))
-    assert message.startswith("lora.targets: ")
-    assert "query" in message
+    message = refusal(workshop, recipe, workshop.model, workshop.shards, workshop.place("out"), resume=False)
+    assert message.startswith('lora.targets: "query" is no matrix of the decoder; it has ')
+
+
+def test_a_name_among_the_targets_that_fits_nothing_is_refused(workshop: Workshop) -> None:
+    recipe = workshop.recipe(('"v_proj"', '"v_prj"'))
+    message = refusal(workshop, recipe, workshop.model, workshop.shards, workshop.place("out"), resume=False)
+    assert message.startswith('lora.targets: "v_prj" is no matrix of the decoder; it has ')
+    assert "fc1, fc2, k_proj, lm_heads.0" in message
+    assert "q_proj, v_proj" in message
 
 
 class Trap:
@@ -188,13 +283,21 @@ class Trap:
         return Path.touch, (self.path,)
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", None], ids=["empty", "nonsense", "cut short"])
-def test_a_damaged_state_is_refused(workshop: Workshop, done: Outcome, content: bytes | None) -> None:
-    out = workshop.place("out")
-    shutil.copytree(done.adapter.parent, out)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"nonsense", None, pickle.dumps({"begun": {}}), pickle.dumps([1], protocol=4)],
+    ids=["empty", "nonsense", "cut short", "pickle", "newer pickle"],
+)
+def test_a_damaged_state_is_refused_and_the_adapter_kept(
+    workshop: Workshop, done: Outcome, content: bytes | None
+) -> None:
+    out = copied(workshop, done)
     path = out / FOLDER / FILE
     path.write_bytes(path.read_bytes()[:5000] if content is None else content)
-    assert "is damaged" in refusal(workshop, workshop.recipe(), workshop.model, workshop.shards, out)
+    before = contents(out / "adapter")
+    message = refusal(workshop, workshop.recipe(), workshop.model, workshop.shards, out)
+    assert "is damaged, or no state of a training; train anew into another folder" in message
+    assert contents(out / "adapter") == before
 
 
 def test_a_state_with_code_in_it_is_refused_and_not_run(workshop: Workshop, done: Outcome) -> None:
