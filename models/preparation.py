@@ -1,12 +1,13 @@
 """What `musicmed-live models prepare` does: says what it would take, fetches, encodes, and says what came of it."""
 
 import hashlib
+import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,16 @@ from rich.progress import (
 )
 
 from models import jamendo
+from models.destination import check_destination, claimed
 from models.folder import read_table
-from models.prepare import Machine, prepare, reckoned
-from models.segments import SEGMENT_SECONDS
+from models.prepare import UNKNOWN_SEGMENTS, Machine, prepare, reckoned
+from models.segments import SEGMENT_SECONDS, SHORTEST_SECONDS, Unusable, seconds_of, segments_in
 from models.selection import archive_of, balanced, quadrant_segments
 from models.shards import QUADRANTS, SPLITS, UNKNOWN, Prepared
 from models.tracks import Wanted
 from musicmed_live.errors import CannotServe, InvalidInput
+from musicmed_live.musicgen import hub
+from musicmed_live.musicgen.weights import open_checkpoint
 
 CREDITS = "credits.tsv"  # beside the shards: whom to name for each track, as most licences ask
 
@@ -51,6 +55,13 @@ def prepare_jamendo(choice: JamendoChoice, model: str, out: Path, machine: Machi
 
     Raises `InvalidInput` and `CannotServe` as `jamendo` and `prepare` do.
     """
+    _check_model(model, dry_run)
+    check_destination(out)
+    with claimed(out):
+        _prepare_jamendo(choice, model, out, machine, dry_run)
+
+
+def _prepare_jamendo(choice: JamendoChoice, model: str, out: Path, machine: Machine, dry_run: bool) -> None:
     site, source = jamendo.SITE, out / "source"
     with _progress("metadata", None, DownloadColumn()) as advance:
         catalogue = jamendo.fetch_catalogue(site, source, choice.quality, choice.split, advance)
@@ -80,12 +91,41 @@ def prepare_folder(sounds: Path, table: Path, model: str, out: Path, machine: Ma
 
     Raises `InvalidInput` and `CannotServe` as `folder` and `prepare` do.
     """
+    _check_model(model, dry_run)
+    check_destination(out, sounds)
     selected = tuple(sorted(read_table(table, sounds), key=lambda wanted: SPLITS.index(wanted.track.split)))
-    _say_selection(selected)
-    missing = [wanted.track.path for wanted in selected if not (sounds / wanted.track.path).is_file()]
-    _say_skipped(dict.fromkeys(missing, "is not there"))
-    if not dry_run:
-        _encode(selected, sounds, model, out, {"source": "folder"}, machine)
+    usable, skipped = _measured(selected, sounds)
+    _say_selection(usable)
+    _say_skipped(skipped)
+    if dry_run:
+        _say_gaps({wanted.track.split for wanted in usable})
+    else:
+        with claimed(out):
+            _encode(selected, sounds, model, out, {"source": "folder"}, machine)
+
+
+def _check_model(model: str, dry_run: bool) -> None:
+    """Look at the model before anything is made with it; a dry run does not download one."""
+    here = os.path.exists(os.path.expanduser(model))  # noqa: PTH110, PTH111 - those of Path fail for too long a name
+    if not dry_run or here or hub.cached(hub.hub_name(model)):
+        open_checkpoint(model).codec()
+
+
+def _measured(selected: Sequence[Wanted], sounds: Path) -> tuple[list[Wanted], dict[str, str]]:
+    """The tracks with what their files' headers say of their length, and what cannot be used, by path, and why."""
+    usable, skipped = [], {}
+    for wanted in selected:
+        try:
+            seconds = seconds_of(sounds / wanted.track.path)
+        except Unusable as fault:
+            skipped[wanted.track.path] = fault.message
+            continue
+        segments = UNKNOWN_SEGMENTS if seconds is None else segments_in(seconds)
+        if segments:
+            usable.append(Wanted(replace(wanted.track, seconds=seconds), segments))
+        else:
+            skipped[wanted.track.path] = f"lasts {seconds:.1f} s, less than {SHORTEST_SECONDS:.0f}"
+    return usable, skipped
 
 
 def _encode(
@@ -93,7 +133,7 @@ def _encode(
 ) -> None:
     """`origin` is completed by a checksum of all that is known of the tracks: their tags, emotions and order."""
     origin |= {"tracks_sha256": hashlib.sha256(repr(selected).encode()).hexdigest()}
-    with _progress("tokens", reckoned(selected), TextColumn("{task.completed}/{task.total} segments")) as advance:
+    with _progress("tokens", len(selected), TextColumn("{task.completed}/{task.total} files")) as advance:
         prepared = prepare(selected, sounds, model, out, origin, machine, advance)
     _say_prepared(prepared, out)
 
@@ -133,17 +173,34 @@ def _say_selection(selected: Sequence[Wanted]) -> None:
         if of_split:
             hours = reckoned(of_split) * SEGMENT_SECONDS / 3600
             counted = quadrant_segments(of_split)
-            _say(f"  {split:10} {len(of_split):6} tracks, about {hours:.1f} h: {_shares(counted)}")
+            _say(f"  {split:10} {_counted(len(of_split), 'track', 6)}, about {hours:.1f} h: {_shares(counted)}")
     licences = Counter(wanted.track.licence or "not known" for wanted in selected)
-    _say("  licences:  " + ", ".join(f"{name} ({count})" for name, count in licences.most_common()))
+    _say("  licences:  " + (", ".join(f"{name} ({count})" for name, count in licences.most_common()) or "none"))
+    if guessed := sum(wanted.track.seconds is None for wanted in selected):
+        minutes = UNKNOWN_SEGMENTS * SEGMENT_SECONDS / 60
+        _say(f"  {_counted(guessed, 'file')} without a length in the header, guessed as {minutes:.0f} min each")
 
 
 def _say_prepared(prepared: Prepared, out: Path) -> None:
     for split, tally in prepared.splits.items():
         hours = tally.seconds / 3600
-        _say(f"  {split:10} {tally.segments:6} segments, {hours:.2f} h: {_shares(tally.quadrants)}")
+        _say(f"  {split:10} {_counted(tally.segments, 'segment', 6)}, {hours:.2f} h: {_shares(tally.quadrants)}")
     _say_skipped({path: why for tally in prepared.splits.values() for path, why in tally.skipped.items()})
+    _say_gaps({split for split, tally in prepared.splits.items() if tally.segments})
     _say(str(out))
+
+
+def _say_gaps(found: Set[str]) -> None:
+    for split in ("train", "validation"):
+        if split not in found:
+            _say(
+                f"nothing is in the split {split}, which training needs: prepare more tracks, or say in a column "
+                "`split` of the table which are for it; then into another folder"
+            )
+
+
+def _counted(count: int, what: str, width: int = 0) -> str:
+    return f"{count:{width}} {what}{'' if count == 1 else 's'}"
 
 
 def _shares(counted: Mapping[str, int]) -> str:
@@ -154,7 +211,7 @@ def _shares(counted: Mapping[str, int]) -> str:
 
 def _say_skipped(skipped: Mapping[str, str]) -> None:
     if skipped:
-        _say(f"{len(skipped)} files cannot be used:")
+        _say(f"{_counted(len(skipped), 'file')} cannot be used:")
     for path, why in list(skipped.items())[:_MOST_NAMED]:
         _say(f"  {path} {why}")
     if len(skipped) > _MOST_NAMED:

@@ -28,11 +28,11 @@ from musicmed_live.errors import CannotServe, InvalidInput
 from musicmed_live.musicgen.weights import open_checkpoint
 
 SHARD_SEGMENTS = 512  # that are planned for a shard: 4 hours of sound
+UNKNOWN_SEGMENTS = 8  # that are reckoned for a track whose length is not known
 
 _BATCH_SEGMENTS = 8  # that a process encodes at once
-_UNKNOWN_SEGMENTS = 8  # that are reckoned for a track whose length is not known
 
-Advance = Callable[[int], None]  # is told how many segments are done
+Advance = Callable[[int], None]  # is told how many files are done
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def prepare(
     out: Path,
     origin: dict[str, Any],
     machine: Machine,
-    advance: Advance = lambda _segments: None,
+    advance: Advance = lambda _files: None,
 ) -> Prepared:
     """Write the token shards of tracks, whose files lie in `sounds`, to `out`, or those of them that are not there yet.
 
@@ -104,7 +104,7 @@ def prepare(
                 outcome = _collected(workers, shard, advance)
                 writer.write(shard.split, shard.number, outcome.segments, outcome.skipped)
             else:
-                advance(reckoned(shard.tracks))
+                advance(len(shard.tracks))
     return writer.finish()
 
 
@@ -114,7 +114,7 @@ def reckoned(tracks: Sequence[Wanted]) -> int:
 
 
 def _reckoned(wanted: Wanted) -> int:
-    return wanted.segments if wanted.track.seconds is not None else _UNKNOWN_SEGMENTS
+    return wanted.segments if wanted.track.seconds is not None else UNKNOWN_SEGMENTS
 
 
 def _groups(tracks: Sequence[Wanted], segments: int) -> Iterator[list[Wanted]]:
@@ -136,7 +136,7 @@ def _collected(workers: Executor, shard: Shard, advance: Advance) -> Outcome:
         for group, part in zip(groups, workers.map(_encode, groups), strict=True):
             whole.segments.extend(part.segments)
             whole.skipped.update(part.skipped)
-            advance(reckoned(group))
+            advance(len(group))
     except BrokenProcessPool as fault:
         raise CannotServe(
             "a process that encodes was ended, most likely for want of memory; what is finished is whole: "

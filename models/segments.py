@@ -1,6 +1,7 @@
 """Sound files, read as the codec wants them and cut into segments."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,19 +42,18 @@ def read_mono(path: Path) -> Mono:
 
     Raises `Unusable` where it is missing, broken, not sound, not finite, or of too low a rate.
     """
-    try:
-        with av.open(str(path), options={"format_whitelist": _FORMATS}) as container:
-            if not container.streams.audio:
-                raise Unusable("holds no sound")
-            blocks = list(_resampled(container))
-    except FileNotFoundError:
-        raise Unusable("is not there") from None
-    except (av.FFmpegError, OSError, ValueError) as fault:
-        raise Unusable(f"cannot be read ({getattr(fault, 'strerror', None) or fault})") from fault
+    with _opened(path) as container:
+        blocks = list(_resampled(container))
     sound: Mono = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
     if not np.isfinite(sound).all():
         raise Unusable("has samples that are no numbers")
     return sound
+
+
+def seconds_of(path: Path) -> float | None:
+    """How long a file lasts by its header; None where that does not say. Raises `Unusable` as `read_mono` does."""
+    with _opened(path) as container:
+        return None if container.duration is None else container.duration / av.time_base
 
 
 def cut(sound: Mono, most: int) -> list[Cut]:
@@ -87,11 +87,25 @@ def segments_in(seconds: float) -> int:
     return int(whole) + (rest >= SHORTEST_SECONDS)
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator["av.container.InputContainer"]:
+    try:
+        with av.open(str(path), options={"format_whitelist": _FORMATS}) as container:
+            if not container.streams.audio:
+                raise Unusable("holds no sound")
+            rate = container.streams.audio[0].codec_context.sample_rate
+            if rate < LOWEST_RATE:
+                raise Unusable(f"has {rate} Hz, less than {LOWEST_RATE}: too dull to learn from")
+            yield container
+    except FileNotFoundError:
+        raise Unusable("is not there") from None
+    except (av.FFmpegError, OSError, ValueError) as fault:
+        raise Unusable(f"cannot be read ({getattr(fault, 'strerror', None) or fault})") from fault
+
+
 def _resampled(container: "av.container.InputContainer") -> Iterator[Mono]:
     stream = container.streams.audio[0]
     rate = stream.codec_context.sample_rate
-    if rate < LOWEST_RATE:
-        raise Unusable(f"has {rate} Hz, less than {LOWEST_RATE}: too dull to learn from")
     planes = av.AudioResampler(format="fltp")
     to_codec_rate = soxr.ResampleStream(rate, CODEC_RATE, 1, dtype="float32", quality="HQ")
     left = LONGEST_MINUTES * 60 * rate

@@ -5,6 +5,7 @@ made from. A shard appears whole or not at all, so whatever ends a preparation, 
 not made again. Each carries the report of its own making; `prepared.json` adds them up.
 """
 
+import errno
 import json
 import math
 import os
@@ -210,9 +211,10 @@ def open_split(folder: Path, split: str) -> datasets.Dataset:
     prepared = read_prepared(folder)
     paths = _shards(folder, split)
     tables = [_read(path, prepared.codec) for path in paths]
-    rows = sum(len(table) for table in tables)
-    if not rows:
-        raise InvalidInput(f"{folder} has no segments in the split {split!r}; it has: {_listed(folder)}", "split")
+    if not sum(len(table) for table in tables):
+        found = ", ".join(name for name, tally in prepared.splits.items() if tally.segments) or "none at all"
+        way_out = "prepare more tracks into another folder" if prepared.complete else "go on preparing it"
+        raise InvalidInput(f"{folder} has no segments in the split {split!r}, only in: {found}; {way_out}", "split")
     return datasets.Dataset(pa.concat_tables(tables), split=datasets.NamedSplit(split))
 
 
@@ -226,10 +228,6 @@ def each_segment(split: datasets.Dataset) -> Iterator[Segment]:
 
 def _shards(folder: Path, split: str) -> list[Path]:
     return sorted(folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].parquet"))
-
-
-def _listed(folder: Path) -> str:
-    return ", ".join(split for split in SPLITS if _shards(folder, split)) or "none"
 
 
 def _tallies(folder: Path) -> dict[str, Tally]:
@@ -334,9 +332,10 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as fault:
+        full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
+        way_out = "make room and run the same command again" if full else "see to that, or give another folder"
         raise CannotServe(
-            f"{folder} cannot be written ({fault.strerror or fault}); what is finished there is whole: "
-            "make room and run the same command again"
+            f"{folder} cannot be written ({fault.strerror or fault}); what is finished there is whole: {way_out}"
         ) from fault
 
 

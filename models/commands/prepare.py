@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,10 +41,8 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "(train, validation, test), instruments, genres, licence",
     )
     published = parser.add_argument_group("MTG-Jamendo")
-    published.add_argument(
-        "--quality", choices=("low", "full"), default="low", help="46 GB in all, or 152 GB; default: low"
-    )
-    published.add_argument("--split", type=int, choices=range(5), default=0, help="of the official ones; default: 0")
+    published.add_argument("--quality", choices=("low", "full"), help="46 GB in all, or 152 GB; default: low")
+    published.add_argument("--split", type=int, choices=range(5), help="of the official ones; default: 0")
     published.add_argument("--hours", metavar="N", type=float, help="of music, in all; default: all that is balanced")
     published.add_argument(
         "--licence",
@@ -65,7 +64,7 @@ def _run(options: argparse.Namespace) -> None:
     usual = default_machine(options.device)
     machine = Machine(usual.device, options.processes or usual.processes)
     if options.source == JAMENDO:
-        choice = JamendoChoice(options.quality, options.split, options.hours, tuple(options.licence))
+        choice = JamendoChoice(options.quality or "low", options.split or 0, options.hours, tuple(options.licence))
         prepare_jamendo(choice, options.model, options.out, machine, options.dry_run)
     else:
         folder = Path(options.source)
@@ -86,7 +85,11 @@ def _check(options: argparse.Namespace) -> None:
     if options.source == JAMENDO:
         if options.csv is not None:
             raise InvalidInput(f"--csv is for a folder of sound files; {JAMENDO} has its own tables", "csv")
-    elif not Path(options.source).is_dir():
+        return
+    if not os.path.isdir(options.source):  # noqa: PTH112 - that of a Path fails for too long a name
         raise InvalidInput(f"{options.source} is neither {JAMENDO} nor a folder of sound files", "source")
-    elif options.csv is None:
+    for option in ("quality", "split", "hours", "licence"):
+        if getattr(options, option) not in (None, []):
+            raise InvalidInput(f"--{option} is for {JAMENDO}; of a folder, the table says what is taken", option)
+    if options.csv is None:
         raise InvalidInput(f"{options.source} needs a table of what is in it: give --csv FILE", "csv")

@@ -15,6 +15,7 @@ import torch
 
 from models import prepare
 from models.commands.prepare import add_parser
+from models.destination import claimed
 from models.folder import read_table
 from models.preparation import CREDITS
 from models.segments import cut, read_mono
@@ -225,7 +226,7 @@ def prepare_selection(music: Path, folder: Path) -> tuple[Wanted, ...]:
         (["path,tags", "a.wav,calm,soft"], "line 2 has more cells than there are columns"),
         (["path,tags", "a.wav,calm", "a.wav,dark"], 'line 3: path is "a.wav", the file of line 2; leave one'),
         (["path,tags", "a.wav,calm", "./b/../a.wav,dark"], 'line 3: path is "./b/../a.wav", the file of line 2'),
-        (["path,tags", "a.wav,calm", "{folder}/a.wav,dark"], 'a.wav", the file of line 2'),
+        (["path,tags", "a.wav,calm", "{folder}/a.wav,dark"], "the file of line 2; leave one"),
         (["path,tags", ".,calm"], 'line 2: path is ".", not a file in'),
         (["path,tags", "a\0.wav,calm"], 'line 2: path is "a\\u0000.wav", which cannot be a file (embedded null byte)'),
         (["path,tags", f"{'a' * 5000},calm"], "which cannot be a file (File name too long)"),
@@ -273,6 +274,10 @@ def test_blanks_after_commas_and_the_spelling_of_a_path_do_not_matter(tmp_path: 
         (["jamendo", "--csv", "x.csv"], "--csv is for a folder"),
         (["jamendo", "--processes", "0"], "--processes: 0 is not from 1 to 256"),
         (["nowhere"], "nowhere is neither jamendo nor a folder"),
+        ([".", "--csv", "x.csv", "--hours", "2"], "--hours is for jamendo; of a folder, the table says what is taken"),
+        ([".", "--csv", "x.csv", "--split", "0"], "--split is for jamendo"),
+        ([".", "--csv", "x.csv", "--licence", "by"], "--licence is for jamendo"),
+        (["a" * 5000], "is neither jamendo nor a folder"),
         (["."], ". needs a table of what is in it: give --csv FILE"),
     ],
 )
@@ -280,8 +285,49 @@ def test_options_that_make_no_sense(arguments: list[str], said: str, capsys: pyt
     assert said in refused(*arguments, "--model", "small", "--out", "out")
 
 
-def test_a_gpu_that_is_not_there_and_packages_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = (tmp_path, "--csv", table(tmp_path, "path,tags"), "--model", "small", "--out", tmp_path / "out")
+def test_the_model_is_looked_at_before_a_table_or_a_download(tmp_path: Path) -> None:
+    for source in (["jamendo"], [tmp_path, "--csv", tmp_path / "nowhere.csv"]):
+        line = refused(*source, "--model", tmp_path / "none", "--out", tmp_path / "out")
+        assert "is neither a directory nor the name of a model" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_destination_that_cannot_be_one(model: Path, music: Path, tmp_path: Path) -> None:
+    described = table(tmp_path, "path,tags", "calm.flac,calm")
+    for out, said in (
+        (described, "table.csv is a file; give a folder as --out"),
+        (described / "below", "table.csv is a file, so "),
+        (model, "is the folder of a model; give another --out"),
+        (music, "is the folder of the sounds; give another --out, such as "),
+    ):
+        assert said in refused(music, "--csv", described, "--model", model, "--out", out)
+
+
+def test_one_folder_is_prepared_by_one_at_a_time(model: Path, music: Path, tmp_path: Path) -> None:
+    described = table(tmp_path, "path,tags", "calm.flac,calm")
+    with claimed(tmp_path / "out"):
+        line = refused(music, "--csv", described, "--model", model, "--out", tmp_path / "out")
+    assert "another preparation is at work in" in line
+
+
+def test_a_dry_run_of_a_folder_measures_its_files(
+    model: Path, music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ("calm.flac,calm,train", "short.wav,dark,train", "nowhere.wav,dark,train")
+    described = table(tmp_path, "path,tags,split", *lines)
+    out = tmp_path / "out"
+    said = run(capsys, music, "--csv", described, "--model", model, "--out", out, "--dry-run")
+    assert "train           1 track, about 0.0 h: pleasant-calm 100%" in said
+    assert "short.wav lasts 3.0 s, less than 10" in said
+    assert "nowhere.wav is not there" in said
+    assert "nothing is in the split validation, which training needs" in said
+    assert not out.exists()
+
+
+def test_a_gpu_that_is_not_there_and_packages_that_are_not(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (tmp_path, "--csv", table(tmp_path, "path,tags"), "--model", model, "--out", tmp_path / "out")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert "torch finds no GPU here; use --device cpu" in refused(*arguments, "--device", "cuda")
     monkeypatch.setattr("models.commands.prepare.find_spec", lambda name: None if name == "pyarrow" else name)
@@ -346,6 +392,7 @@ def test_jamendo_from_the_server_to_shards(
 
 
 def test_licences_can_be_chosen(
+    model: Path,
     published: tuple[Published, ...],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -353,12 +400,13 @@ def test_licences_can_be_chosen(
 ) -> None:
     with jamendo_site.serve(published) as server:
         monkeypatch.setattr("models.preparation.jamendo.SITE", server.site)
-        arguments = ("jamendo", "--model", "small", "--out", tmp_path, "--dry-run", "--licence")
+        arguments = ("jamendo", "--model", model, "--out", tmp_path, "--dry-run", "--licence")
         assert "licences:  CC BY 3.0 (2)\n" in run(capsys, *arguments, "by")
         assert "no track has one of these licences" in refused(*arguments, "by-nd")
 
 
 def test_a_disk_without_room_is_said_before_anything_is_fetched(
+    model: Path,
     published: tuple[Published, ...],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -367,6 +415,6 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(
     with jamendo_site.serve(published) as server:
         monkeypatch.setattr("models.preparation.jamendo.SITE", server.site)
         monkeypatch.setattr("models.preparation._free", lambda _out: 1000)
-        line = refused("jamendo", "--model", "small", "--out", tmp_path)
+        line = refused("jamendo", "--model", model, "--out", tmp_path)
         assert not server.of_archives()
     assert "take fewer --hours" in line
