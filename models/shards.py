@@ -212,9 +212,10 @@ def open_split(folder: Path, split: str) -> datasets.Dataset:
     paths = _shards(folder, split)
     tables = [_read(path, prepared.codec) for path in paths]
     if not sum(len(table) for table in tables):
-        found = ", ".join(name for name, tally in prepared.splits.items() if tally.segments) or "none at all"
+        others = ", ".join(name for name, tally in prepared.splits.items() if tally.segments)
+        found = f", only in: {others}" if others else ""
         way_out = "prepare more tracks into another folder" if prepared.complete else "go on preparing it"
-        raise InvalidInput(f"{folder} has no segments in the split {split!r}, only in: {found}; {way_out}", "split")
+        raise InvalidInput(f"{folder} has no segments in the split {split!r}{found}; {way_out}", "split")
     return datasets.Dataset(pa.concat_tables(tables), split=datasets.NamedSplit(split))
 
 

@@ -106,8 +106,17 @@ def test_a_shard_without_segments_still_says_why(tmp_path: Path) -> None:
     writer(tmp_path).write("train", 0, [], {"x.mp3": "silent"})
 
     assert read_prepared(tmp_path).splits["train"].skipped == {"x.mp3": "silent"}
-    with pytest.raises(InvalidInput, match="no segments in the split 'train'"):
+    with pytest.raises(InvalidInput, match="no segments in the split 'train'; go on preparing it"):
         open_split(tmp_path, "train")
+
+
+def test_an_empty_split_is_told_from_those_that_are_not(tmp_path: Path) -> None:
+    shards = writer(tmp_path)
+    shards.write("train", 0, [segment()])
+    shards.write("validation", 0, [], {"x.mp3": "silent"})
+    shards.finish()
+    with pytest.raises(InvalidInput, match="'validation', only in: train; prepare more tracks into another folder"):
+        open_split(tmp_path, "validation")
 
 
 @pytest.mark.parametrize(
