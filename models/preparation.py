@@ -57,7 +57,7 @@ def prepare_jamendo(choice: JamendoChoice, model: str, out: Path, machine: Machi
     """
     _check_model(model, dry_run)
     check_destination(out)
-    with claimed(out):
+    with claimed(out, "preparation"):
         _prepare_jamendo(choice, model, out, machine, dry_run)
 
 
@@ -100,7 +100,7 @@ def prepare_folder(sounds: Path, table: Path, model: str, out: Path, machine: Ma
     if dry_run:
         _say_gaps({wanted.track.split for wanted in usable})
     else:
-        with claimed(out):
+        with claimed(out, "preparation"):
             _encode(selected, sounds, model, out, {"source": "folder"}, machine)
 
 

@@ -15,11 +15,12 @@ from accelerate import Accelerator
 from models import checkpoints
 from models.batches import Segments
 from models.conditioned import ADAPTER, Conditioned
+from models.destination import claimed
 from models.digest import digest
 from models.estimate import Estimate, estimate
 from models.fit import Trainer
 from models.history import History
-from models.place import check_apart, check_begun, claimed
+from models.place import check_apart, check_begun
 from models.recipe import Recipe, read_recipe
 from models.record import Record
 from models.shards import PREPARED, Codec, Prepared, open_split, read_prepared
@@ -84,7 +85,7 @@ class Training:
         }
         with ExitStack() as claim:
             if self.is_main:
-                claim.enter_context(claimed(out))
+                claim.enter_context(claimed(out, "training"))
             check_begun(out, resume)
             self._trainer = self._make_trainer(shards)
             if resume:

@@ -47,7 +47,7 @@ def test_an_adapter_with_emotion_tokens_is_trained_evaluated_and_described(
     write_card(tmp_path, out, adapter / "README.md")
 
     text = (adapter / "README.md").read_text()
-    assert yaml.safe_load(text.split("---\n")[1])["license"] == "cc-by-nc-4.0"
+    assert yaml.safe_load(text.split("---\n")[1])["license"] == "other"
     assert "A LoRA adapter of rank 2 for MusicGen (tiny)" in text
     assert "2 learned tokens beside the text" in text
     assert "| training.steps | 2 |" in text

@@ -305,7 +305,7 @@ def test_a_destination_that_cannot_be_one(model: Path, music: Path, tmp_path: Pa
 
 def test_one_folder_is_prepared_by_one_at_a_time(model: Path, music: Path, tmp_path: Path) -> None:
     described = table(tmp_path, "path,tags", "calm.flac,calm")
-    with claimed(tmp_path / "out"):
+    with claimed(tmp_path / "out", "preparation"):
         line = refused(music, "--csv", described, "--model", model, "--out", tmp_path / "out")
     assert "another preparation is at work in" in line
 

@@ -21,9 +21,9 @@ from safetensors.torch import load_file, save_file
 from models.batches import Batch, Segments
 from models.checkpoints import FILE, FOLDER
 from models.commands import train as command
+from models.destination import LOCK
 from models.fit import NotFinite, Trainer
 from models.history import History
-from models.place import LOCK
 from models.recipe import Conditioning
 from models.train import Outcome, Training, train
 from musicmed_live.errors import InvalidInput
@@ -114,17 +114,21 @@ def test_two_processes_learn_what_one_learns_from_batches_twice_as_large(worksho
     undropped = ("dropout = 0.1", "dropout = 0.0")
     one = workshop.train(workshop.recipe(undropped, ("batch = 2", "batch = 4")))
     out = workshop.place("out")
-    context = multiprocessing.get_context("fork")  # what was imported stays imported
+    context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads and locks
     told: Queue[list[float]] = context.Queue()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     asked = (workshop.recipe(undropped), workshop.model, workshop.shards, out)
-    processes = [context.Process(target=beside, args=(rank, port, asked, told)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    losses = [told.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join()
+    processes = [context.Process(target=beside, args=(rank, port, asked, told), daemon=True) for rank in range(2)]
+    try:
+        for process in processes:
+            process.start()
+        losses = [told.get(timeout=240) for _ in processes]
+        for process in processes:
+            process.join(60)
+    finally:
+        for process in processes:  # one waits for ever where the other has died
+            process.kill()
     assert losses[0] == losses[1] == pytest.approx(one.history.losses, rel=1e-4)
     assert json.loads((out / "history.json").read_text())["processes"] == 2
     assert (out / "adapter" / "adapter_model.safetensors").exists()
