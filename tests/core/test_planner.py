@@ -142,6 +142,16 @@ def test_who_is_with_the_music_is_led_faster() -> None:
     assert followed.wait(30).music.distance(CALM) < alone.wait(30).music.distance(CALM) - 0.05
 
 
+def test_who_is_where_the_music_sounds_is_with_it_wherever_it_was_meant_to_be() -> None:
+    room = led()
+    sounds = Emotion(room.music.valence - 0.35, room.music.arousal)
+    before = Estimate(sounds, 0.15, 0.15)
+    apart = led().planner.report(sounds, before, room.position, room.music)
+    together = room.planner.report(sounds, before, room.position, room.music, sounds)
+    assert together.why == "Leading on: you are with the music" != apart.why
+    assert together.path.at(room.position).distance(room.music) < 1e-9, "it goes on from what was asked for"
+
+
 def test_it_runs_no_further_ahead_than_the_leash_and_waits_there() -> None:
     following = led()
     said = following.music
