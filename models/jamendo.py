@@ -21,7 +21,6 @@ from models.tracks import Track
 from musicmed_live.errors import CannotServe, InvalidInput, shown
 
 QUALITIES = {"low": "audio-low", "full": "audio"}  # mono MP3 of variable bit rate, 46 GB; MP3 of 320 kbit/s, 152 GB
-OFFICIAL_SPLITS = range(5)
 
 _SUBSET = "autotagging_moodtheme"
 _ROW = re.compile(r"track_(\d{7})\tartist_\d+\talbum_\d+\t(\d\d/\d+)\.mp3\t(\d+(?:\.\d+)?)((?:\t[\w/]+---\w+)+)")

@@ -45,7 +45,7 @@ class JamendoChoice:
     """Which part of MTG-Jamendo is wanted."""
 
     quality: str  # one of `jamendo.QUALITIES`
-    split: int  # one of `jamendo.OFFICIAL_SPLITS`
+    split: int  # of the official ones, 0 .. 4
     hours: float | None  # None: all that can be balanced
     licences: tuple[str, ...]  # such as "by-nc-sa"; none: all
 

@@ -8,7 +8,6 @@ not made again. Each carries the report of its own making; `prepared.json` adds 
 import errno
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from models.whole import beside
 from musicmed_live.errors import CannotServe, InvalidInput, shown
 
 VERSION = 1
@@ -162,7 +162,7 @@ class ShardWriter:
         tally = _tally(segments, codec, skipped or {})
         table = pa.Table.from_pylist([_row(segment) for segment in segments], schema=_SCHEMA)
         table = table.replace_schema_metadata({_REPORT: json.dumps(asdict(tally))})
-        with _writing(self._folder), _whole(path) as partial:
+        with _writing(self._folder), beside(path) as partial:
             pq.write_table(table, partial, compression="zstd")
         self._summarise(complete=False)
         return path
@@ -179,7 +179,7 @@ class ShardWriter:
 
     def _write_prepared(self, prepared: Prepared) -> None:
         text = json.dumps({"version": VERSION, **asdict(prepared)}, indent=2)
-        with _writing(self._folder), _whole(self._folder / PREPARED) as partial:
+        with _writing(self._folder), beside(self._folder / PREPARED) as partial:
             partial.write_text(text + "\n")
 
     def _path(self, split: str, number: int) -> Path:
@@ -313,19 +313,6 @@ def _check_same(found: Prepared, wanted: Prepared, folder: Path) -> None:
             f"{folder} was begun with other settings ({', '.join(differing) or 'segment_seconds'}); "
             "give another folder, or the same settings to go on"
         )
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it becomes `path` once all of it is on the disk, and is removed otherwise."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

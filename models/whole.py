@@ -12,21 +12,28 @@ from musicmed_live.errors import CannotServe
 
 
 @contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to: it becomes `path` once it is on the disk, and is removed otherwise."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; what is there becomes `path` once it is on the disk, and is removed otherwise.
+    """As `beside`, in a folder that is made where it is not there.
 
     Raises `CannotServe` where that fails, as on a full disk; what was at `path` before is still there then.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with beside(path) as partial:
             yield partial
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except (OSError, SafetensorError) as fault:
         raise _unwritable(path, fault) from fault
 

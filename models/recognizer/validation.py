@@ -25,7 +25,6 @@ class Validation:
     known_timbre_r: dict[str, dict[str, float]]  # by timbre, each of them fitted, too
     new_timbre_r: dict[str, dict[str, float]]  # by timbre, none of whose instruments was fitted
     sustained_r: dict[str, dict[str, float]]  # by timbre of instruments that sustain; none is fitted
-    estimates_sd: dict[str, float]  # of the estimates in the timbre that the listeners heard
     error_sd: dict[str, float]  # over whole renderings in all fitted timbres
     shortness: tuple[float, ...]  # by how much the error is larger, for `LENGTHS` in ascending order
 
@@ -58,7 +57,6 @@ def validate(table: Table, ratings: FloatArray, timbres: Sequence[Timbre], susta
         known_timbre_r={timbre.name: of_timbre[timbre.name] for timbre in timbres},
         new_timbre_r=_new_timbres(whole, ratings, timbres),
         sustained_r={timbre.name: of_timbre[timbre.name] for timbre in sustained},
-        estimates_sd=_by_axis(np.mean([estimates[at_full_length].std(axis=0) for estimates in heard], axis=0)),
         error_sd=_by_axis(_rms(everywhere, listened, ratings, listened.timbres < len(timbres))),
         shortness=tuple(np.maximum.accumulate([1.0, *shortness[::-1]])[:0:-1].tolist()),
     )

@@ -33,22 +33,6 @@ from tests.musicgen import tiny
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")  # by PEFT itself
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("workshop"))
-
-
-@pytest.fixture(scope="module")
-def done(workshop: Workshop) -> Outcome:
-    """A training of six steps. Not to be changed."""
-    return workshop.train()
-
-
 @pytest.fixture(scope="module")
 def learned(workshop: Workshop) -> Outcome:
     """One that has seen four segments often. Not to be changed."""

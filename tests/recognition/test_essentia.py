@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -65,7 +66,6 @@ def test_mel_bands_are_those_that_musicnn_was_trained_on(frame: int, band: int) 
 
 
 def test_mel_bands_agree_with_librosa_whose_the_training_used() -> None:
-    librosa = pytest.importorskip("librosa")
     samples = noise(2.0, 16_000)
 
     theirs = librosa.feature.melspectrogram(y=samples, sr=16_000, n_fft=512, hop_length=256, n_mels=96)
