@@ -4,6 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
+from models.commands.packages import require_packages
+
 EPILOG = """
 DIR of --ratings holds labels.csv, with the columns midi, valence_mean and arousal_mean (ratings from -1 to 1), and in
 midi/ the pieces, such as those of the VGMIDI data set. Each piece is played by the composer's orchestra in six timbres,
@@ -32,6 +34,7 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _run(options: argparse.Namespace) -> None:
+    require_packages("fitting", ("mido",))
     from models.recognizer.fitting import fit_recognizer
 
     fit_recognizer(options.ratings, options.renderings, options.out, options.workers)

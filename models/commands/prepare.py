@@ -3,10 +3,10 @@
 import argparse
 import math
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
-from musicmed_live.errors import CannotServe, InvalidInput
+from models.commands.packages import require_packages
+from musicmed_live.errors import InvalidInput
 from musicmed_live.service.generators import require_musicgen
 
 JAMENDO = "jamendo"
@@ -57,7 +57,7 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def _run(options: argparse.Namespace) -> None:
     _check(options)
     require_musicgen()
-    _check_packages()
+    require_packages("preparing", _PACKAGES)
     from models.preparation import JamendoChoice, prepare_folder, prepare_jamendo
     from models.prepare import Machine, default_machine
 
@@ -69,12 +69,6 @@ def _run(options: argparse.Namespace) -> None:
     else:
         folder = Path(options.source)
         prepare_folder(folder, options.csv, options.model, options.out, machine, options.dry_run)
-
-
-def _check_packages() -> None:
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise CannotServe(f"preparing needs {', '.join(missing)}: pip install 'musicmed-live[training]'")
 
 
 def _check(options: argparse.Namespace) -> None:

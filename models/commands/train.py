@@ -3,11 +3,10 @@
 import argparse
 import sys
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musicmed_live.errors import CannotServe
+from models.commands.packages import require_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +42,7 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _train(options: argparse.Namespace) -> None:
-    _check_packages()
+    require_packages("training", _PACKAGES)
     from models.recipe import find_recipe
     from models.train import Training
 
@@ -71,12 +70,6 @@ def _way_on(training: "Training") -> str:
     if training.can_go_on:
         return "the same command with --resume goes on where the last validation was"
     return "nothing is kept yet: begin again with the same command"
-
-
-def _check_packages() -> None:
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise CannotServe(f"training needs {', '.join(missing)}: pip install 'musicmed-live[training]'")
 
 
 def _run(training: "Training") -> None:

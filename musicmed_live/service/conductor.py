@@ -42,8 +42,7 @@ PATIENCE_SECONDS = 0.5  # nor much longer than its first block takes where somet
 HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
 BAR_FRAMES = frames_of(3.0)  # a bar line that is no farther away is waited for
 LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
-TRIAL_FRAMES = frames_of(4.0)  # a clip is tried as long as there is so much music ahead,
-TRIAL_REALTIME_X = 3.0  # by a generator that is so fast
+TRIAL_FRAMES = frames_of(4.0)  # a clip is tried as long as there is so much music ahead
 
 Announce = Callable[[int, str], None]
 T = TypeVar("T")
@@ -86,7 +85,6 @@ class Conductor:
         self._landing = Landing(session.wish, self._workers[sources.stand_in.name])
         self._limit: asyncio.Timeout | None = None  # while a voice is waited for,
         self._asked = 0.0  # since then, by the loop's clock
-        self._trial: asyncio.Timeout | None = None  # while a clip is tried
 
     @property
     def ready(self) -> bool:
@@ -113,7 +111,7 @@ class Conductor:
 
     def _chosen_is_ready(self) -> None:
         """The chosen generator can take over."""
-        self._end_trial()
+        self.hearing.stop_trying()
         self.wake()
 
     def want(self, action: Recompose | Land) -> None:
@@ -122,7 +120,7 @@ class Conductor:
             action = replace(action, cue=Cue.BEAT)
         self.wanted = action
         self._comeback.drop()
-        self._end_trial()
+        self.hearing.stop_trying()
 
     def land(self, action: Land) -> None:
         """Put the landing music that is kept ready over everything, now, and want more of the kind."""
@@ -140,7 +138,7 @@ class Conductor:
         """Stop waiting for a voice where another one must go on, or can. To be called again and again."""
         self._comeback.watch(self._playhead.heard)
         if self._left() < TRIAL_FRAMES:
-            self._end_trial()
+            self.hearing.stop_trying()
         if self._limit is not None and self._is_overdue():
             limit, self._limit = self._limit, None
             limit.reschedule(_now())
@@ -296,7 +294,8 @@ class Conductor:
             if request is None:
                 self.complete = True
                 return
-            trial = await self._try_out(request)
+            enough = self._left() >= TRIAL_FRAMES
+            trial = await self.hearing.try_out(part, request) if enough else self.hearing.untried(request)
             if isinstance(self.wanted, Land) or (self.wanted is not None and self._has_runway()):
                 return  # came meanwhile, and goes before
             block = await self._ask(self._begin(trial))
@@ -307,25 +306,6 @@ class Conductor:
                     self.hearing.begin(clip)
         part.track.add(block)
         self.hearing.add(block)
-
-    async def _try_out(self, request: ClipRequest) -> Trial:
-        """How to ask for the clip, as far as that can be found out while there is enough music ahead."""
-        source = self._part.source
-        if not source.takes or source.voice_realtime_x < TRIAL_REALTIME_X or self._left() < TRIAL_FRAMES:
-            return self.hearing.untried(request)
-        try:
-            async with asyncio.timeout(None) as self._trial:
-                return await self.hearing.try_out(self._part.voice, request, source.takes)
-        except TimeoutError:
-            log.info("%s: no time to try the clip at %d to the end", self._name, request.position)
-            return self.hearing.settle()
-        finally:
-            self._trial = None
-
-    def _end_trial(self) -> None:
-        if self._trial is not None:
-            trial, self._trial = self._trial, None
-            trial.reschedule(_now())
 
     def _begin(self, trial: Trial) -> Coroutine[Any, Any, Block]:
         voice = self._part.voice

@@ -16,10 +16,11 @@ from musicmed_live.core.judgement import Judgement, Mono, miss, mono_of
 from musicmed_live.core.timeline import Clip, Timeline
 from musicmed_live.recognition.audition import Audition, Trial
 from musicmed_live.service.judging import Judge
-from musicmed_live.service.remote import RemoteVoice
+from musicmed_live.service.sources import Part
 
 log = logging.getLogger(__name__)
 
+TRIAL_REALTIME_X = 3.0  # a generator that is less fast has no time to try anything
 BEGINNING_FRAMES = frames_of(12.0)  # of a clip that was not tried: by so much of it, it is judged,
 LEAST_FRAMES = frames_of(5.0)  # or by so much, if it is no longer
 PATIENCE_SECONDS = 20.0  # a judgement is asked for after what has to sound before then
@@ -35,31 +36,37 @@ class Hearing:
         self._sound: list[Mono] = []  # and its beginning
         # Of one: a clip that begins before the last one is judged takes its place.
         self._waiting: asyncio.Queue[tuple[Clip, Mono]] = asyncio.Queue(1)
+        self._limit: asyncio.Timeout | None = None  # while a clip is tried
 
-    async def try_out(self, voice: RemoteVoice, request: ClipRequest, takes: int) -> Trial:
-        """The way to ask for the clip, and what will be heard in it. Raises what `voice` raises.
+    async def try_out(self, part: Part, request: ClipRequest) -> Trial:
+        """The way to ask for the clip, and what will be heard in it, as far as that is found out until `stop_trying`.
 
-        Whoever cancels it may ask the voice for anything then.
+        The voice may be asked for anything then. Raises what it raises.
         """
-        asked: ClipRequest | None = self._audition.ask(request)
-        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-        while asked is not None:
-            sounds = await voice.rehearse(asked, takes, deadline)
-            judgements = [await self._judge.judge(sound, deadline) for sound in sounds]
-            asked = self._audition.hear(judgements, len(sounds[0]) / request.frames)
-        return self.settle()
+        if not part.source.takes or part.source.voice_realtime_x < TRIAL_REALTIME_X:
+            return self.untried(request)
+        try:
+            async with asyncio.timeout(None) as self._limit:
+                await self._rehearse(part, request)
+        except TimeoutError:
+            log.info("%s: no time to try the clip at %d to the end", self._patient, request.position)
+        finally:
+            self._limit = None
+        trial = self._audition.settle()
+        if trial.judgement is not None and trial.judged_as is not None:
+            self._tell(trial.judged_as, trial.judgement)
+        return trial
+
+    def stop_trying(self) -> None:
+        """What has been found out until now will do."""
+        if self._limit is not None:
+            limit, self._limit = self._limit, None
+            limit.reschedule(asyncio.get_running_loop().time())
 
     def untried(self, request: ClipRequest) -> Trial:
         """How to ask for the clip where there is no time to try it: as the one before it has ended."""
         self._audition.ask(request)
         return self._audition.settle()
-
-    def settle(self) -> Trial:
-        """The best that was found until now of what is, or was, tried."""
-        trial = self._audition.settle()
-        if trial.judgement is not None and trial.judged_as is not None:
-            self._tell(trial.judged_as, trial.judgement)
-        return trial
 
     def forget(self) -> None:
         """The music goes elsewhere, or another one makes it."""
@@ -92,6 +99,14 @@ class Hearing:
                 asked = clip.emotion_at(clip.position + len(mono) // 2)
                 self._timeline.hear(clip, judgement, asked)
                 self._tell(asked, judgement)
+
+    async def _rehearse(self, part: Part, request: ClipRequest) -> None:
+        asked: ClipRequest | None = self._audition.ask(request)
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        while asked is not None:
+            sounds = await part.voice.rehearse(asked, part.source.takes, deadline)
+            judgements = [await self._judge.judge(sound, deadline) for sound in sounds]
+            asked = self._audition.hear(judgements, len(sounds[0]) / request.frames)
 
     @property
     def _frames(self) -> int:

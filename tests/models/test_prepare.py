@@ -330,7 +330,7 @@ def test_a_gpu_that_is_not_there_and_packages_that_are_not(
     arguments = (tmp_path, "--csv", table(tmp_path, "path,tags"), "--model", model, "--out", tmp_path / "out")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert "torch finds no GPU here; use --device cpu" in refused(*arguments, "--device", "cuda")
-    monkeypatch.setattr("models.commands.prepare.find_spec", lambda name: None if name == "pyarrow" else name)
+    monkeypatch.setattr("models.commands.packages.find_spec", lambda name: None if name == "pyarrow" else name)
     assert "preparing needs pyarrow: pip install 'musicmed-live[training]'" in refused(*arguments)
 
 

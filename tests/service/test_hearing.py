@@ -76,7 +76,7 @@ def test_music_that_is_wanted_now_does_not_wait_for_a_trial() -> None:
     with stage() as on:
         play(on, 18.0)
         on.listener.delay = 30.0
-        on.until(lambda: on.live._music._trial is not None)
+        on.until(lambda: on.live._music.hearing._limit is not None)
         position = on.do(Report(JOYFUL))
         on.until(lambda: on.cuts)
         assert on.cuts[-1][0] - position < frames_of(2.2)
