@@ -1,7 +1,6 @@
-"""HTTP and WebSocket: the service's face to clients, and the patient page."""
+"""HTTP and WebSocket: the service's face to clients, and their pages."""
 
 import asyncio
-import importlib.resources
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 
@@ -9,87 +8,32 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from musicmed_live import __version__
 from musicmed_live.composer.preferences import check_preferences
 from musicmed_live.core import messages
 from musicmed_live.core.emotion import WORDS
-from musicmed_live.errors import InvalidInput, MusicmedError, shown
+from musicmed_live.errors import InvalidInput, MusicmedError
 from musicmed_live.service.connection import Connection
+from musicmed_live.service.guard import Guard, body_of, error_response
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.journaling import Journaling
 from musicmed_live.service.mqtt import Address, Bridge
+from musicmed_live.service.pages import Pages
 from musicmed_live.service.profiles import Profiles, default_folder
 from musicmed_live.service.sources import Sources
 
 OnFault = Callable[[BaseException], None]
 
-BODY_LIMIT = 16 * 1024
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-STATUS = {
-    "bad_token": 401,
-    "bad_origin": 403,
-    "bad_host": 403,
-    "session_ended": 410,
-    "unknown_session": 404,
-    "not_found": 404,
-    "too_long": 413,
-    "too_many_sessions": 503,
-}
-CONTENT_POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; "
-    "worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-)
-
-
-class Guard:
-    """Refuses calls from pages of other origins, and sets the headers that keep ours to itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] in ("http", "websocket"):
-            fault = _foreign(HTTPConnection(scope))
-            if fault is not None:
-                await _refuse(scope, receive, send, fault)
-                return
-        await self._app(scope, receive, send)
-
-
-def _foreign(connection: HTTPConnection) -> InvalidInput | None:
-    """What is wrong with a call that a page of somebody else's may have made; a name may lead here, too."""
-    host, origin = connection.headers.get("host", ""), connection.headers.get("origin")
-    if host.rsplit(":", 1)[0] not in LOOPBACK_NAMES:
-        return InvalidInput(f"host: {shown(host)} is not a name of this machine's loopback", "host", "bad_host")
-    if origin is not None and origin != f"http://{host}":
-        return InvalidInput(f"origin: {shown(origin)} is not this server's", "origin", "bad_origin")
-    return None
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send, fault: InvalidInput) -> None:
-    response = _error_response(fault)
-    if scope["type"] == "websocket":
-        await WebSocket(scope, receive, send).send_denial_response(response)
-    else:
-        await response(scope, receive, send)
-
-
-def _error_response(fault: InvalidInput) -> JSONResponse:
-    return JSONResponse(messages.error(fault), STATUS.get(fault.code, 400))
-
 
 async def _on_invalid(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, InvalidInput)
     _hub(request).metrics.refused.inc()
-    return _error_response(fault)
+    return error_response(fault)
 
 
 async def _on_http(request: Request, fault: Exception) -> Response:
@@ -104,21 +48,9 @@ def _hub(connection: HTTPConnection) -> Hub:
     return hub
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
-    try:
-        async for part in request.stream():
-            body += part
-            if len(body) > BODY_LIMIT:
-                raise InvalidInput(f"a body of more than {BODY_LIMIT} bytes", code="too_long")
-    except ClientDisconnect:
-        raise InvalidInput("the body is cut short", code="not_json") from None
-    return body
-
-
 async def _open(request: Request) -> Response:
     hub = _hub(request)
-    body = messages.parse_object(await _body(request))
+    body = messages.parse_object(await body_of(request))
     wish, patient = messages.parse_plan(body, hub.draw_seed), messages.parse_patient(body)
     check_preferences(wish.instruments, wish.style)
     entry = await hub.open(wish, patient)
@@ -174,7 +106,7 @@ async def _live(socket: WebSocket) -> None:
             raise InvalidInput(f"subprotocol: only {messages.SUBPROTOCOL} is spoken", "subprotocol")
     except InvalidInput as fault:
         hub.metrics.refused.inc()
-        await socket.send_denial_response(_error_response(fault))
+        await socket.send_denial_response(error_response(fault))
         return
     offered = messages.SUBPROTOCOL if socket.scope["subprotocols"] else None
     await socket.accept(subprotocol=offered)
@@ -184,19 +116,6 @@ async def _live(socket: WebSocket) -> None:
     with hub.metrics.listeners.track_inprogress(), attending:
         await connection.serve()
     hub.metrics.refused.inc(connection.refused)
-
-
-class Page(StaticFiles):
-    """The patient page: never stale after an update, and confined to this server."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Add the page's headers."""
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = "no-cache"
-        response.headers["Content-Security-Policy"] = CONTENT_POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        return response
 
 
 def build_app(
@@ -232,7 +151,6 @@ def build_app(
                 bridging.cancel()
             sources.stop()
 
-    page = importlib.resources.files("clients.web")
     routes: list[BaseRoute] = [
         Route("/api/sessions", _open, methods=["POST"]),
         Route("/api/sessions/{id}", _show, methods=["GET"]),
@@ -241,7 +159,7 @@ def build_app(
         Route("/api/words", _words),
         Route("/healthz", _health),
         Route("/metrics", _metrics),
-        Mount("/", Page(directory=str(page), html=True)),
+        Mount("/", Pages()),
     ]
     return Starlette(
         routes=routes,

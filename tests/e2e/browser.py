@@ -137,7 +137,7 @@ def chromium(profile: Path, environment: Mapping[str, str] | None = None) -> Ite
         stderr=subprocess.DEVNULL,
     )
     try:
-        with connect(_tab_address(profile), max_size=None) as socket:
+        with connect(_tab_address(profile), max_size=None, ping_interval=None) as socket:
             yield Page(socket)
     finally:
         process.terminate()

@@ -196,7 +196,7 @@ def test_a_refused_wish_is_shown_in_the_servers_words(page: Page, url: str) -> N
 def test_joining_leaves_a_paused_session_paused(page: Page, url: str) -> None:
     name, token = open_session(url)
     socket = f"{url.replace('http', 'ws')}api/sessions/{name}/live?token={token}"
-    with connect(socket, subprotocols=[Subprotocol(SUBPROTOCOL)]) as somebody_else:
+    with connect(socket, subprotocols=[Subprotocol(SUBPROTOCOL)], ping_interval=None) as somebody_else:
         somebody_else.send('{"type": "play"}')
         somebody_else.send('{"type": "pause"}')
         wait_for(lambda: phase(url, name) == "paused", "the pause")
