@@ -1,6 +1,7 @@
 """`musicmed-live journal` and `musicmed-live report`: what was kept of sessions, told, and forgotten."""
 
 import argparse
+import json
 import sys
 from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
@@ -32,8 +33,11 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     report.add_argument(
         "id", metavar="ID", help="of the session, or its beginning; `musicmed-live journal list` has it"
     )
-    report.add_argument("--out", type=Path, metavar="FILE.html", help="default, without --csv: session-ID.html")
+    report.add_argument(
+        "--out", type=Path, metavar="FILE.html", help="default, where nothing else is asked for: session-ID.html"
+    )
     report.add_argument("--csv", type=Path, metavar="FILE.csv", help="write a table")
+    report.add_argument("--fhir", type=Path, metavar="FILE.json", help="write an HL7 FHIR R4 bundle")
     report.set_defaults(run=write_report)
     for parser in (listed, forgotten, report):
         add_journal(parser)
@@ -70,8 +74,12 @@ def forget(options: argparse.Namespace) -> None:
 
 
 def write_report(options: argparse.Namespace) -> None:
-    """Write the page, the table, or both. Raises `InvalidInput` where there is no such session."""
+    """Write the page, the table, the bundle, or several of them.
+
+    Raises `InvalidInput` where there is no such session.
+    """
     from musicmed_live.journal.account import account_of
+    from musicmed_live.journal.fhir import bundle
     from musicmed_live.journal.page import page
     from musicmed_live.journal.table import table
 
@@ -79,12 +87,14 @@ def write_report(options: argparse.Namespace) -> None:
         sitting = journal.find(options.id)
         account = account_of(sitting, journal.entries(sitting.id))
     out = options.out
-    if out is None and options.csv is None:
+    if out is None and options.csv is None and options.fhir is None:
         out = Path(f"session-{sitting.id[:SHORT_ID]}.html")
     if out is not None:
         _write(out, page(account))
     if options.csv is not None:
         _write(options.csv, table(account))
+    if options.fhir is not None:
+        _write(options.fhir, json.dumps(bundle(account), indent=1) + "\n")
 
 
 def default_address() -> str:
