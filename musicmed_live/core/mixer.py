@@ -6,13 +6,12 @@ samples before that position stay as they were heard.
 """
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from musicmed_live.core import loudness
+from musicmed_live.core.fader import END_FRAMES, Fader
 from musicmed_live.core.generator import Cue, Samples, frames_of
 from musicmed_live.core.limiter import LOOKAHEAD, SPAN, Nodes, apply_nodes, limit_nodes
 from musicmed_live.core.timeline import Timeline, crossfade_gains
@@ -25,8 +24,6 @@ _SERVO_GRIDS = 300  # what it is off by is mended over about 30 s,
 _SERVO_DB = 0.01  # never faster than 0.1 dB/s,
 _SERVO_RANGE_DB = 8.0  # and never by more than this
 _GATE_LUFS = -50.0  # nothing is learned from near silence
-
-END_FRAMES = frames_of(2.5)  # a session that ends fades out for so long
 
 FILL_FRAMES = frames_of(20.0)  # the last bars repeat, fading, for so long
 _FILL_LOOP_FRAMES = frames_of(2.0)  # where no bar line is known
@@ -62,19 +59,6 @@ class _State:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fade:
-    position: int
-    frames: int
-    before: float
-    after: float
-
-    def gain_at(self, positions: Any) -> Any:
-        """Half a cosine from `before` to `after`."""
-        share = np.clip((positions - self.position) / max(1, self.frames), 0.0, 1.0)
-        return self.before + (self.after - self.before) * (0.5 - 0.5 * np.cos(np.pi * share))
-
-
-@dataclass(frozen=True, slots=True)
 class _Heard:
     """The beginning of a cell that is mixed anew: what was heard of it stays."""
 
@@ -99,15 +83,17 @@ class _Heard:
 class Mixer:
     """`read` gives any stretch from the last `forget` on; what was not mixed yet is mixed then."""
 
-    def __init__(self, timeline: Timeline, length: int | None = None) -> None:
+    def __init__(self, timeline: Timeline, length: int | None = None, ending_frames: int = END_FRAMES) -> None:
+        """From `length` on silence is meant; the `ending_frames` before it fade out."""
         self._timeline = timeline
-        self._length = length  # silence is meant from here on
         self._states = {0: _State()}  # by grid position
         self._nodes: dict[int, Nodes] = {}  # the limiter's, where it was at work
         self._mixed: dict[int, Samples] = {}  # by grid position
         self._end = 0  # of what is mixed, on the grid
         self._heard: _Heard | None = None  # of the grid cell at `_end`, before a rewind
-        self._fades: list[_Fade] = []
+        self._fader = Fader()
+        if length is not None:
+            self._fader.end_at(length, ending_frames)
 
     @property
     def end(self) -> int:
@@ -137,8 +123,9 @@ class Mixer:
     def ready_until(self, position: int) -> int:
         """How far one can read from `position` on before something is missing. A cell is mixed as a whole."""
         ready = self._timeline.ready_until(position)
-        if ready == self._length:
-            return ready
+        end = self._fader.end
+        if end is not None and ready >= end:
+            return end
         return max(self._end, (ready - LOOKAHEAD) // GRID * GRID)
 
     def rewind(self, position: int) -> None:
@@ -150,10 +137,16 @@ class Mixer:
 
     def fade(self, position: int, frames: int, gain: float) -> None:
         """From `position` on move the output to `gain` (0..1) within `frames`; replaces later fades."""
-        self._fades = [fade for fade in self._fades if fade.position < position]
-        before = float(self._fades[-1].gain_at(position)) if self._fades else 1.0
-        self._fades.append(_Fade(position, frames, before, gain))
+        self._fader.fade(position, frames, gain)
         self.rewind(position)
+
+    def end_at(self, position: int, fade_frames: int) -> None:
+        """End at `position` already, silent from there on; the `fade_frames` before it fade out.
+
+        These must not have been heard yet. An end later than the one that holds changes nothing.
+        """
+        if self._fader.end_at(position, fade_frames):
+            self.rewind(position - fade_frames)
 
     def forget(self, position: int) -> None:
         """Nothing before `position` is read any more, and no rewind goes back before it."""
@@ -162,8 +155,7 @@ class Mixer:
             del self._states[past]
             self._mixed.pop(past, None)
             self._nodes.pop(past, None)
-        passed = bisect_right(self._fades, cell, key=lambda fade: fade.position)
-        del self._fades[: max(0, passed - 1)]
+        self._fader.forget(cell)
 
     def _go_back_to(self, cell: int) -> None:
         """Forget what was mixed from the line `cell` of the grid on; that cell itself stays at hand in `_heard`."""
@@ -186,7 +178,7 @@ class Mixer:
         state, gain_db = self._serve(start, music[:GRID], state)
         first, last = (loudness.linear(TARGET_LUFS - loudness.REFERENCE_LUFS + db) for db in gain_db)
         gain = np.linspace(first, last, GRID, endpoint=False)
-        gain = np.concatenate((gain, np.full(LOOKAHEAD, last))) * self._fader(start, GRID + LOOKAHEAD)
+        gain = np.concatenate((gain, np.full(LOOKAHEAD, last))) * self._fader.gains(start, GRID + LOOKAHEAD)
         music *= gain[:, None].astype(np.float32)
         nodes = limit_nodes(music, state.limiter_gain, None if heard is None else heard.nodes)
         mixed = apply_nodes(music[:GRID], nodes)
@@ -235,7 +227,7 @@ class Mixer:
 
     def _meant(self, position: int) -> int:
         """`position`, or where the session ends before it: the silence after that is meant."""
-        return position if self._length is None else min(position, self._length)
+        return position if self._fader.end is None else min(position, self._fader.end)
 
     def _filled(self, music: Samples, fill: _Fill, start: int) -> Samples:
         """`music` with the fill from where it is missing to where it is back."""
@@ -268,17 +260,3 @@ class Mixer:
         blocks = clip.track.between(max(0, since - frames_of(5.0)), since) if clip else []
         bars = [since - block.position for block in blocks if block.cue is Cue.BAR]
         return min((bar for bar in bars if bar >= _FILL_LOOP_FRAMES // 2), default=_FILL_LOOP_FRAMES)
-
-    def _fader(self, start: int, frames: int) -> Samples:
-        """The fader's gain over a stretch, shape (frames,): each fade is half a cosine."""
-        gain = np.ones(frames, np.float32)
-        positions = np.arange(start, start + frames)
-        if self._length is not None and start + frames > self._length - END_FRAMES:
-            share = np.clip((self._length - positions) / END_FRAMES, 0.0, 1.0)
-            gain = (0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32)
-        faded = np.ones(frames)
-        begun = bisect_right(self._fades, start, key=lambda fade: fade.position)
-        until = bisect_right(self._fades, start + frames, key=lambda fade: fade.position)
-        for fade in self._fades[max(0, begun - 1) : until]:
-            faded = np.where(positions >= fade.position, fade.gain_at(positions), faded)
-        return (gain * faded).astype(np.float32)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy.signal import butter, resample_poly, sosfilt
 
 from musicmed_live.core.emotion import NEUTRAL, Emotion
+from musicmed_live.core.fader import END_FRAMES
 from musicmed_live.core.generator import SAMPLE_RATE, Samples, frames_of
 from musicmed_live.core.limiter import CEILING
 from musicmed_live.core.loudness import AROUSAL_LU, REFERENCE_LUFS, linear
-from musicmed_live.core.mixer import END_FRAMES, FILL_FRAMES, GRID, TARGET_LUFS, Mixer
+from musicmed_live.core.mixer import FILL_FRAMES, GRID, TARGET_LUFS, Mixer
 from musicmed_live.core.timeline import Clip, Timeline, Track
 from tests.core.sounds import BAR, BEAT, add_beats, largest_step, noise, timeline_of, tone, track_of
 
@@ -296,6 +297,35 @@ def test_a_session_fades_out_to_its_end_and_is_silent_from_there_on() -> None:
     assert envelope(heard[: BAR // 2], music[: BAR // 2]) == pytest.approx(1.0, abs=0.02)
     assert 2 * BAR - END_FRAMES > BAR // 2
     assert largest_step(heard) <= 1.01 * own_step(music)
+
+
+def test_a_session_may_take_its_time_to_end() -> None:
+    music = tone(0, 4 * BAR)
+    heard = Mixer(timeline_of(music), length=3 * BAR, ending_frames=2 * BAR).read(0, 3 * BAR + BEAT)
+    assert envelope(heard[:BAR], music[:BAR]) == pytest.approx(1.0, abs=0.02)
+    halfway = slice(2 * BAR - 500, 2 * BAR + 500)
+    assert envelope(heard[halfway], music[halfway]) == pytest.approx(0.5, abs=0.02)
+    assert not heard[3 * BAR :].any()
+
+
+@pytest.mark.parametrize("length", [None, 4 * BAR, 2 * BAR + BEAT])
+def test_an_end_may_come_earlier_and_changes_only_what_follows(length: int | None) -> None:
+    music = tone(0, 4 * BAR)
+    mixer = Mixer(timeline_of(music), length, BAR)
+    heard = mixer.read(0, 3 * BAR).copy()
+    mixer.end_at(2 * BAR, BEAT)
+    after = mixer.read(0, 3 * BAR)
+    assert np.array_equal(after[: 2 * BAR - BEAT], heard[: 2 * BAR - BEAT])
+    assert not after[2 * BAR :].any()
+    assert largest_step(after) <= 1.01 * own_step(music)
+    assert mixer.ready_until(0) == 2 * BAR
+
+
+def test_a_later_end_changes_nothing() -> None:
+    mixer = Mixer(timeline_of(tone(0, 4 * BAR)), 2 * BAR, BEAT)
+    heard = mixer.read(0, 3 * BAR).copy()
+    mixer.end_at(3 * BAR, BEAT)
+    assert np.array_equal(mixer.read(0, 3 * BAR), heard)
 
 
 def test_an_end_is_not_a_late_generator() -> None:
