@@ -19,15 +19,21 @@ class Played:
 
     at: float  # when it began, in seconds since 1970; so are all others here
     position: int
+    planned_frames: int
     frames: int  # of it that were heard
     start: Emotion  # asked for at its beginning
-    end: Emotion  # and at its end, had it been heard to its end
+    end: Emotion  # and at its planned end
     asked: Emotion  # in the middle: what it was to stand for, and what it was judged by
     heard: Judgement | None
     generator: str
     key: str | None
     tempo_bpm: float | None
     instruments: tuple[str, ...]
+
+    def asked_at(self, position: int) -> Emotion | None:
+        """What was asked of it at a place in the music; None where it was not heard there."""
+        passed = position - self.position
+        return self.start.blend(self.end, passed / self.planned_frames) if 0 <= passed < self.frames else None
 
     @property
     def miss(self) -> float | None:
@@ -93,6 +99,13 @@ class Account:
         frames = sum(length for _, length in misses)
         return sum(off * length for off, length in misses if off is not None) / frames if frames else None
 
+    @property
+    def gaps(self) -> list[float]:
+        """How far the music was from the patient at each report that came while it played."""
+        told = [(e.position, _emotion(e.body)) for e in self.of_kind(Kind.EVENT) if e.body["event"] == "report"]
+        met = ((clip.asked_at(position), emotion) for position, emotion in told for clip in self.clips)
+        return [asked.distance(emotion) for asked, emotion in met if asked is not None]
+
     def of_kind(self, *kinds: Kind) -> Iterator[Entry]:
         """The entries of some kinds."""
         return (entry for entry in self.entries if entry.kind in kinds)
@@ -150,6 +163,7 @@ def _clip(entry: Entry) -> Played:
     return Played(
         entry.at,
         entry.position,
+        body["frames"],
         body["frames"],
         _emotion(body["from"]),
         _emotion(body["to"]),

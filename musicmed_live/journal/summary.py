@@ -1,7 +1,7 @@
 """A session in a few sentences."""
 
 from collections.abc import Iterator
-from statistics import median
+from statistics import mean, median
 
 from musicmed_live.core.emotion import parse_emotion
 from musicmed_live.journal.account import Account, unbroken
@@ -10,7 +10,14 @@ from musicmed_live.journal.entries import Kind
 
 def in_short(account: Account) -> list[str]:
     """The session in a few sentences: what there was, how well it matched and led, and what is missing."""
-    return [_sounded(account), *_matched(account), _led(account), _measured(account), *_mishaps(account)]
+    return [
+        _sounded(account),
+        *_matched(account),
+        *_met(account),
+        _led(account),
+        _measured(account),
+        *_mishaps(account),
+    ]
 
 
 def _sounded(account: Account) -> str:
@@ -33,6 +40,14 @@ def _matched(account: Account) -> Iterator[str]:
         yield (
             f"Judged: {judged}. What was heard lay {account.mean_miss:.2f} from what was asked for, on average "
             "over time; 0 is a hit, and from a corner of the plane to the opposite one it is 2.83."
+        )
+
+
+def _met(account: Account) -> Iterator[str]:
+    if account.gaps:
+        yield (
+            f"When the patient said how they felt, {count(len(account.gaps), 'time')} while it played, the music was "
+            f"{mean(account.gaps):.2f} from there on average, by what was asked of it."
         )
 
 

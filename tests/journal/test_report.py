@@ -77,6 +77,18 @@ def test_a_judgement_that_comes_later_belongs_to_its_clip() -> None:
     assert account.mean_miss == account.clips[0].miss
 
 
+def test_a_report_is_held_against_the_music_of_its_place() -> None:
+    account = told(
+        entry(0, Kind.CLIP, clip(SAD, GLAD, None)),
+        done(15, "report", valence=0.0, arousal=0.5),
+        entry(20, Kind.CLIP, clip(GLAD, GLAD, None)),
+        done(21, "report", **GLAD),
+        entry(30, Kind.ENDED, {"reason": "ended", "underruns": 0, "bridges": 0}),
+        done(40, "report", **SAD),
+    )
+    assert account.gaps == pytest.approx([0.5, 0.0])
+
+
 def test_the_mean_miss_weighs_clips_by_how_long_they_were_heard() -> None:
     hit, off = heard(-0.6, -0.2), heard(0.0, -0.2)
     account = told(
