@@ -1,0 +1,80 @@
+// What the pages say, in the reader's language. messages.json has the words; `data-say` in the markup says where they go.
+
+const FILE = new URL("./messages.json", import.meta.url);
+const KEPT = "musicmed.language"; // where this browser keeps the reader's choice
+const FIRST = "en"; // the language of whoever reads none of ours
+
+let all = {}; // language -> {key: text}
+let current = FIRST;
+
+/** Load the words of all languages, and take the reader's: `?lang=`, else what was chosen here before, else the browser's. */
+export async function loadWords() {
+  const answer = await fetch(FILE);
+  if (!answer.ok) throw new Error(`${FILE.pathname}: ${answer.status}`);
+  all = await answer.json();
+  const asked = new URLSearchParams(location.search).get("lang");
+  current = languageOf([asked, kept(), ...navigator.languages], Object.keys(all));
+}
+
+/** The languages that there are words in, `["en", "de"]`. */
+export function languages() {
+  return Object.keys(all);
+}
+
+/** The language that is spoken now. */
+export function language() {
+  return current;
+}
+
+/** Speak `chosen` from now on, also the next time. What stands on the page already is said anew by `localize`. */
+export function chooseLanguage(chosen) {
+  current = chosen;
+  try {
+    localStorage.setItem(KEPT, chosen);
+  } catch {
+    // a browser that keeps nothing is asked again the next time
+  }
+}
+
+/** Whether there are words for `key`. */
+export function canSay(key) {
+  return all[current]?.[key] !== undefined;
+}
+
+/** The text of `key`, with `{name}` in it replaced by `values.name`. Throws an `Error` where there is none. */
+export function say(key, values = {}) {
+  if (!canSay(key)) throw new Error(`no words for ${key}`);
+  return filled(all[current][key], values);
+}
+
+/** The name of a mood in the reader's language; `word` is one of the server's, which may know more of them than we. */
+export function moodName(word) {
+  const key = `mood.${word}`;
+  return canSay(key) ? say(key) : word;
+}
+
+/** Put the words where `data-say` (text) and `data-say-label` (aria-label) ask for them. `root`: a document or an element. */
+export function localize(root) {
+  if (root === document) document.documentElement.lang = current;
+  for (const element of root.querySelectorAll("[data-say]")) element.textContent = say(element.dataset.say);
+  for (const element of root.querySelectorAll("[data-say-label]")) element.ariaLabel = say(element.dataset.sayLabel);
+}
+
+/** `text` with each `{name}` replaced by `values.name`; a name without a value stays. */
+export function filled(text, values) {
+  return text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? String(values[name]) : place));
+}
+
+/** The first of `wanted` (tags such as "de-AT", or null) that is among `offered`; else the first one that is offered. */
+export function languageOf(wanted, offered) {
+  const tags = wanted.filter((tag) => tag !== null).map((tag) => tag.toLowerCase().split("-")[0]);
+  return tags.find((tag) => offered.includes(tag)) ?? offered[0];
+}
+
+function kept() {
+  try {
+    return localStorage.getItem(KEPT);
+  } catch {
+    return null;
+  }
+}
