@@ -1,7 +1,6 @@
 """All sessions of this process: who may enter, and that none disturbs another."""
 
 import asyncio
-import hmac
 import logging
 import secrets
 import time
@@ -16,6 +15,7 @@ from musicmed_live.core.events import Stop
 from musicmed_live.core.messages import DRAWN_SEEDS, Role
 from musicmed_live.core.session import Phase, Plan
 from musicmed_live.errors import InvalidInput, shown
+from musicmed_live.service.access import Access, session_tokens
 from musicmed_live.service.journaling import Journaling
 from musicmed_live.service.live import DELETED, ENDED, SERVER, LiveSession
 from musicmed_live.service.profiles import Profiles
@@ -35,13 +35,6 @@ class Entry:
 
     live: LiveSession
     tokens: dict[Role, str]
-
-    def role_of(self, token: str) -> Role:
-        """Whose token it is. Raises `InvalidInput` `bad_token`."""
-        for role, known in self.tokens.items():
-            if hmac.compare_digest(known.encode(), token.encode(errors="replace")):
-                return role
-        raise InvalidInput("token: not one of this session's", "token", "bad_token")
 
 
 class Metrics:
@@ -65,7 +58,12 @@ class Hub:
     """Opens, finds and ends sessions."""
 
     def __init__(
-        self, sources: Sources, group: asyncio.TaskGroup, profiles: Profiles, journaling: Journaling | None = None
+        self,
+        sources: Sources,
+        group: asyncio.TaskGroup,
+        profiles: Profiles,
+        access: Access,
+        journaling: Journaling | None = None,
     ) -> None:
         """Without `journaling`, nobody writes down what happens."""
         self.sources = sources
@@ -73,6 +71,7 @@ class Hub:
         self.metrics = Metrics()
         self._group = group
         self._profiles = profiles
+        self._access = access
         self._journaling = journaling
         self._newest: dict[str, LiveSession] = {}  # of each patient who has a name, until its profile is kept
         self._entries: dict[str, Entry] = {}
@@ -95,7 +94,7 @@ class Hub:
             )
         name = secrets.token_hex(16)  # short enough, and easy to type where it is asked for
         live = LiveSession(name, patient, wish, self.sources, profile)
-        entry = Entry(live, {role: secrets.token_urlsafe(24) for role in Role})
+        entry = Entry(live, session_tokens(self._access, name, wish.frames))
         self._entries[name] = entry
         if self._journaling is not None:
             self._journaling.begin(live, wish)

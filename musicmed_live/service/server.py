@@ -7,6 +7,8 @@ import socket
 import uvicorn
 
 from musicmed_live.errors import CannotServe
+from musicmed_live.service.access import Access, kept_secret, secret_path
+from musicmed_live.service.entrance import Entrance
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.journaling import Journaling
@@ -31,7 +33,8 @@ class Server(uvicorn.Server):
         self.fault: BaseException | None = None
         self.hub: Hub | None = None
         self.started_up = asyncio.Event()
-        app = build_app(lambda: open_sources(choice), mqtt, journaling, self._started_with, self._fail)
+        entrance = Entrance(Access(kept_secret(secret_path())), None, is_open=True)
+        app = build_app(lambda: open_sources(choice), entrance, mqtt, journaling, self._started_with, self._fail)
         logging.getLogger("uvicorn.error").addFilter(lambda record: record.getMessage() != REFUSED)
         super().__init__(
             uvicorn.Config(

@@ -19,6 +19,7 @@ from musicmed_live.core import messages
 from musicmed_live.core.emotion import WORDS
 from musicmed_live.errors import InvalidInput, MusicmedError
 from musicmed_live.service.connection import Connection
+from musicmed_live.service.entrance import Entrance, caller, entrance_of, session_role
 from musicmed_live.service.guard import Guard, body_of, error_response
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.journaling import Journaling
@@ -77,6 +78,12 @@ async def _words(_request: Request) -> Response:
     return JSONResponse(words)
 
 
+async def _me(request: Request) -> Response:
+    grant = caller(request)
+    me = {"role": grant.role.value, "session": grant.session, "name": grant.name, "expires": grant.expires}
+    return JSONResponse({**me, "open": entrance_of(request).is_open})
+
+
 async def _health(request: Request) -> Response:
     sources = _hub(request).sources
     generators = {source.name: {"ready": source.loaded, "reason": source.absence} for source in sources.all}
@@ -101,7 +108,7 @@ async def _live(socket: WebSocket) -> None:
     hub = _hub(socket)
     try:
         entry = hub.find(socket.path_params["id"])
-        role = entry.role_of(socket.query_params.get("token", ""))
+        role = session_role(socket, entry.live.name)
         if socket.scope["subprotocols"] and messages.SUBPROTOCOL not in socket.scope["subprotocols"]:
             raise InvalidInput(f"subprotocol: only {messages.SUBPROTOCOL} is spoken", "subprotocol")
     except InvalidInput as fault:
@@ -120,6 +127,7 @@ async def _live(socket: WebSocket) -> None:
 
 def build_app(
     sources_of: Callable[[], Sources],
+    entrance: Entrance,
     mqtt: Address | None,
     journaling: Journaling | None,
     on_start: Callable[[Hub], None],
@@ -136,13 +144,13 @@ def build_app(
         async with asyncio.TaskGroup() as group:
             sources = sources_of()
             working = sources.start(group)
-            hub = app.state.hub = Hub(sources, group, Profiles(default_folder()), journaling)
+            hub = app.state.hub = Hub(sources, group, Profiles(default_folder()), entrance.access, journaling)
             bridge = app.state.bridge = None if mqtt is None else Bridge(mqtt, hub)
             warming = group.create_task(_get_ready(sources, on_fault), name="get ready")
             for task in (warming, *working):
                 task.add_done_callback(lambda task: _report_fault(task, on_fault))
             bridging = None if bridge is None else group.create_task(bridge.run(), name="mqtt")
-            app.state.journaling = journaling
+            app.state.journaling, app.state.entrance = journaling, entrance
             on_start(hub)
             yield
             warming.cancel()
@@ -156,6 +164,7 @@ def build_app(
         Route("/api/sessions/{id}", _show, methods=["GET"]),
         Route("/api/sessions/{id}", _end, methods=["DELETE"]),
         WebSocketRoute("/api/sessions/{id}/live", _live),
+        Route("/api/me", _me),
         Route("/api/words", _words),
         Route("/healthz", _health),
         Route("/metrics", _metrics),
