@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from musicmed_live.core.bounds import Interval, Region
 from musicmed_live.core.emotion import Emotion
 
 SAMPLE_RATE = 48_000  # frames per second, everywhere
@@ -31,7 +32,7 @@ class Preference:
 
 @dataclass(frozen=True, slots=True)
 class ClipRequest:
-    """One clip to be made. The emotion moves in a straight line from `start` to `end`."""
+    """One clip to be made. The emotion moves in a straight line from `start` to `end`, within `region`."""
 
     position: int  # frame at which the clip begins; the voice's end
     frames: int  # length, > 0
@@ -40,6 +41,8 @@ class ClipRequest:
     instruments: Preference = field(default_factory=Preference)
     style: Preference = field(default_factory=Preference)
     final: bool = False  # the piece ends with this clip: come to rest
+    tempo_bpm: Interval | None = None  # lowest and highest; None: as the emotion wants it
+    region: Region = field(default_factory=Region)  # whoever asks beside the mark stays within it
 
     def rest(self, position: int) -> "ClipRequest | None":
         """What is left of it from `position` on; None where that is nothing."""

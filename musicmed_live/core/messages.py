@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from musicmed_live.core.checks import check_keys, is_number
+from musicmed_live.core.checks import check_keys, is_number, parse_names
 from musicmed_live.core.emotion import Emotion, parse_emotion
 from musicmed_live.core.estimate import Estimate
 from musicmed_live.core.events import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
@@ -302,13 +302,7 @@ def _preference(value: Any, field: str) -> Preference:
     if not isinstance(value, dict):
         raise InvalidInput(f'{field}: {shown(value)} is not {{"prefer": [names], "forbid": [names]}}', field)
     check_keys(value, ("prefer", "forbid"), field)
-    return Preference(*(_names(value.get(key, []), f"{field}.{key}") for key in ("prefer", "forbid")))
-
-
-def _names(value: Any, field: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > 64 or not all(isinstance(name, str) for name in value):
-        raise InvalidInput(f"{field}: {shown(value)} is not a list of names", field)
-    return tuple(dict.fromkeys(value))
+    return Preference(*(parse_names(value.get(key, []), f"{field}.{key}") for key in ("prefer", "forbid")))
 
 
 RULES = ("shape", "step", "patience", "tolerance")
