@@ -45,9 +45,16 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: 
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem }
 dt { font-weight: 600 }
 dd { margin: 0 }
+@page { size: A4; margin: 12mm }
 @media print {
   :root { color-scheme: light }
-  body { max-width: none; padding: 0; font-size: 11pt }
+  body { max-width: none; padding: 0; font-size: 9.5pt; line-height: 1.35 }
+  h1 { font-size: 15pt }
+  h2 { font-size: 11.5pt; margin: .8rem 0 0; break-after: avoid }
+  p { margin: .25rem 0 }
+  table { font-size: 7.5pt }
+  .plane { max-width: 8cm; margin: .2rem auto }
+  figure { margin: .2rem 0 }
   figure, tr { break-inside: avoid }
   .wide { overflow: visible }
   .wide svg { min-width: 0 }
@@ -61,9 +68,9 @@ def page(account: Account) -> str:
     parts = [
         f"<h1>{escape(title)}</h1>",
         _paragraphs(in_short(account)),
-        *_section("What was planned", _definitions(_planned(account))),
         *_section("The way through the plane", f'<figure class="plane">{circumplex(account)}</figure>'),
         *_section("Over time", f'<figure class="wide" tabindex="0">{course(account)}</figure>'),
+        *_section("What was planned", _definitions(_planned(account))),
         *_section("What was heard", _clips(account)),
         *_section("What happened", _events(account)),
         *_section("How to read this", _paragraphs([KEY, NOTE])),
