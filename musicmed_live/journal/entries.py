@@ -18,6 +18,7 @@ class Kind(StrEnum):
     JUDGED = "judged"  # what is heard in a clip that nobody had judged when it began
     CUT = "cut"
     UNDERRUN = "underrun"
+    RESUMED = "resumed"  # it goes on after its server was gone
     ENDED = "ended"
 
 
@@ -33,6 +34,17 @@ class Entry:
     position: int  # frames at 48 kHz: what was being heard, or for `CLIP`, `JUDGED` and `CUT` the place in the music
     kind: Kind
     body: Mapping[str, Any]  # as JSON has it
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a session is, and what it needs to go on from there. Of each session there is only the last."""
+
+    session: str  # its id
+    owner: str  # the server that plays it
+    at: float  # seconds since 1970, UTC
+    position: int  # frames at 48 kHz: what was being heard
+    body: str  # of `core.snapshot`; "" where nothing is to go on: it was fading out
 
 
 @dataclass(frozen=True, slots=True)

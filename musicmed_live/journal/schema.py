@@ -43,6 +43,15 @@ ENTRIES = table(
     column("body", Text),  # JSON
 )
 
+CHECKPOINTS = table(
+    "checkpoints",
+    column("session", String),
+    column("owner", String),
+    column("at", Float(53)),
+    column("position", BigInteger),
+    column("body", Text),
+)
+
 _LOCK = 0x6D75736A  # of PostgreSQL, for as long as tables are made or changed; any number that nobody else uses
 
 
@@ -73,8 +82,23 @@ def _begin(connection: Connection) -> None:
     connection.execute(insert(SCHEMA).values(version=0))
 
 
+def _keep_checkpoints(connection: Connection) -> None:
+    """Version 2: where each open session is, so that another process can go on from there."""
+    tables = MetaData()
+    sessions = Table("sessions", tables, Column("id", String(64), primary_key=True))
+    Table(
+        "checkpoints",
+        tables,
+        Column("session", ForeignKey(sessions.c.id, ondelete="CASCADE"), primary_key=True),
+        Column("owner", String(255), nullable=False),
+        Column("at", Float(53), nullable=False),
+        Column("position", BigInteger, nullable=False),
+        Column("body", Text, nullable=False),
+    ).create(connection)
+
+
 # A step is never changed once it was released: what comes later is another step. The version is their number.
-STEPS: tuple[Callable[[Connection], None], ...] = (_begin,)
+STEPS: tuple[Callable[[Connection], None], ...] = (_begin, _keep_checkpoints)
 
 
 def version(connection: Connection) -> int:

@@ -3,14 +3,18 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.journal import schema
 from musicmed_live.journal.database import empty_log, open_engine, parse_address, shown_address, transaction
-from musicmed_live.journal.entries import Entry, Kind, Sitting
-from musicmed_live.journal.schema import ENTRIES, SESSIONS
+from musicmed_live.journal.entries import Checkpoint, Entry, Kind, Sitting
+from musicmed_live.journal.schema import CHECKPOINTS, ENTRIES, SESSIONS
+
+RESUMABLE_SECONDS = 600.0  # a session that nobody has played for longer is not taken up again
+LOST, ENDED, SERVER_CLOSED = "lost", "ended", "server_closed"  # how a session came to its end
 
 
 class Journal:
@@ -45,19 +49,37 @@ class Journal:
                 schema.bring_up_to_date(connection)
             self._current = True
 
-    def write(self, entries: Sequence[Entry]) -> int:
-        """Write all of them, or none; how many were kept. Those of sessions that were forgotten meanwhile are not."""
+    def write(self, entries: Sequence[Entry], checkpoints: Sequence[Checkpoint] = ()) -> int:
+        """Write all of them, or none; how many entries were kept. Those of sessions that were forgotten are not."""
         with self._transaction(writes=True) as connection:
             known = _known(connection, {entry.session for entry in entries})
             known |= _open(connection, [e for e in entries if e.kind is Kind.OPENED and e.session not in known])
             kept = [entry for entry in entries if entry.session in known]
             if kept:
                 connection.execute(insert(ENTRIES), [_row(entry) for entry in kept])
+            _keep(connection, checkpoints)
             for entry in kept:
-                if entry.kind is Kind.ENDED:
-                    ended = update(SESSIONS).where(SESSIONS.c.id == entry.session)
-                    connection.execute(ended.values(ended_at=entry.at))
+                _begin_or_end(connection, entry)
         return len(kept)
+
+    def take_up(self, owner: str, now: float) -> list[Checkpoint]:
+        """Where the sessions are that `owner` has played within `RESUMABLE_SECONDS` before `now`, and that may go on.
+
+        Those of other servers stay theirs. What nobody has played for longer, or was fading out, is ended.
+        """
+        open_ones = select(SESSIONS.c.id, SESSIONS.c.opened_at, SESSIONS.c.ended_at, CHECKPOINTS)
+        open_ones = open_ones.join_from(SESSIONS, CHECKPOINTS, SESSIONS.c.id == CHECKPOINTS.c.session, isouter=True)
+        wanted = open_ones.where(SESSIONS.c.ended_at.is_(None) | CHECKPOINTS.c.session.is_not(None))
+        found = []
+        with self._transaction(writes=True) as connection:
+            for row in connection.execute(wanted.order_by(SESSIONS.c.opened_at)).all():
+                if row.session is None or row.at < now - RESUMABLE_SECONDS:
+                    _close(connection, row, LOST)
+                elif row.owner == owner and not row.body:
+                    _close(connection, row, ENDED)
+                elif row.owner == owner:
+                    found.append(Checkpoint(row.session, row.owner, row.at, row.position, row.body))
+        return found
 
     def sessions(self, patient: str | None = None) -> list[Sitting]:
         """The sessions, of one patient or of all, the newest first."""
@@ -124,6 +146,38 @@ def _open(connection: Connection, entries: Sequence[Entry]) -> set[str]:
     if rows:
         connection.execute(insert(SESSIONS), rows)
     return {entry.session for entry in entries}
+
+
+def _keep(connection: Connection, checkpoints: Sequence[Checkpoint]) -> None:
+    """In place of the one before, of those sessions that are known."""
+    known = _known(connection, {checkpoint.session for checkpoint in checkpoints})
+    rows = [asdict(checkpoint) for checkpoint in checkpoints if checkpoint.session in known]
+    if rows:
+        sessions = [row["session"] for row in rows]
+        connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.session.in_(sessions)))
+        connection.execute(insert(CHECKPOINTS), rows)
+
+
+def _begin_or_end(connection: Connection, entry: Entry) -> None:
+    """What an entry says of its session's end. One that a closing server has cut off may still go on."""
+    session = update(SESSIONS).where(SESSIONS.c.id == entry.session)
+    match entry.kind:
+        case Kind.ENDED:
+            connection.execute(session.values(ended_at=entry.at))
+            if entry.body["reason"] != SERVER_CLOSED:
+                connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.session == entry.session))
+        case Kind.RESUMED:
+            connection.execute(session.values(ended_at=None))
+
+
+def _close(connection: Connection, row: Row[tuple[object, ...]], reason: str) -> None:
+    """End a session that will not go on, when it was played last, unless it has ended already."""
+    if row.ended_at is None:
+        at, position = (row.opened_at, 0) if row.session is None else (row.at, row.position)
+        entry = Entry(row.id, at, position, Kind.ENDED, {"reason": reason})
+        connection.execute(insert(ENTRIES), [_row(entry)])
+        _begin_or_end(connection, entry)
+    connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.session == row.id))
 
 
 def _row(entry: Entry) -> dict[str, str | float | int]:

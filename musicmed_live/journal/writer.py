@@ -4,11 +4,12 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 from musicmed_live.errors import CannotServe, InvalidInput
-from musicmed_live.journal.entries import SUMMARIES, Entry
+from musicmed_live.journal.entries import SUMMARIES, Checkpoint, Entry
 from musicmed_live.journal.store import Journal
 
 log = logging.getLogger(__name__)
@@ -21,9 +22,14 @@ SWEEP_SECONDS = 3600.0  # how often what is too old is looked for
 LAST_SECONDS = 15.0  # the end does not wait longer for a database
 DAY_SECONDS = 86_400.0
 
+Written = Callable[[], None]
+
 
 class Writer:
     """Writes what it is given, in order, until `close`, and forgets what is older than `keep_days`.
+
+    A transaction takes in all that waits, so those who ask at once wait for one disk together. What is committed is on
+    the disk: it survives a power cut, not only a crash.
 
     Where the database cannot be written, entries wait, and it is tried again and again. Of those that there is no room
     for any more, summaries are left out first, then whatever comes last: told by `health`, and once in the log.
@@ -31,7 +37,10 @@ class Writer:
 
     def __init__(self, journal: Journal, keep_days: int) -> None:
         self._journal, self._keep_days = journal, keep_days
-        self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()  # None: there will be no more
+        # None: look whether there is something else to do. What is to be called is called when all before it is kept.
+        self._waiting: queue.SimpleQueue[Entry | Written | None] = queue.SimpleQueue()
+        self._checkpoints: dict[str, Checkpoint] = {}  # the last of each session that is not written yet,
+        self._guard = threading.Lock()  # and whoever changes them
         self._closing = threading.Event()
         self._reason: str | None = None  # why it cannot write
         self._lost = 0
@@ -50,13 +59,29 @@ class Writer:
         if self._thread.is_alive():
             log.error("the journal %s does not answer; its last entries may be lost", self._journal.address)
 
-    def put(self, entry: Entry) -> None:
-        """Have `entry` written soon. Never waits, and raises nothing; to be called from one thread only."""
+    def put(self, entry: Entry) -> bool:
+        """Have `entry` written soon; whether there is room for it.
+
+        Never waits, and raises nothing; to be called from one thread only, as the two below.
+        """
         room = ROOM_FOR_SUMMARIES if entry.kind in SUMMARIES else ROOM
-        if self._waiting.qsize() < room:
-            self._waiting.put(entry)
-        else:
+        if self._waiting.qsize() >= room:
             self._lose(1)
+            return False
+        self._waiting.put(entry)
+        return True
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Have it written in place of the session's last one, not later than any entry that is put after it."""
+        with self._guard:
+            first = not self._checkpoints
+            self._checkpoints[checkpoint.session] = checkpoint
+        if first:
+            self._waiting.put(None)
+
+    def when_written(self, then: Written) -> None:
+        """Call `then`, from the writer's thread, as soon as everything is on the disk that was put before."""
+        self._waiting.put(then)
 
     def health(self) -> dict[str, Any]:
         """Whether it writes, why not, how many entries wait, and how many were lost."""
@@ -66,29 +91,35 @@ class Writer:
     def _run(self) -> None:
         while not self._closing.is_set() or not self._waiting.empty():
             self._sweep()
-            batch = self._next_batch()
-            if batch and not self._write(batch):
+            batch, written = self._next_batch()
+            if not self._write(batch):
                 self._lose(len(batch) + self._waiting.qsize())
                 return
+            for then in written:
+                then()
 
-    def _next_batch(self) -> list[Entry]:
+    def _next_batch(self) -> tuple[list[Entry], list[Written]]:
         """What waits, of which there may be nothing when it ends or is time to sweep."""
-        try:
-            first = self._waiting.get(timeout=SWEEP_SECONDS)
-        except queue.Empty:
-            return []
-        batch = [] if first is None else [first]
-        while len(batch) < BATCH and not self._waiting.empty():
-            entry = self._waiting.get()
-            if entry is not None:
-                batch.append(entry)
-        return batch
+        batch: list[Entry] = []
+        written: list[Written] = []
+        waits = True
+        with suppress(queue.Empty):
+            while len(batch) < BATCH:
+                found = self._waiting.get(waits, SWEEP_SECONDS)
+                waits = False
+                if isinstance(found, Entry):
+                    batch.append(found)
+                elif found is not None:
+                    written.append(found)
+        return batch, written
 
     def _write(self, batch: Sequence[Entry]) -> bool:
         """Whether it could be written: False only when there is no time left to try again."""
-        while True:
+        with self._guard:
+            checkpoints, self._checkpoints = list(self._checkpoints.values()), {}
+        while batch or checkpoints:
             try:
-                kept = self._journal.write(batch)
+                kept = self._journal.write(batch, checkpoints)
             except (CannotServe, InvalidInput) as fault:
                 self._note(str(fault))
                 if self._closing.wait(RETRY_SECONDS):
@@ -97,7 +128,8 @@ class Writer:
                 self._note(None)
                 if kept < len(batch):
                     log.info("%d entries of sessions that were forgotten are not kept", len(batch) - kept)
-                return True
+                break
+        return True
 
     def _sweep(self) -> None:
         if time.monotonic() - self._swept < SWEEP_SECONDS:

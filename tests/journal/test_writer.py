@@ -12,7 +12,7 @@ import pytest
 
 from musicmed_live.errors import CannotServe
 from musicmed_live.journal import writer
-from musicmed_live.journal.entries import Entry, Kind
+from musicmed_live.journal.entries import Checkpoint, Entry, Kind
 from musicmed_live.journal.store import Journal
 from musicmed_live.journal.writer import ROOM, ROOM_FOR_SUMMARIES, Writer
 from tests.journal.postgresql import connect
@@ -30,12 +30,12 @@ class Ailing(Journal):
     tries = 0
     tried = threading.Event()
 
-    def write(self, entries: Sequence[Entry]) -> int:
+    def write(self, entries: Sequence[Entry], checkpoints: Sequence[Checkpoint] = ()) -> int:
         self.tries += 1
         self.tried.set()
         if self.ill:
             raise CannotServe("the journal is on a disk that is full; make room there")
-        return super().write(entries)
+        return super().write(entries, checkpoints)
 
 
 @pytest.fixture
