@@ -42,7 +42,8 @@ from benchmarks.report import print_figures, print_table
 from musicmed_live.composer.voice import ComposerGenerator
 from musicmed_live.core.emotion import WORDS, Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, Samples, Voice, frames_of
-from musicmed_live.core.session import Plan, Session
+from musicmed_live.core.plan import Plan
+from musicmed_live.core.session import Session
 from musicmed_live.recognition.features import RATE, listen
 from musicmed_live.recognition.rhythm import spectral_flux
 from musicmed_live.recognition.spectrum import HOP, magnitudes, mel_levels_db

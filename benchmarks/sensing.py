@@ -33,8 +33,8 @@ from musicmed_live.core.emotion import WORDS
 from musicmed_live.core.events import Play
 from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.core.path import Rules
+from musicmed_live.core.plan import Plan
 from musicmed_live.core.profile import Baseline, Feature, Profile
-from musicmed_live.core.session import Plan
 from musicmed_live.service.broker import OPEN, Broker
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.hub import Hub

@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 
 from musicmed_live import __version__
 from musicmed_live.core.emotion import WORDS, Emotion, parse_emotion_text
-from musicmed_live.core.messages import DRAWN_SEEDS, MAX_SEED, parse_minutes, parse_patient
-from musicmed_live.core.session import Plan
+from musicmed_live.core.messages import parse_patient
+from musicmed_live.core.plan import DRAWN_SEEDS, MAX_SEED, Plan, parse_minutes
 from musicmed_live.errors import InvalidInput, MusicmedError
 from musicmed_live.service import models, reports
 from musicmed_live.service.generators import DEVICES, GENERATORS, Choice, check_generator

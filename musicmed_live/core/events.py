@@ -64,11 +64,46 @@ class Obey:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """The therapist changes some of what the music may be."""
+
+    changes: Mapping[str, Any]  # of the fields of `Bounds`
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The therapist lets the music stay where it is, whatever is said or measured, until it is led on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The therapist lets the music lead on from where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepBack:
+    """The therapist lets the music go back to where it last met the patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndGently:
+    """Come to an end within a minute, with a long fade."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A planned pause has come: fade out, stand still, and go on after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last frame has been heard."""
 
 
-Event = Play | Pause | TooMuch | Stop | Report | Goal | Sense | Unsensed | Obey | Finished
+Steering = Obey | Bound | Hold | Lead | StepBack | EndGently  # a therapist's
+Event = Play | Pause | TooMuch | Stop | Report | Goal | Sense | Unsensed | Rest | Finished | Steering
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +151,12 @@ class End:
     position: int
 
 
-Action = Run | Halt | Fade | Recompose | Land | End
+@dataclass(frozen=True, slots=True)
+class Shorten:
+    """From now on the session ends at `position`; its last `fade_frames` fade out."""
+
+    position: int
+    fade_frames: int
+
+
+Action = Run | Halt | Fade | Recompose | Land | End | Shorten

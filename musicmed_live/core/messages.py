@@ -11,16 +11,34 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from musicmed_live.core.checks import check_keys, is_number, parse_names
-from musicmed_live.core.emotion import Emotion, parse_emotion
+from musicmed_live.core.bounds import CHANGEABLE, parse_bounds
+from musicmed_live.core.checks import check_keys, is_number
+from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.estimate import Estimate
-from musicmed_live.core.events import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
-from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Preference, frames_of
+from musicmed_live.core.events import (
+    Bound,
+    EndGently,
+    Event,
+    Goal,
+    Hold,
+    Lead,
+    Obey,
+    Pause,
+    Play,
+    Report,
+    Steering,
+    StepBack,
+    Stop,
+    TooMuch,
+)
+from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, frames_of
 from musicmed_live.core.judgement import Judgement
-from musicmed_live.core.path import EmotionPath, Rules, Shape
+from musicmed_live.core.path import EmotionPath
+from musicmed_live.core.plan import RULES, parse_rules
+from musicmed_live.core.plan import parse_plan as parse_plan
+from musicmed_live.core.plan import plan_object as plan_object
 from musicmed_live.core.readings import Reading, parse_reading
 from musicmed_live.core.sensing import Vitals
-from musicmed_live.core.session import Plan
 from musicmed_live.core.sources import SourceState
 from musicmed_live.core.timeline import Clip, Description
 from musicmed_live.errors import InvalidInput, shown
@@ -28,15 +46,11 @@ from musicmed_live.errors import InvalidInput, shown
 PROTOCOL = 1
 SUBPROTOCOL = "musicmed.v1"
 TEXT_LIMIT = 4096  # bytes of a client's text frame
+ID_LIMIT = 64  # characters
 BLOCK_FRAMES = 1920  # 40 ms
-MAX_MINUTES = 240.0
-MIN_MINUTES = 0.5
-MAX_SEED = 2**63 - 1
-DRAWN_SEEDS = 2**32  # a seed that nobody named is short enough to be written down
 LEAD_MS = (100, 8000)
 DEFAULT_LEAD_MS = 1500
 PATIENT = re.compile("[A-Za-z0-9_-]{1,64}")
-STEP, PATIENCE, TOLERANCE = (0.02, 1.0), (1, 10), (0.05, 1.0)
 
 _HEADER = struct.Struct("<Q")
 
@@ -59,7 +73,7 @@ class Role(StrEnum):
     def may(self, message: "Listen | Reading | Event") -> bool:
         """Whether such a client may say that: a listener may listen, a sensor send readings, the rest the others.
 
-        The rules of the plan are the therapist's.
+        How the music is steered is the therapist's to say.
         """
         match self:
             case Role.LISTENER:
@@ -67,7 +81,7 @@ class Role(StrEnum):
             case Role.SENSOR:
                 return isinstance(message, Reading)
             case Role.PATIENT:
-                return not isinstance(message, Obey)
+                return not isinstance(message, Steering)
             case Role.THERAPIST:
                 return True
 
@@ -81,10 +95,29 @@ class Listen:
 
 
 def parse_message(text: str) -> Listen | Reading | Event:
-    """What a client's text frame means. Raises `InvalidInput` with the code that the protocol names."""
+    """What a client's text frame means, whatever its id. Raises `InvalidInput` with the code that the protocol names."""
+    message = parse_text(text)
+    pop_id(message)
+    return meaning(message)
+
+
+def parse_text(text: str) -> dict[str, Any]:
+    """The object in a client's text frame. Raises `InvalidInput` `too_long` or `not_json`."""
     if len(text) > TEXT_LIMIT or len(text.encode()) > TEXT_LIMIT:
         raise InvalidInput(f"a message of {len(text)} characters; at most {TEXT_LIMIT} bytes", code="too_long")
-    message = parse_object(text)
+    return parse_object(text)
+
+
+def pop_id(message: dict[str, Any]) -> str | None:
+    """Take out the id under which a client wants to be told that its message is done. Raises `InvalidInput`."""
+    name = message.pop("id", None)
+    if name is not None and not (isinstance(name, str) and 0 < len(name) <= ID_LIMIT):
+        raise InvalidInput(f"id: {shown(name)} is not a string of 1 to {ID_LIMIT} characters", "id")
+    return name
+
+
+def meaning(message: dict[str, Any]) -> Listen | Reading | Event:
+    """What a client's message says, of which this takes the type. Raises `InvalidInput`."""
     kind = message.pop("type", None)
     parse = _PARSERS.get(kind) if isinstance(kind, str) else None
     if parse is None:
@@ -113,37 +146,6 @@ def parse_patient(body: dict[str, Any]) -> str | None:
     return patient
 
 
-def parse_plan(body: dict[str, Any], draw_seed: Callable[[], int]) -> Plan:
-    """The body of `POST /api/sessions`. `draw_seed` is asked where it names none. Raises `InvalidInput`."""
-    check_keys(body, ("patient", "start", "goal", "minutes", "seed", "instruments", "style", *RULES))
-    if "goal" not in body:
-        raise InvalidInput('goal: missing; a mood word or {"valence": -1..1, "arousal": -1..1}', "goal")
-    start = body.get("start")
-    seed = body.get("seed")
-    if seed is not None and (not _is_int(seed) or not 0 <= seed <= MAX_SEED):
-        raise InvalidInput(f"seed: {shown(seed)} is not a whole number from 0 to 2^63 - 1", "seed")
-    return Plan(
-        start=None if start is None else parse_emotion(start, "start"),
-        goal=parse_emotion(body["goal"], "goal"),
-        frames=parse_minutes(body.get("minutes", 15)),
-        seed=draw_seed() if seed is None else seed,
-        instruments=_preference(body.get("instruments"), "instruments"),
-        style=_preference(body.get("style"), "style"),
-        rules=Rules(**_rules(body)),
-    )
-
-
-def parse_minutes(minutes: Any) -> int | None:
-    """A session's length in frames; None for an open end. Raises `InvalidInput`."""
-    if minutes is None:
-        return None
-    if not is_number(minutes) or not MIN_MINUTES <= minutes <= MAX_MINUTES:
-        raise InvalidInput(
-            f"minutes: {shown(minutes)} is not a number from {MIN_MINUTES:g} to {MAX_MINUTES:g}, or null", "minutes"
-        )
-    return frames_of(float(minutes) * 60)
-
-
 def pack_block(position: int, payload: bytes) -> bytes:
     """A binary frame: position, then the block."""
     return _HEADER.pack(position) + payload
@@ -169,6 +171,11 @@ def hello(session: str, role: Role, codec: Codec, pre_skip: int) -> str:
 def cut(position: int, reason: str) -> str:
     """What was sent from `position` on is no longer true."""
     return json.dumps({"type": "cut", "position": position, "reason": reason})
+
+
+def done(name: str, kept: bool) -> str:
+    """The client's message of that id is done, and, where `kept`, written into the journal."""
+    return json.dumps({"type": "done", "id": name, "kept": kept})
 
 
 def error(fault: InvalidInput) -> dict[str, str]:
@@ -280,7 +287,12 @@ def _reading(message: dict[str, Any]) -> Reading:
 
 def _obey(message: dict[str, Any]) -> Event:
     check_keys(message, RULES)
-    return Obey(_rules(message))
+    return Obey(parse_rules(message))
+
+
+def _bound(message: dict[str, Any]) -> Event:
+    check_keys(message, CHANGEABLE)
+    return Bound(parse_bounds(message))
 
 
 _PARSERS: dict[str, Callable[[dict[str, Any]], Listen | Reading | Event]] = {
@@ -289,58 +301,13 @@ _PARSERS: dict[str, Callable[[dict[str, Any]], Listen | Reading | Event]] = {
     "goal": lambda message: Goal(_point(message)),
     "reading": _reading,
     "rules": _obey,
+    "bounds": _bound,
+    "hold": _bare(Hold()),
+    "lead": _bare(Lead()),
+    "step_back": _bare(StepBack()),
+    "end_gently": _bare(EndGently()),
     "play": _bare(Play()),
     "pause": _bare(Pause()),
     "too_much": _bare(TooMuch()),
     "stop": _bare(Stop()),
 }
-
-
-def _preference(value: Any, field: str) -> Preference:
-    if value is None:
-        return Preference()
-    if not isinstance(value, dict):
-        raise InvalidInput(f'{field}: {shown(value)} is not {{"prefer": [names], "forbid": [names]}}', field)
-    check_keys(value, ("prefer", "forbid"), field)
-    return Preference(*(parse_names(value.get(key, []), f"{field}.{key}") for key in ("prefer", "forbid")))
-
-
-RULES = ("shape", "step", "patience", "tolerance")
-
-
-def _rules(wished: dict[str, Any]) -> dict[str, Any]:
-    """What is named of the rules, as `Rules` has it."""
-    rules: dict[str, Any] = {}
-    if "shape" in wished:
-        rules["shape"] = _shape(wished["shape"])
-    if "step" in wished:
-        rules["step"] = _bounded(wished["step"], "step", STEP)
-    if "patience" in wished:
-        rules["patience"] = _patience(wished["patience"])
-    if "tolerance" in wished:
-        rules["tolerance"] = _bounded(wished["tolerance"], "tolerance", TOLERANCE)
-    return rules
-
-
-def _patience(value: Any) -> int:
-    if not _is_int(value) or not PATIENCE[0] <= value <= PATIENCE[1]:
-        raise InvalidInput(
-            f"patience: {shown(value)} is not a whole number from {PATIENCE[0]} to {PATIENCE[1]}", "patience"
-        )
-    return int(value)
-
-
-def _bounded(value: Any, field: str, bounds: tuple[float, float]) -> float:
-    if not is_number(value) or not bounds[0] <= value <= bounds[1]:
-        raise InvalidInput(f"{field}: {shown(value)} is not a number from {bounds[0]:g} to {bounds[1]:g}", field)
-    return float(value)
-
-
-def _shape(value: Any) -> Shape:
-    if not isinstance(value, str) or value not in list(Shape):
-        raise InvalidInput(f"shape: {shown(value)} is none of {', '.join(Shape)}", "shape")
-    return Shape(value)
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

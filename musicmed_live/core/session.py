@@ -31,8 +31,9 @@ from musicmed_live.core.events import (
     TooMuch,
     Unsensed,
 )
-from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, Preference, frames_of
-from musicmed_live.core.path import CLIP_FRAMES, EmotionPath, Rules
+from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, frames_of
+from musicmed_live.core.path import CLIP_FRAMES, EmotionPath
+from musicmed_live.core.plan import Plan
 from musicmed_live.core.planner import Decision, Planner, Stance
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.sensing import Sensing
@@ -75,19 +76,6 @@ TRANSITIONS: dict[tuple[Phase, type[Event]], Phase] = {
     (_R, Obey): _R, (_P, Obey): _P, (_Z, Obey): _Z, (_L, Obey): _L,
     (_P, Finished): _E, (_Z, Finished): _E, (_L, Finished): _E,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a session was asked to be."""
-
-    start: Emotion | None  # None: play neutrally, take the first report as the start
-    goal: Emotion
-    frames: int | None  # None: open-ended
-    seed: int
-    instruments: Preference = Preference()
-    style: Preference = Preference()
-    rules: Rules = Rules()
 
 
 _RESTING = {

@@ -12,8 +12,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from musicmed_live.core.events import Stop
-from musicmed_live.core.messages import DRAWN_SEEDS, Role
-from musicmed_live.core.session import Phase, Plan
+from musicmed_live.core.messages import Role
+from musicmed_live.core.plan import DRAWN_SEEDS, Plan
+from musicmed_live.core.session import Phase
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.service.access import Access, session_tokens
 from musicmed_live.service.journaling import Journaling

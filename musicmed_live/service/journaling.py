@@ -14,8 +14,8 @@ from musicmed_live import __version__
 from musicmed_live.core import messages
 from musicmed_live.core.events import Event, Finished, Goal, Obey, Pause, Play, Report, Stop, TooMuch, Unsensed
 from musicmed_live.core.path import EmotionPath
+from musicmed_live.core.plan import Plan
 from musicmed_live.core.readings import Kind as Sign
-from musicmed_live.core.session import Plan
 from musicmed_live.core.timeline import Clip
 from musicmed_live.errors import CannotServe
 from musicmed_live.journal.entries import Entry, Kind

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from musicmed_live.core.events import Land
 from musicmed_live.core.generator import Block, ClipRequest, frames_of
-from musicmed_live.core.session import LANDING_EMOTION, Plan
+from musicmed_live.core.plan import Plan
+from musicmed_live.core.session import LANDING_EMOTION
 from musicmed_live.core.timeline import Clip, Track
 from musicmed_live.errors import GeneratorFailed
 from musicmed_live.service import voices

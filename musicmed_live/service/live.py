@@ -12,9 +12,10 @@ from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.estimate import CORRECTION_SECONDS
 from musicmed_live.core.events import End, Event, Fade, Finished, Halt, Land, Recompose, Run, Sense, Stop, Unsensed
 from musicmed_live.core.generator import Samples, frames_of
+from musicmed_live.core.plan import Plan
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.readings import Kind, Reading
-from musicmed_live.core.session import Phase, Plan, Session
+from musicmed_live.core.session import Phase, Session
 from musicmed_live.service.conductor import Conductor
 from musicmed_live.service.playhead import Playhead
 from musicmed_live.service.sources import Sources

@@ -16,7 +16,8 @@ from musicmed_live.core.judgement import Judgement
 from musicmed_live.core.limiter import LOOKAHEAD
 from musicmed_live.core.messages import clip_object
 from musicmed_live.core.mixer import GRID, Mixer
-from musicmed_live.core.session import Plan, Session
+from musicmed_live.core.plan import Plan
+from musicmed_live.core.session import Session
 from musicmed_live.core.timeline import Clip, Timeline, Track
 from musicmed_live.errors import CannotJudge, CannotServe, InvalidInput
 from musicmed_live.recognition.audition import Audition

@@ -10,7 +10,7 @@ import numpy as np
 from musicmed_live.core.events import Play
 from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Samples, frames_of
 from musicmed_live.core.messages import Role
-from musicmed_live.core.session import Plan
+from musicmed_live.core.plan import Plan
 from musicmed_live.errors import CannotServe
 from musicmed_live.service.live import LiveSession
 from musicmed_live.service.server import Server

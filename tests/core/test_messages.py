@@ -9,8 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicmed_live.core import messages
+from musicmed_live.core.bounds import Region
 from musicmed_live.core.emotion import WORDS, Emotion
-from musicmed_live.core.events import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
+from musicmed_live.core.events import (
+    Bound,
+    EndGently,
+    Event,
+    Goal,
+    Hold,
+    Lead,
+    Obey,
+    Pause,
+    Play,
+    Report,
+    StepBack,
+    Stop,
+    TooMuch,
+)
 from musicmed_live.core.generator import Cue, Preference
 from musicmed_live.core.judgement import Judgement, Reason
 from musicmed_live.core.messages import Codec, Listen, Role, parse_message, parse_object, parse_patient, parse_plan
@@ -20,6 +35,7 @@ from musicmed_live.core.timeline import Clip, Description, Track
 from musicmed_live.errors import InvalidInput
 
 CALM = {"valence": 0.6, "arousal": -0.4}
+STEERING = {"rules", "bounds", "hold", "lead", "step_back", "end_gently"}
 
 
 def refusal(text: str) -> InvalidInput:
@@ -49,6 +65,12 @@ def refused_plan(body: dict[str, Any]) -> InvalidInput:
         ({"type": "report", "valence": -0.6, "arousal": 1}, Report(Emotion(-0.6, 1.0))),
         ({"type": "goal", "valence": 0, "arousal": -1}, Goal(Emotion(0.0, -1.0))),
         ({"type": "rules", "step": 0.1, "patience": 3}, Obey({"step": 0.1, "patience": 3})),
+        ({"type": "bounds", "tempo_bpm": None, "forbid": ["oboe"]}, Bound({"tempo_bpm": None, "forbid": ("oboe",)})),
+        ({"type": "bounds", "region": {"arousal": [-1, 0]}}, Bound({"region": Region(arousal=(-1.0, 0.0))})),
+        ({"type": "hold"}, Hold()),
+        ({"type": "lead"}, Lead()),
+        ({"type": "step_back"}, StepBack()),
+        ({"type": "end_gently"}, EndGently()),
         (
             {"type": "reading", "kind": "heart_rate", "at": 1.5, "bpm": 72, "rr_ms": [830, 840.5], "contact": True},
             HeartRate(1.5, 72.0, (830.0, 840.5), True),
@@ -95,7 +117,8 @@ def test_an_unknown_type_is_answered_with_the_known_ones(kind: Any) -> None:
     fault = refusal(json.dumps({"type": kind}))
     assert (fault.code, fault.field) == ("unknown_type", "type")
     assert json.dumps(kind)[:50] in fault.message
-    assert "goal, listen, pause, play, reading, report, rules, stop, too_much" in fault.message
+    known = "goal, hold, lead, listen, pause, play, reading, report, rules, step_back, stop, too_much"
+    assert f"bounds, end_gently, {known}" in fault.message
 
 
 def test_a_message_without_a_type_is_refused() -> None:
@@ -166,11 +189,16 @@ junk = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=10,
 )
-kinds = st.sampled_from(["report", "goal", "listen", "play", "pause", "too_much", "stop", "rules", "reading"])
+kinds = st.sampled_from(["report", "goal", "listen", "play", "pause", "too_much", "stop", "rules", "reading", "bounds"])
 keys = st.sampled_from(
-    ["valence", "arousal", "codec", "lead_ms", "step", "patience", "kind", "at", "bpm", "rr_ms"]
+    ["valence", "arousal", "codec", "lead_ms", "step", "patience", "kind", "at", "bpm", "rr_ms", "region", "forbid"]
 ) | st.text(max_size=10)
-plan_keys = st.sampled_from(["start", "goal", "minutes", "seed", "instruments", "style", "shape", "patience"])
+plan_keys = st.sampled_from(
+    [
+        *("start", "goal", "minutes", "seed", "instruments", "style", "shape", "patience", "region", "tempo_bpm"),
+        *("loudest_lufs", "loudest_dba", "generator", "control", "pauses", "ending_seconds", "output"),
+    ]
+)
 
 
 @given(kinds | junk, st.dictionaries(keys, junk, max_size=4))
@@ -286,8 +314,8 @@ def test_what_would_not_do_as_a_pseudonym_is_refused(patient: Any) -> None:
     [
         (Role.LISTENER, {"listen"}),
         (Role.SENSOR, {"reading"}),
-        (Role.PATIENT, {"listen", "reading", "report", "play"}),
-        (Role.THERAPIST, {"listen", "reading", "report", "play", "rules"}),
+        (Role.PATIENT, {"listen", "reading", "report", "goal", "play"}),
+        (Role.THERAPIST, {"listen", "reading", "report", "goal", "play"} | STEERING),
     ],
 )
 def test_a_role_may_say_what_is_its_own(role: Role, said: set[str]) -> None:
@@ -295,8 +323,14 @@ def test_a_role_may_say_what_is_its_own(role: Role, said: set[str]) -> None:
         "listen": Listen(Codec.OPUS, 4800),
         "reading": Motion(0.0, 0.0),
         "report": Report(Emotion(0.0, 0.0)),
+        "goal": Goal(Emotion(0.0, 0.0)),
         "play": Play(),
         "rules": Obey({}),
+        "bounds": Bound({}),
+        "hold": Hold(),
+        "lead": Lead(),
+        "step_back": StepBack(),
+        "end_gently": EndGently(),
     }
     assert {kind for kind, message in everything.items() if role.may(message)} == said
 

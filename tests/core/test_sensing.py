@@ -15,6 +15,7 @@ from musicmed_live.core.emotion import WORDS, Emotion
 from musicmed_live.core.estimate import SENSED_PER_SECOND
 from musicmed_live.core.events import Play, Report, Sense
 from musicmed_live.core.generator import SAMPLE_RATE
+from musicmed_live.core.plan import Plan
 from musicmed_live.core.profile import Baseline, Feature, Profile
 from musicmed_live.core.readings import HeartRate, Kind, Motion, Reading, Respiration, SkinConductance
 from musicmed_live.core.sensing import (
@@ -24,7 +25,7 @@ from musicmed_live.core.sensing import (
     Vitals,
     fused,
 )
-from musicmed_live.core.session import Plan, Session
+from musicmed_live.core.session import Session
 from musicmed_live.core.sources import Fault
 from tests.core.wearer import EPOCH, Wearer
 

@@ -30,6 +30,7 @@ from musicmed_live.core.events import (
 )
 from musicmed_live.core.generator import SAMPLE_RATE, Cue, Preference
 from musicmed_live.core.path import CLIP_FRAMES, Rules
+from musicmed_live.core.plan import Plan
 from musicmed_live.core.readings import HeartRate, Motion
 from musicmed_live.core.session import (
     LANDING_EMOTION,
@@ -42,7 +43,6 @@ from musicmed_live.core.session import (
     STOP_FRAMES,
     TRANSITIONS,
     Phase,
-    Plan,
     Session,
 )
 from musicmed_live.errors import IllegalTransition

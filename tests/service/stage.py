@@ -17,7 +17,7 @@ from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.events import Event
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Pace, frames_of
 from musicmed_live.core.judgement import Judgement, Mono
-from musicmed_live.core.session import Plan
+from musicmed_live.core.plan import Plan
 from musicmed_live.errors import MusicmedError, WorkerDied
 from musicmed_live.service import live as service
 from musicmed_live.service import playhead, voices

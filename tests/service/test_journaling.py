@@ -20,8 +20,8 @@ from musicmed_live.core.events import Event, Goal, Obey, Pause, Play, Report, St
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 from musicmed_live.core.judgement import Judgement, Reason
 from musicmed_live.core.messages import judgement_object
+from musicmed_live.core.plan import Plan
 from musicmed_live.core.readings import HeartRate
-from musicmed_live.core.session import Plan
 from musicmed_live.errors import IllegalTransition
 from musicmed_live.journal.entries import Entry, Kind
 from musicmed_live.service import journaling
