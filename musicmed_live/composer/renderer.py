@@ -2,14 +2,14 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from musicmed_live.composer.instruments import DRUM_BANK, INSTRUMENTS
-from musicmed_live.composer.room import Mono, Planes, Room
+from musicmed_live.composer.room import HALL_FRAMES, Mono, Planes, Room
 from musicmed_live.composer.sampler import Sampler, layer_of
 from musicmed_live.composer.score import Note
 from musicmed_live.composer.tone import RELEASE_DB, Tone, gain_of_db
@@ -89,6 +89,12 @@ class Renderer:
         ]
         self._room.rewind(position)
         self.position = position
+
+    def rings(self, instruments: Collection[str]) -> bool:
+        """Whether anything is still heard of one of these, in the hall at least."""
+        since = self.position - HALL_FRAMES
+        heard = (*((one.note, one.end) for one in self._sounding), *self._silent)
+        return any(end > since and note.instrument in instruments for note, end in heard)
 
     def fork(self) -> "Renderer":
         """Another one that goes on from here by itself."""

@@ -17,6 +17,8 @@ _Spectrum = NDArray[np.complex64]
 
 _T60_SECONDS = 2.6  # time in which the sound falls by 60 dB, at middle frequencies
 _PRE_DELAY_SECONDS = 0.022
+_TAIL_SECONDS = 1.1 * _T60_SECONDS
+HALL_FRAMES = frames_of(_PRE_DELAY_SECONDS + _TAIL_SECONDS)  # so long the hall answers
 _ONSET_SECONDS = 0.04  # in which the dense part builds up
 _ENDING_SECONDS = 0.4  # in which the tail, by then at -57 dB, is led to nothing
 _BANDS = (  # lower edge, T60 relative to the middle, level: air and walls swallow the high, a hall's bass booms
@@ -124,7 +126,7 @@ def hall_response() -> Planes:
 
 
 def _late_noise(random: np.random.Generator) -> NDArray[np.float64]:
-    frames = frames_of(1.1 * _T60_SECONDS)
+    frames = frames_of(_TAIL_SECONDS)
     noise = random.standard_normal((CHANNELS, frames))
     late = np.zeros((CHANNELS, frames))
     for band, (_, share, level) in zip(_split_bands(noise), _BANDS[:-1], strict=True):

@@ -2,12 +2,13 @@
 
 A clip of 30 s holds n bars of 4/4, n = 7.6 + 4.1 (a + 1) + 0.5 v rounded, which is 8n beats a minute: from 57 BPM in
 calm to 130 BPM in excitement. The clip opens in the tempo that sounded before it, eases into its own during its
-first eighth, and ends exactly with a bar.
+first eighth, and ends exactly with a bar. Limits go before all of that: the tempo may leap to keep them.
 """
 
 import math
 from dataclasses import dataclass
 
+from musicmed_live.core.bounds import Interval
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 
@@ -66,20 +67,64 @@ def bars_per_30_s(emotion: Emotion) -> float:
 
 
 def plan_tempo(
-    position: int, frames: int, emotion: Emotion, previous: TempoPlan | None = None, jump: bool = False
+    position: int,
+    frames: int,
+    emotion: Emotion,
+    previous: TempoPlan | None = None,
+    jump: bool = False,
+    limits_bpm: Interval | None = None,
 ) -> TempoPlan:
     """Lay out a clip of `frames` (> 0) that begins at `position`, where `previous` (if any) was playing.
 
-    Unless the emotion makes a `jump`, the pace moves by at most 2 bars per 30 s against `previous`.
+    Unless the emotion makes a `jump`, the pace moves by at most 2 bars per 30 s against `previous`. With `limits_bpm`,
+    the lowest and the highest tempo, no beat is told to be slower or faster; in a clip of less than 6 s that no number
+    of beats between the two fills, the last beat is held.
     """
     pace = bars_per_30_s(emotion)
     if previous is not None and not jump:
         pace = min(previous.bar_rate + MAX_CHANGE, max(previous.bar_rate - MAX_CHANGE, pace))
-    beats = _whole_beats(pace * frames / PLANNING_FRAMES)
-    opening = previous.rate_at(position) if previous is not None else beats / frames
+    bars = pace * frames / PLANNING_FRAMES
+    opening = None if previous is None else previous.rate_at(position)
+    if limits_bpm is not None:
+        return _plan_within(position, frames, bars * BEATS_PER_BAR, opening, limits_bpm)
+    return _lay_out(position, frames, _whole_beats(bars), opening)
+
+
+def _lay_out(position: int, frames: int, beats: int, opening: float | None) -> TempoPlan:
+    """So many beats from the rate at which the clip opens; None: evenly."""
+    if opening is None:
+        opening = beats / frames
     easing = frames * EASING_SHARE
     steady = (beats - easing * opening / 2) / (frames - easing / 2)
     return TempoPlan(position, frames, beats, opening, steady)
+
+
+def _plan_within(
+    position: int, frames: int, wanted_beats: float, opening: float | None, limits_bpm: Interval
+) -> TempoPlan:
+    """About `wanted_beats` within the limits: eased from `opening` if that can be, else even, else the last is held."""
+    lowest, highest = (tempo_bpm / (60 * SAMPLE_RATE) for tempo_bpm in limits_bpm)
+    eased = frames * EASING_SHARE / 2  # so many frames count at the opening rate
+    if opening is not None:
+        opening = min(highest, max(lowest, opening))
+        fewest, most = (eased * opening + (frames - eased) * rate for rate in (lowest, highest))
+        beats = _beats_between(fewest, most, wanted_beats)
+        if beats is not None:
+            return _lay_out(position, frames, beats, opening)
+    beats = _beats_between(frames * lowest, frames * highest, wanted_beats)
+    if beats is not None:
+        return _lay_out(position, frames, beats, None)
+    return TempoPlan(position, frames, max(1, math.floor(frames * highest)), lowest, lowest)
+
+
+def _beats_between(fewest: float, most: float, wanted: float) -> int | None:
+    """The number of beats next to what is wanted, whole bars if they bend it by no more than is tolerated."""
+    wanted = min(most, max(fewest, wanted))
+    whole = round(wanted / BEATS_PER_BAR) * BEATS_PER_BAR
+    if fewest <= whole <= most and abs(whole / wanted - 1) <= ROUNDING_TOLERANCE:
+        return whole
+    beats = min(math.floor(most), max(math.ceil(fewest), round(wanted)))
+    return beats if fewest <= beats else None
 
 
 def _whole_beats(bars: float) -> int:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
+from musicmed_live.composer.instruments import INSTRUMENTS
 from musicmed_live.composer.preferences import Ensemble, choose_ensemble
 from musicmed_live.composer.renderer import Renderer
 from musicmed_live.composer.sampler import CACHE_BYTES, PACKAGED_FONT, Sampler
@@ -15,12 +18,13 @@ from musicmed_live.composer.score import Bar
 from musicmed_live.composer.tempo import TempoPlan, plan_tempo
 from musicmed_live.composer.writer import Ending, Thread, write_bar
 from musicmed_live.core.emotion import Emotion
-from musicmed_live.core.generator import Block, ClipRequest, Cue, Pace, frames_of
+from musicmed_live.core.generator import Block, ClipRequest, Cue, Pace, Samples, frames_of
 
 REMEMBERED_FRAMES = frames_of(14.0)  # how far back a voice can be rewound
 JUMP = 0.5  # of emotion from clip to clip: the tempo may leap, too
 MOODS = (Emotion(0.0, 0.0), Emotion(-0.6, -0.4), Emotion(0.6, -0.4), Emotion(-0.5, 0.6), Emotion(0.6, 0.6))
 WARM_UP_SECONDS = 6.0  # of music in each of them
+BREAK_FRAMES = frames_of(0.05)  # in which what may not go on ringing fades out
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,9 @@ class ComposerVoice:
     """One session's music. The same seed and the same calls give the same samples."""
 
     def __init__(self, seed: int, sampler: Sampler, position: int = 0) -> None:
+        self._sampler = sampler
         self._renderer = Renderer(sampler, position)
+        self._earlier: deque[tuple[int, Renderer]] = deque()  # those that were broken off, and where
         self._marks = deque([_Mark(position, Thread(seed), None, None)])
         self._clip: Generator[Block, None, None] | None = None
         self._double: ComposerVoice | None = None  # which has rehearsed
@@ -94,6 +100,8 @@ class ComposerVoice:
 
     def compose(self, request: ClipRequest) -> Generator[Block, None, None]:
         """The clip in blocks of one beat, written and sounded as they are asked for.
+
+        Where an instrument still rings that the request forbids, all that rings fades out within the first 50 ms.
 
         Raises `ValueError` if the clip does not begin where the music stands or is empty, `InvalidInput` if the
         request's preferences cannot be met.
@@ -115,6 +123,7 @@ class ComposerVoice:
         self._forget_clip()
         double = copy.copy(self)
         double._marks, double._renderer = self._marks.copy(), self._renderer.fork()
+        double._earlier = self._earlier.copy()
         self._double = double
         return ((block,) for block in double.compose(request))
 
@@ -123,6 +132,7 @@ class ComposerVoice:
         if self._double is None:
             raise ValueError(f"there is no take {take}: nothing was rehearsed")
         self._marks, self._renderer = self._double._marks, self._double._renderer
+        self._earlier = self._double._earlier
         self._forget_clip()
 
     def rewind(self, position: int) -> int:
@@ -138,6 +148,8 @@ class ComposerVoice:
         self._forget_clip()
         while len(self._marks) > 1 and self._marks[-2].position >= position:
             self._marks.pop()
+        while self._earlier and self.position <= self._earlier[-1][0]:
+            self._renderer = self._earlier.pop()[1]
         self._renderer.rewind(self.position)
         return self.position
 
@@ -154,6 +166,7 @@ class ComposerVoice:
     def _blocks(self, request: ClipRequest, ensemble: Ensemble) -> Generator[Block, None, None]:
         tempo = _plan(request, self._marks[-1])
         bars = tempo.bars()
+        ringing = self._break_off(ensemble)
         for index, beats in enumerate(bars):
             emotion = request.start.blend(request.end, (index + 0.5) / len(bars))
             ending = _ending(index, len(bars)) if request.final else Ending.NONE
@@ -161,8 +174,20 @@ class ComposerVoice:
             bar, following = write_bar(thread, emotion, ensemble, beats, tempo.tempo_bpm(beats[0]), ending)
             for start, end in pairwise(beats):
                 block = self._sound(bar, start, end, tempo)
+                if ringing is not None:
+                    block.samples[:BREAK_FRAMES] += ringing[: end - start]
+                    ringing = None
                 self._remember(_Mark(end, following, tempo, emotion))
                 yield block
+
+    def _break_off(self, ensemble: Ensemble) -> Samples | None:
+        """Where something rings that is forbidden now, let all that sounds end here; what is heard of that."""
+        if not self._renderer.rings([name for name in INSTRUMENTS if not ensemble.allows(name)]):
+            return None
+        ringing = self._renderer.render((), self.position + BREAK_FRAMES)
+        self._earlier.append((self.position, self._renderer))
+        self._renderer = Renderer(self._sampler, self.position)
+        return ringing * np.linspace(1, 0, BREAK_FRAMES, dtype=np.float32)[:, None]
 
     def _sound(self, bar: Bar, start: int, end: int, tempo: TempoPlan) -> Block:
         notes = [note for note in bar.notes if start <= note.position < end]
@@ -175,11 +200,14 @@ class ComposerVoice:
         self._marks.append(mark)
         while self._marks[1].position <= mark.position - REMEMBERED_FRAMES:
             self._marks.popleft()
+        while self._earlier and self._earlier[0][0] < self._marks[0].position:
+            self._earlier.popleft()
 
 
 def _plan(request: ClipRequest, mark: _Mark) -> TempoPlan:
     jump = mark.emotion is not None and mark.emotion.distance(request.start) > JUMP
-    return plan_tempo(request.position, request.frames, request.start.blend(request.end, 0.5), mark.tempo, jump)
+    middle = request.start.blend(request.end, 0.5)
+    return plan_tempo(request.position, request.frames, middle, mark.tempo, jump, request.tempo_bpm)
 
 
 def _ending(index: int, bars: int) -> Ending:

@@ -70,3 +70,47 @@ def test_a_short_clip_keeps_about_the_tempo_by_cutting_its_last_bar(frames: int,
     wanted = plan_tempo(0, PLANNING_FRAMES, emotion).tempo_bpm(0)
     plan = plan_tempo(0, frames, emotion)
     assert plan.tempo_bpm(0) == pytest.approx(wanted, rel=0.5)
+
+
+limits = st.tuples(st.floats(40, 144), st.floats(1.25, 4)).map(
+    lambda drawn: (drawn[0], min(180.0, drawn[0] * drawn[1]))
+)
+HEARD_BPM = 0.5  # a beat is a whole number of frames long
+
+
+@given(limits, st.integers(6 * SAMPLE_RATE, 90 * SAMPLE_RATE), emotions, emotions, st.booleans())
+def test_every_beat_keeps_the_limits_in_the_first_clip_and_in_the_one_after_it(
+    allowed: tuple[float, float], frames: int, first: Emotion, second: Emotion, jump: bool
+) -> None:
+    opened = plan_tempo(0, frames, first, limits_bpm=allowed)
+    following = plan_tempo(frames, frames, second, opened, jump, allowed)
+    for plan in (opened, following):
+        for start, end in (pair for bar in plan.bars() for pair in pairwise(bar)):
+            assert allowed[0] - 1e-6 <= plan.tempo_bpm(start) <= allowed[1] + 1e-6
+            assert allowed[0] - HEARD_BPM <= 60 * SAMPLE_RATE / (end - start) <= allowed[1] + HEARD_BPM
+        assert plan.bars()[-1][-1] == plan.position + frames
+
+
+@given(limits, st.integers(SAMPLE_RATE, 60 * SAMPLE_RATE), lengths, emotions, emotions)
+def test_where_the_limits_are_narrowed_the_tempo_leaps(
+    allowed: tuple[float, float], played: int, frames: int, before: Emotion, emotion: Emotion
+) -> None:
+    free = plan_tempo(0, 90 * SAMPLE_RATE, before)
+    plan = plan_tempo(played, frames, emotion, free, limits_bpm=allowed)
+    beats = [pair for bar in plan.bars() for pair in pairwise(bar)]
+    assert beats[-1][1] == played + frames
+    for start, end in beats[:-1]:
+        assert allowed[0] - 1e-6 <= plan.tempo_bpm(start) <= allowed[1] + 1e-6
+        assert allowed[0] - HEARD_BPM <= 60 * SAMPLE_RATE / (end - start) <= allowed[1] + HEARD_BPM
+
+
+def test_a_short_clip_that_no_number_of_beats_fills_holds_its_last_beat() -> None:
+    plan = plan_tempo(0, 3 * SAMPLE_RATE // 2, Emotion(0, 0), limits_bpm=(50, 70))
+    assert [beats[1] - beats[0] for bar in plan.bars() for beats in pairwise(bar)] == [72_000]
+    assert plan.tempo_bpm(0) == pytest.approx(50)
+
+
+def test_limits_that_hold_the_emotions_own_tempo_change_nothing() -> None:
+    before = plan_tempo(0, PLANNING_FRAMES, Emotion(0.2, 0.1))
+    free = plan_tempo(PLANNING_FRAMES, PLANNING_FRAMES, Emotion(0.4, 0.3), before)
+    assert plan_tempo(PLANNING_FRAMES, PLANNING_FRAMES, Emotion(0.4, 0.3), before, limits_bpm=(40, 180)) == free

@@ -9,10 +9,11 @@ import pyloudnorm
 import pytest
 
 from musicmed_live.composer.instruments import INSTRUMENTS
-from musicmed_live.composer.renderer import Renderer
+from musicmed_live.composer.renderer import Renderer, _Sounding
+from musicmed_live.composer.room import Planes
 from musicmed_live.composer.sampler import Sampler
 from musicmed_live.composer.score import Note
-from musicmed_live.composer.voice import ComposerGenerator, ComposerVoice
+from musicmed_live.composer.voice import BREAK_FRAMES, ComposerGenerator, ComposerVoice
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Preference, Samples, frames_of
 from musicmed_live.errors import GeneratorFailed, InvalidInput
@@ -169,6 +170,83 @@ def test_a_forbidden_instrument_is_out_from_the_first_beat(generator: ComposerGe
     banned = before[-1].instruments
     clip = ClipRequest(voice.position, frames_of(6), CALM, CALM, Preference(forbid=banned))
     assert all(not set(banned) & set(block.instruments) for block in voice.compose(clip))
+
+
+BANNED = Preference(forbid=("piano", "pad", "strings", "harp"))
+
+
+def played_by(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
+    """From here on, who sounds in which stretch that is rendered: instrument, and the stretch."""
+    sounding: list[tuple[str, int, int]] = []
+    mix = Renderer._mix
+
+    def listen(renderer: Renderer, note: _Sounding, buses: dict[tuple[str, int], Planes], until: int) -> None:
+        sounding.append((note.note.instrument, max(renderer.position, note.note.position), until))
+        mix(renderer, note, buses, until)
+
+    monkeypatch.setattr(Renderer, "_mix", listen)
+    return sounding
+
+
+@pytest.mark.parametrize("rewinds", [False, True])
+def test_what_is_forbidden_neither_plays_on_nor_rings_on(
+    generator: ComposerGenerator, monkeypatch: pytest.MonkeyPatch, rewinds: bool
+) -> None:
+    voice = generator.open_voice(3)
+    blocks = list(voice.compose(request(voice, 8, CALM)))
+    assert set(BANNED.forbid) & set(blocks[-1].instruments)
+    at = voice.rewind(blocks[9].position) if rewinds else voice.position
+    sounding = played_by(monkeypatch)
+    for block in voice.compose(ClipRequest(at, frames_of(6), CALM, CALM, BANNED)):
+        assert not set(BANNED.forbid) & set(block.instruments)
+    late = {name for name, start, until in sounding if until > at + BREAK_FRAMES}
+    assert late
+    assert not set(BANNED.forbid) & late
+
+
+def test_what_rang_fades_out_without_a_click(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(3)
+    before = sound(list(voice.compose(request(voice, 8, CALM))))
+    at = voice.position
+    music = np.concatenate([before, sound(list(voice.compose(ClipRequest(at, frames_of(4), CALM, CALM, BANNED))))])
+    steps = np.abs(np.diff(music, axis=0)).max(axis=1)
+    assert steps[at - 1] < np.percentile(steps, 99.9)
+
+
+def test_a_rewind_to_where_the_ban_began_gives_back_what_rang(generator: ComposerGenerator) -> None:
+    voice, free = generator.open_voice(3), generator.open_voice(3)
+    ban, goes_on = (ClipRequest(frames_of(8), frames_of(4), CALM, CALM, who) for who in (BANNED, Preference()))
+    banned, allowed = [], []
+    for one, clip in ((voice, ban), (free, goes_on)):
+        list(one.compose(request(one, 8, CALM)))
+        banned.append(sound(list(one.compose(clip))))
+        one.rewind(clip.position)
+        allowed.append(sound(list(one.compose(goes_on))))
+    np.testing.assert_allclose(allowed[0], allowed[1], atol=1e-5)
+    voice.rewind(ban.position)
+    again = sound(list(voice.compose(ban)))[BREAK_FRAMES:]  # a rewind lets go of the keys, so until then less rings
+    np.testing.assert_allclose(again, banned[0][BREAK_FRAMES:], atol=1e-5)
+
+
+def test_a_rehearsal_of_a_ban_is_what_will_be_played(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(3)
+    list(voice.compose(request(voice, 8, CALM)))
+    ban = ClipRequest(voice.position, frames_of(4), CALM, CALM, BANNED)
+    rehearsed = sound([block for (block,) in voice.rehearse(ban, 1)])
+    np.testing.assert_allclose(sound(list(voice.compose(ban))), rehearsed, atol=1e-5)
+
+
+@pytest.mark.parametrize("tempo_bpm", [(40.0, 50.0), (60.0, 80.0), (144.0, 180.0)])
+def test_every_block_keeps_the_tempo_limits_whatever_sounded_before(
+    generator: ComposerGenerator, tempo_bpm: tuple[float, float]
+) -> None:
+    voice = generator.open_voice(18)
+    next(voice.compose(request(voice, 30, ANXIOUS)))
+    for seconds in (7, 6):
+        clip = ClipRequest(voice.position, frames_of(seconds), ANXIOUS, CALM, tempo_bpm=tempo_bpm)
+        for block in voice.compose(clip):
+            assert tempo_bpm[0] - 1e-6 <= block.tempo_bpm <= tempo_bpm[1] + 1e-6
+            assert tempo_bpm[0] - 0.1 <= 60 * SAMPLE_RATE / len(block.samples) <= tempo_bpm[1] + 0.1
 
 
 def test_a_missing_font_is_reported(tmp_path_factory: pytest.TempPathFactory) -> None:
