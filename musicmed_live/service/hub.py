@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -36,6 +36,7 @@ class Entry:
 
     live: LiveSession
     tokens: dict[Role, str]
+    opened_at: float = field(default_factory=time.time)  # seconds since 1970
 
 
 class Metrics:
@@ -113,6 +114,11 @@ class Hub:
         """The newest open session of a patient."""
         lives = (entry.live for entry in reversed(self._entries.values()))
         return next((live for live in lives if live.patient == patient and not live.over.is_set()), None)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All that have not ended, the oldest first."""
+        return list(self._entries.values())
 
     @property
     def lives(self) -> list[LiveSession]:
