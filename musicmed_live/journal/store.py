@@ -1,9 +1,10 @@
 """A journal in a database: entries in, sessions out. The calls block: not for an event loop."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import Any, cast
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
@@ -105,6 +106,13 @@ class Journal:
         if len(found) > 1:
             raise InvalidInput(f"session: several ids begin with {shown(beginning)}; give more of it", "id")
         return found[0]
+
+    def opening(self, session: str) -> Mapping[str, Any]:
+        """What was asked of the session of that id: the body of its first entry; empty where it is not there."""
+        wanted = select(ENTRIES.c.body).where(ENTRIES.c.session == session).order_by(ENTRIES.c.number).limit(1)
+        with self._transaction() as connection:
+            body = connection.scalar(wanted)
+        return {} if body is None else cast(dict[str, Any], json.loads(body))
 
     def entries(self, session: str) -> list[Entry]:
         """What happened in the session of that id, in order."""

@@ -1,0 +1,187 @@
+"""What the staff see over HTTP: the open sessions, the patient's way into one, what was kept of all of them."""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from musicmed_live.composer.instruments import INSTRUMENTS
+from musicmed_live.composer.preferences import STYLES
+from musicmed_live.core.bounds import GENERATORS
+from musicmed_live.core.generator import SAMPLE_RATE
+from musicmed_live.core.messages import Role, parse_patient
+from musicmed_live.errors import CannotServe, InvalidInput
+from musicmed_live.service.access import Grant, StaffRole
+from musicmed_live.service.entrance import client_or_staff, entrance_of, staff
+from musicmed_live.service.hub import Entry, Hub
+
+if TYPE_CHECKING:
+    from musicmed_live.journal.account import Account
+    from musicmed_live.journal.entries import Sitting
+    from musicmed_live.journal.store import Journal
+
+T = TypeVar("T")
+
+TOKEN_SECONDS = 86_400.0  # of a therapist for one session: a day, as the patient's
+PAST_TOKEN_SECONDS = 3600.0  # of what has ended, there are only reports to be opened
+MOST_PAST = 500  # sessions that are listed, the newest first
+# The report is a page of its own: its style and its pictures are in it.
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'"
+)
+
+
+async def _sessions(request: Request) -> Response:
+    """All that have not ended, the newest first, each with what opens its socket and what the patient joins it with."""
+    grant = staff(request, StaffRole.THERAPIST)
+    return JSONResponse([_told(request, entry, grant) for entry in reversed(_hub(request).entries)])
+
+
+def _told(request: Request, entry: Entry, grant: Grant) -> dict[str, Any]:
+    live = entry.live
+    frames = live.session.wish.frames
+    return {
+        "id": live.name,
+        "patient": live.patient,
+        "phase": live.session.wire_phase(live.heard),
+        "opened": round(entry.opened_at, 3),
+        "minutes": None if frames is None else frames / SAMPLE_RATE / 60,
+        "waits": not live.started,
+        "tokens": {
+            "therapist": _therapist_token(request, live.name, grant, TOKEN_SECONDS),
+            "patient": entry.tokens[Role.PATIENT],
+        },
+    }
+
+
+async def _past(request: Request) -> Response:
+    """The sessions that the journal has, the newest first; `?patient=` for those of one."""
+    grant = staff(request, StaffRole.THERAPIST)
+    patient = parse_patient(dict(request.query_params))
+    sittings = await _reading(request, lambda journal: journal.sessions(patient))
+    return JSONResponse([_past_told(request, sitting, grant) for sitting in sittings[:MOST_PAST]])
+
+
+def _past_told(request: Request, sitting: "Sitting", grant: Grant) -> dict[str, Any]:
+    token = _therapist_token(request, sitting.id, grant, PAST_TOKEN_SECONDS)
+    return {
+        "id": sitting.id,
+        "patient": sitting.patient,
+        "opened": sitting.opened_at,
+        "ended": sitting.ended_at,
+        "tokens": {"therapist": token},
+    }
+
+
+async def _plan(request: Request) -> Response:
+    """The body that the newest session of a patient was opened with, but for its seed; null where there was none."""
+    staff(request)
+    patient = parse_patient(request.path_params)
+    return JSONResponse(await _reading(request, lambda journal: _last_plan(journal, patient)))
+
+
+def _last_plan(journal: "Journal", patient: str | None) -> dict[str, Any] | None:
+    for sitting in journal.sessions(patient):
+        plan = journal.opening(sitting.id).get("plan")
+        if plan is not None:  # journals of earlier versions have none
+            return {key: value for key, value in plan.items() if key != "seed"}
+    return None
+
+
+async def _report(request: Request) -> Response:
+    from musicmed_live.journal.page import page
+
+    account = await _account(request)
+    return Response(page(account), media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+async def _table(request: Request) -> Response:
+    from musicmed_live.journal.table import table
+
+    account = await _account(request)
+    return Response(table(account), media_type="text/csv", headers=_as_file(account, "csv"))
+
+
+async def _bundle(request: Request) -> Response:
+    from musicmed_live.journal.fhir import bundle
+
+    account = await _account(request)
+    content = json.dumps(bundle(account), indent=1) + "\n"
+    return Response(content, media_type="application/fhir+json", headers=_as_file(account, "fhir.json"))
+
+
+async def _account(request: Request) -> "Account":
+    """What happened in the session of that id. Raises `InvalidInput` where nobody wrote that down."""
+    from musicmed_live.journal.account import account_of
+
+    name = request.path_params["id"]
+    client_or_staff(request, name, Role.THERAPIST)
+
+    def read(journal: "Journal") -> "Account":
+        sitting = journal.find(name)
+        return account_of(sitting, journal.entries(sitting.id))
+
+    return await _reading(request, read)
+
+
+async def _reading(request: Request, read: "Callable[[Journal], T]") -> T:
+    """What `read` makes of the journal, in a thread. Raises `InvalidInput` where there is none, or not for now."""
+    journaling = request.app.state.journaling
+    if journaling is None:
+        raise InvalidInput(
+            "journal: this server keeps none, so there are no reports; start it without --journal none",
+            code="no_journal",
+        )
+    try:
+        return await asyncio.to_thread(read, journaling.journal)
+    except CannotServe as fault:
+        raise InvalidInput(str(fault), code="journal_away") from None
+
+
+async def _way_in(request: Request) -> Response:
+    """A picture of the address by which the patient joins."""
+    import segno
+
+    entry = _hub(request).find(request.path_params["id"])
+    staff(request, StaffRole.THERAPIST)
+    address = f"{request.base_url}#session={entry.live.name}&token={entry.tokens[Role.PATIENT]}"
+    picture = io.BytesIO()
+    segno.make(address, error="m", micro=False).save(picture, kind="svg", xmldecl=False, omitsize=True, light="#fff")
+    return Response(picture.getvalue(), media_type="image/svg+xml")
+
+
+async def _choices(_request: Request) -> Response:
+    """What can be wanted and forbidden by name."""
+    return JSONResponse({"instruments": list(INSTRUMENTS), "styles": list(STYLES), "generators": list(GENERATORS)})
+
+
+ROUTES: list[BaseRoute] = [
+    Route("/api/sessions", _sessions, methods=["GET"]),
+    Route("/api/sessions/{id}/report", _report),
+    Route("/api/sessions/{id}/report.csv", _table),
+    Route("/api/sessions/{id}/report.fhir.json", _bundle),
+    Route("/api/sessions/{id}/qr.svg", _way_in),
+    Route("/api/journal/sessions", _past),
+    Route("/api/patients/{patient}/plan", _plan),
+    Route("/api/instruments", _choices),
+]
+
+
+def _hub(request: Request) -> Hub:
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+def _therapist_token(request: Request, session: str, grant: Grant, seconds: float) -> str:
+    """Opens one session for the therapist who asks, under the name by which others are told of them."""
+    return entrance_of(request).access.grant(Role.THERAPIST, session, grant.name, seconds=seconds)
+
+
+def _as_file(account: "Account", ending: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="session-{account.sitting.id[:8]}.{ending}"'}
