@@ -26,7 +26,13 @@ class Ring:
 
     def __init__(self) -> None:
         self.head: int | None = None  # the next frame the card will take; None: it stands still
+        self.taken = 0  # frames that the card has asked for so far
         self._samples = np.zeros((RING_FRAMES, CHANNELS), np.float32)
+
+    def clear(self) -> None:
+        """Stand still, and forget what was written."""
+        self.head = None
+        self._samples.fill(0.0)
 
     def write(self, position: int, samples: Samples) -> None:
         """Put samples where they belong; what was there is overwritten."""
@@ -34,6 +40,7 @@ class Ring:
 
     def read(self, out: Samples) -> None:
         """Fill `out` from the head on, and leave silence behind. Called by the card's thread."""
+        self.taken += len(out)
         head = self.head
         if head is None:
             out.fill(0.0)
@@ -44,12 +51,36 @@ class Ring:
         self.head = head + len(out)
 
 
-def open_stream(ring: Ring) -> Any:
-    """A running output stream that plays `ring`. Raises `CannotServe` where there is no sound card."""
+class Speaker:
+    """The machine's sound card. It plays one session at a time, and silence between them."""
+
+    def __init__(self) -> None:
+        """Raises `CannotServe` where there is no sound card."""
+        self._ring = Ring()
+        self._stream = _open_stream(self._ring)
+
+    @property
+    def taken(self) -> int:
+        """How many frames the card has taken: its clock, which moves whether music plays or not."""
+        return self._ring.taken
+
+    async def play(self, live: LiveSession) -> None:
+        """Play `live` until it is over."""
+        self._ring.clear()
+        with live.attended():
+            await feed(live, self._ring, int(self._stream.latency * SAMPLE_RATE))
+
+    def close(self) -> None:
+        """Give the card back."""
+        self._stream.close()
+
+
+def _open_stream(ring: Ring) -> Any:
+    """A running output stream that plays `ring`."""
     try:
         import sounddevice  # its import raises OSError where PortAudio is missing
     except OSError as fault:
-        raise CannotServe(f"--speaker: {fault}; install PortAudio (Debian: libportaudio2)") from None
+        raise CannotServe(f"sound card: {fault}; install PortAudio (Debian: libportaudio2)") from None
 
     def fill(out: Samples, _frames: int, _time: object, _status: object) -> None:
         ring.read(out)
@@ -61,7 +92,7 @@ def open_stream(ring: Ring) -> Any:
         stream.start()
     except sounddevice.PortAudioError as fault:
         raise CannotServe(
-            f"--speaker: no usable sound card ({fault}); leave --speaker out to listen on the page"
+            f"sound card: none can be used ({fault}); connect one, or listen on the page of `musicmed-live play`"
         ) from None
     return stream
 
@@ -102,22 +133,20 @@ def _top_up(live: LiveSession, ring: Ring, sent: int) -> int:
 
 async def play_on_speaker(wish: Plan, patient: str | None, server: Server, say: Callable[[str], None]) -> None:
     """Play a session on the sound card, and serve the page that steers it, until it is over."""
-    ring = Ring()
-    stream = open_stream(ring)
+    speaker = Speaker()
     serving = asyncio.create_task(server.serve_here(), name="server")
-    latency_frames = int(stream.latency * SAMPLE_RATE)
-    playing = asyncio.create_task(_play_on(wish, patient, server, ring, latency_frames, say), name="speaker")
+    playing = asyncio.create_task(_play_on(wish, patient, server, speaker, say), name="speaker")
     try:
         await asyncio.wait({serving, playing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         server.should_exit = True
         playing.cancel()
-        stream.close()
+        speaker.close()
     await serving
 
 
 async def _play_on(
-    wish: Plan, patient: str | None, server: Server, ring: Ring, latency_frames: int, say: Callable[[str], None]
+    wish: Plan, patient: str | None, server: Server, speaker: Speaker, say: Callable[[str], None]
 ) -> None:
     await server.started_up.wait()
     assert server.hub is not None
@@ -129,5 +158,4 @@ async def _play_on(
     socket = f"{server.url.replace('http', 'ws', 1)}api/sessions/{entry.live.name}/live"
     say(f"For a wearable: musicmed-wearable ble --session '{socket}?token={entry.tokens[Role.SENSOR]}'")
     entry.live.handle(Play(), "speaker")
-    with entry.live.attended():
-        await feed(entry.live, ring, latency_frames)
+    await speaker.play(entry.live)

@@ -189,6 +189,12 @@ class Workers:
         """What each of them measured, when all can compose at once. Raises `MusicmedError` if one cannot."""
         return await asyncio.gather(*(worker.warm_up() for worker in self._workers))
 
+    async def answer(self) -> None:
+        """Return when each of them has answered, or has just been replaced."""
+        for worker in self._workers:
+            with suppress(WorkerDied):
+                await worker.call(AT_ONCE, bool)  # the least that can be asked
+
     async def lose_one(self) -> None:
         """Return when one of their processes has died."""
         waiting = [asyncio.ensure_future(worker.lost.wait()) for worker in self._workers]

@@ -50,5 +50,5 @@ def test_without_a_sound_card_it_says_so_in_one_line(tmp_path: Path) -> None:
     refused = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode == 2
     last = refused.stderr.strip().splitlines()[-1]
-    assert last.startswith("musicmed-live: --speaker: ")
+    assert last.startswith("musicmed-live: sound card: ")
     assert "Traceback" not in refused.stderr
