@@ -20,12 +20,12 @@ from musicmed_live.core.plan import DRAWN_SEEDS, MAX_SEED, Plan, parse_minutes
 from musicmed_live.errors import InvalidInput, MusicmedError
 from musicmed_live.service import models, reports
 from musicmed_live.service.generators import DEVICES, GENERATORS, Choice, check_generator
+from musicmed_live.service.listening import add_options, parse_listening
 from musicmed_live.simulation import command as simulation
 
 if TYPE_CHECKING:
     from musicmed_live.service.server import Server
 
-DEFAULT_PORT = 8765
 KEEP_DAYS, MOST_DAYS = 365, 36500  # of the journal
 
 
@@ -92,7 +92,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", metavar="N", default=str(DEFAULT_PORT), help=f"on loopback; default: {DEFAULT_PORT}")
+    add_options(parser)
     parser.add_argument(
         "--mqtt",
         metavar="mqtt://user@host:1883",
@@ -157,12 +157,6 @@ def _seed(text: str | None) -> int:
     return int(text)
 
 
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise InvalidInput(f"--port: {text!r} is not a port number from 0 to 65535 (0: any free one)", "port")
-    return int(text)
-
-
 def _keep_days(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > len(str(MOST_DAYS)) or not 1 <= int(text) <= MOST_DAYS:
         raise InvalidInput(f"--keep-days: {text!r} is not a whole number of days from 1 to {MOST_DAYS}", "keep_days")
@@ -197,9 +191,9 @@ def _serve_page(options: argparse.Namespace, query: str, greeting: str) -> None:
 @contextmanager
 def _server(options: argparse.Namespace) -> Iterator["Server"]:
     """The server that the options ask for, and the broker where that is to be its own."""
-    choice, port, keep_days = _choice(options), _port(options.port), _keep_days(options.keep_days)
+    choice, listening, keep_days = _choice(options), parse_listening(options), _keep_days(options.keep_days)
     from musicmed_live.service.broker import own_broker
-    from musicmed_live.service.journaling import keeping
+    from musicmed_live.service.journaling import keeping, owner_name
     from musicmed_live.service.mqtt import parse_address
     from musicmed_live.service.server import Server
 
@@ -212,8 +206,9 @@ def _server(options: argparse.Namespace) -> Iterator["Server"]:
         if address == "":
             address = stack.enter_context(own_broker())
             _say(f"MQTT at {address}")
-        journaling = stack.enter_context(keeping(choice, options.journal or reports.default_address(), keep_days))
-        yield Server(port, choice, None if address is None else parse_address(address), journaling)
+        kept_at = options.journal or reports.default_address()
+        journaling = stack.enter_context(keeping(choice, kept_at, keep_days, owner_name(listening.port)))
+        yield Server(listening, choice, None if address is None else parse_address(address), journaling)
 
 
 def _render(options: argparse.Namespace) -> None:

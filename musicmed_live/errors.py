@@ -1,6 +1,7 @@
 """Every error that this package raises on purpose. A message names the value and the way out."""
 
 import json
+import math
 from typing import Any
 
 
@@ -20,6 +21,14 @@ class InvalidInput(MusicmedError):
         self.message = message
         self.field = field
         self.code = code
+
+
+class TooManyCalls(InvalidInput):
+    """Somebody calls more often than anybody needs to; after `wait_seconds` the next call will be answered."""
+
+    def __init__(self, what: str, wait_seconds: float) -> None:
+        self.wait_seconds = math.ceil(wait_seconds)
+        super().__init__(f"{what}; try again in {self.wait_seconds} s", code="too_many_calls")
 
 
 class BadWeights(InvalidInput):

@@ -4,9 +4,11 @@ A token is base64url (RFC 4648, without padding) of a version byte, when it expi
 (RFC 2104) of all that. Nothing of it is kept here: whoever shows one is who it says.
 """
 
+import asyncio
 import base64
 import binascii
 import hmac
+import logging
 import os
 import re
 import secrets
@@ -24,11 +26,14 @@ from musicmed_live.core.messages import Role
 from musicmed_live.errors import CannotServe, InvalidInput, shown
 from musicmed_live.service.profiles import default_folder
 
+log = logging.getLogger(__name__)
+
 TOKEN_LIMIT = 512  # characters
 NAME_LIMIT, SESSION_LIMIT = 64, 64  # characters
 KEY_LIMITS = 16, 256  # characters of an administrator's key
 SECRET_BYTES = 32
 OPEN_ENDED_DAYS = 7
+FOLLOW_SECONDS = 5.0
 
 _VERSION = 1
 _HEADER = struct.Struct(">BQBB")  # version, expires, and how many bytes the role and the session have; then the name
@@ -104,13 +109,13 @@ def check_name(name: str) -> str:
     return name
 
 
-def check_key(key: str) -> str:
-    """`key`, if an administrator may have it. Raises `InvalidInput`, which does not tell it."""
+def check_key(key: str, where: str) -> str:
+    """`key`, as found in `where`, if an administrator may have it. Raises `InvalidInput`, which does not tell it."""
     least, most = KEY_LIMITS
     if not least <= len(key) <= most or not key.isascii() or not key.isprintable() or " " in key:
         raise InvalidInput(
-            f"the administrator's key is not {least} to {most} letters, digits and signs without a space; "
-            "`openssl rand -hex 24` makes a good one",
+            f"{where}: an administrator's key is {least} to {most} letters, digits and signs without a space; "
+            f"what is there has {len(key)}; `openssl rand -hex 24` makes a good one",
             "admin_key",
         )
     return key
@@ -158,6 +163,19 @@ def renew_secret(path: Path) -> None:
         _write(path, secrets.token_hex(SECRET_BYTES), replace=True)
     except OSError as fault:
         raise CannotServe(f"{path}: the secret that signs tokens cannot be renewed: {fault.strerror}") from None
+
+
+async def follow_secret(access: Access, path: Path) -> None:
+    """Take over each new secret that is put into `path`, so that what is taken back is so without a restart."""
+    told = ""
+    while True:
+        await asyncio.sleep(FOLLOW_SECONDS)
+        try:
+            access.secret = await asyncio.to_thread(read_secret, path)
+        except (OSError, InvalidInput) as fault:
+            if str(fault) != told:
+                log.warning("tokens are checked with the secret as it was: %s", fault)
+            told = str(fault)
 
 
 def _content(token: str) -> bytes | None:

@@ -12,9 +12,17 @@ class Budget:
 
     def spend(self, now: float) -> bool:
         """Take a token; False where there is none."""
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_second)
-        self._at = now
+        self._fill(now)
         if self._tokens < 1.0:
             return False
         self._tokens -= 1.0
         return True
+
+    def wait_seconds(self, now: float) -> float:
+        """How long until there is a token; 0 where there is one."""
+        self._fill(now)
+        return max(0.0, (1.0 - self._tokens) / self._per_second)
+
+    def _fill(self, now: float) -> None:
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_second)
+        self._at = now

@@ -1,30 +1,47 @@
 """Who is let in: what a call shows, and what that allows it to do."""
 
 import hmac
+import time
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
 from musicmed_live.core.messages import Role
 from musicmed_live.errors import InvalidInput
 from musicmed_live.service.access import Access, Grant, StaffRole
+from musicmed_live.service.limits import Call, Limits
+
+ANYBODY = Grant(StaffRole.ADMIN, None, "", None)  # of a server that only this machine can reach
 
 
+@dataclass(frozen=True, slots=True)
 class Entrance:
-    """Knows the staff by their tokens and the administrator by the key.
+    """Knows the clients and the staff by their tokens, and the administrator by `key`, too.
 
-    Where it is `open`, as on loopback without a key, everybody may do what the staff may.
+    Where it is open, as on loopback without a key, everybody may do what the staff may, as often as they like.
     """
 
-    def __init__(self, access: Access, key: str | None, *, is_open: bool) -> None:
-        self.access = access
-        self.is_open = is_open
-        self._key = key
+    access: Access
+    key: str | None = field(default=None, repr=False)
+    is_open: bool = True
+    limits: Limits = field(default_factory=lambda: Limits(time.monotonic))
 
-    def admit(self, token: str) -> Grant:
-        """Who shows `token`. Raises `InvalidInput` `bad_token`, `token_expired`."""
-        if self._key is not None and hmac.compare_digest(self._key.encode(), token.encode(errors="replace")):
-            return Grant(StaffRole.ADMIN, None, "administrator", None)
-        return self.access.check(token)
+    def admit(self, token: str, address: str) -> Grant:
+        """Who shows `token`. Raises `InvalidInput`: `bad_token`, `token_expired`, `too_many_calls`.
+
+        Tokens cannot be guessed, so a good one is good at any time: one who tries keys out, or whose token is no longer
+        good, does not lock out the others who share the address.
+        """
+        try:
+            return self.access.check(token)
+        except InvalidInput as fault:
+            if not token or fault.code == "token_expired" or self.is_open:
+                raise
+            self.limits.check(Call.GUESS, address)
+            if self.key is not None and hmac.compare_digest(self.key.encode(), token.encode(errors="replace")):
+                return Grant(StaffRole.ADMIN, None, "administrator", None)
+            self.limits.spend(Call.GUESS, address)
+            raise
 
 
 def entrance_of(connection: HTTPConnection) -> Entrance:
@@ -33,7 +50,74 @@ def entrance_of(connection: HTTPConnection) -> Entrance:
     return entrance
 
 
-def token_of(connection: HTTPConnection) -> str:
+def count(connection: HTTPConnection, call: Call) -> None:
+    """Count a call, unless the entrance is open. Raises `TooManyCalls`."""
+    entrance = entrance_of(connection)
+    if not entrance.is_open:
+        entrance.limits.spend(call, _address(connection))
+
+
+def caller(connection: HTTPConnection) -> Grant:
+    """Who calls. Raises `InvalidInput` as `Entrance.admit` does, but not where the entrance is open."""
+    entrance = entrance_of(connection)
+    try:
+        return entrance.admit(_token(connection), _address(connection))
+    except InvalidInput:
+        if entrance.is_open:
+            return ANYBODY
+        raise
+
+
+def staff(connection: HTTPConnection, *roles: StaffRole) -> Grant:
+    """The one of the staff who calls: of one of `roles`, of any where there are none, or an administrator.
+
+    Raises `InvalidInput` as `caller` does, or `forbidden` for somebody else. Where the entrance is open, everybody is
+    an administrator.
+    """
+    grant = caller(connection)
+    if isinstance(grant.role, StaffRole) and (not roles or grant.role in (*roles, StaffRole.ADMIN)):
+        return grant
+    if entrance_of(connection).is_open:
+        return ANYBODY
+    raise _forbidden(grant, *(roles or StaffRole))
+
+
+def is_staff(connection: HTTPConnection) -> bool:
+    """Whether one of the staff calls. Raises `InvalidInput` where a token is shown that is no good."""
+    if entrance_of(connection).is_open:
+        return True
+    return _token(connection) != "" and isinstance(caller(connection).role, StaffRole)
+
+
+def client(connection: HTTPConnection, session: str) -> Role:
+    """What the client of `session` may say who calls. Raises `InvalidInput` `bad_token` for anybody else."""
+    grant = entrance_of(connection).admit(_token(connection), _address(connection))
+    if grant.session != session or not isinstance(grant.role, Role):
+        raise InvalidInput("token: not one of this session's", "token", "bad_token")
+    return grant.role
+
+
+def client_or_staff(connection: HTTPConnection, session: str, *roles: Role) -> Grant:
+    """The client of `session`, of one of `roles`, or the one of the staff who calls.
+
+    Raises `InvalidInput` as `caller` does, or `forbidden` for somebody else. Where the entrance is open, everybody may.
+    """
+    grant = caller(connection)
+    if grant.session is None or entrance_of(connection).is_open:
+        return grant
+    if grant.session == session and grant.role in roles:
+        return grant
+    raise _forbidden(grant, *roles)
+
+
+def _forbidden(grant: Grant, *roles: Role | StaffRole) -> InvalidInput:
+    who = "of the staff" if grant.session is None else "of a session"
+    return InvalidInput(
+        f"token: it is that of a {grant.role} {who}; this takes that of: {', '.join(roles)}", "token", "forbidden"
+    )
+
+
+def _token(connection: HTTPConnection) -> str:
     """What a call shows: `Authorization: Bearer TOKEN`, or `?token=` where a browser sets no headers; "" if neither."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -41,35 +125,5 @@ def token_of(connection: HTTPConnection) -> str:
     return connection.query_params.get("token", "")
 
 
-def caller(connection: HTTPConnection) -> Grant:
-    """Who calls. Raises `InvalidInput` `bad_token`, `token_expired`, but not where the entrance is open."""
-    entrance = entrance_of(connection)
-    try:
-        return entrance.admit(token_of(connection))
-    except InvalidInput:
-        if entrance.is_open:
-            return Grant(StaffRole.ADMIN, None, "", None)
-        raise
-
-
-def session_role(connection: HTTPConnection, session: str) -> Role:
-    """What a client of `session` may say. Raises `InvalidInput` `bad_token` for the token of anything else."""
-    grant = entrance_of(connection).admit(token_of(connection))
-    if grant.session != session or not isinstance(grant.role, Role):
-        raise InvalidInput("token: not one of this session's", "token", "bad_token")
-    return grant.role
-
-
-def staff(connection: HTTPConnection, *roles: StaffRole) -> Grant:
-    """The one of the staff who calls: of one of `roles`, of any where there are none, or an administrator.
-
-    Raises `InvalidInput` `bad_token`, `token_expired`, or `forbidden` for somebody else. Where the entrance is open,
-    everybody is an administrator.
-    """
-    grant = caller(connection)
-    if isinstance(grant.role, StaffRole) and (not roles or grant.role in (*roles, StaffRole.ADMIN)):
-        return grant
-    if entrance_of(connection).is_open:
-        return Grant(StaffRole.ADMIN, None, grant.name, None)
-    wanted = " or a ".join(roles or StaffRole)
-    raise InvalidInput(f"token: a {grant.role} may not do that; it takes the token of a {wanted}", "token", "forbidden")
+def _address(connection: HTTPConnection) -> str:
+    return "" if connection.client is None else connection.client.host

@@ -1,46 +1,86 @@
-"""What every call meets first: pages of other origins are refused, and so are bodies that are too long."""
+"""What every call meets first: the wrong name, pages of other origins and forms are refused; answers are confined."""
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from musicmed_live.core import messages
-from musicmed_live.errors import InvalidInput, shown
+from musicmed_live.errors import InvalidInput, TooManyCalls, shown
 
 BODY_LIMIT = 16 * 1024
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 STATUS = {
     "bad_token": 401,
+    "token_expired": 401,
+    "forbidden": 403,
     "bad_origin": 403,
     "bad_host": 403,
     "session_ended": 410,
     "unknown_session": 404,
     "not_found": 404,
+    "no_journal": 404,
     "too_long": 413,
+    "bad_content_type": 415,
+    "too_many_calls": 429,
     "too_many_sessions": 503,
+    "journal_away": 503,
+    "too_many_sockets": 503,
 }
+WITH_BODY = ("POST", "PUT", "PATCH")
+# What an answer says unless it says otherwise. The pages have a policy of their own (pages.py).
+CONFINED = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), "
+    "serial=(), bluetooth=(), midi=(), hid=(), browsing-topics=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+# A year, as is usual: a browser that has come by TLS once never comes without it again (RFC 6797).
+TLS_ONLY = "max-age=31536000"
 
 
 class Guard:
-    """Refuses calls from pages of other origins."""
+    """Refuses calls by other names than `names` and loopback's, from pages of other origins, and from forms."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, names: tuple[str, ...] = ()) -> None:
         self._app = app
+        self._public = frozenset(name.lower() for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] in ("http", "websocket"):
-            fault = _foreign(HTTPConnection(scope))
-            if fault is not None:
-                await _refuse(scope, receive, send, fault)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        name = name_of(connection.headers.get("host", ""))
+        is_public = name in self._public and name not in LOOPBACK_NAMES
+
+        async def send_confined(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                _confine(MutableHeaders(scope=message), scope["scheme"] in ("https", "wss") and is_public)
+            await send(message)
+
+        fault = None if is_public or name in LOOPBACK_NAMES else _bad_host(connection)
+        fault = fault or _foreign(connection) or _not_json(scope, connection)
+        if fault is None:
+            await self._app(scope, receive, send_confined)
+        else:
+            await _refuse(scope, receive, send_confined, fault)
 
 
 def error_response(fault: InvalidInput) -> JSONResponse:
     """The answer to a call that is refused."""
-    return JSONResponse(messages.error(fault), STATUS.get(fault.code, 400))
+    headers = {}
+    if isinstance(fault, TooManyCalls):
+        headers["Retry-After"] = str(fault.wait_seconds)
+    if STATUS.get(fault.code) == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(messages.error(fault), STATUS.get(fault.code, 400), headers)
 
 
 async def body_of(request: Request) -> bytes:
@@ -56,14 +96,53 @@ async def body_of(request: Request) -> bytes:
     return body
 
 
+def name_of(host: str) -> str:
+    """The name in a `Host` header, in lower case, without its port."""
+    name, colon, port = host.rpartition(":")
+    return (name if colon and (port.isdigit() or not port) else host).lower()
+
+
+def origin_of(connection: HTTPConnection) -> str:
+    """The origin (RFC 6454) of this server's own pages, as whoever calls sees it."""
+    scheme = "https" if connection.scope["scheme"] in ("https", "wss") else "http"
+    return f"{scheme}://{connection.headers.get('host', '').lower()}"
+
+
+def _bad_host(connection: HTTPConnection) -> InvalidInput:
+    """A name of somebody else's may lead here, too, and so may pages that are served under it."""
+    host = shown(connection.headers.get("host", ""))
+    return InvalidInput(
+        f"host: {host} is not a name of this server; one beside loopback's is given to it with --public-name",
+        "host",
+        "bad_host",
+    )
+
+
 def _foreign(connection: HTTPConnection) -> InvalidInput | None:
-    """What is wrong with a call that a page of somebody else's may have made; a name may lead here, too."""
-    host, origin = connection.headers.get("host", ""), connection.headers.get("origin")
-    if host.rsplit(":", 1)[0] not in LOOPBACK_NAMES:
-        return InvalidInput(f"host: {shown(host)} is not a name of this machine's loopback", "host", "bad_host")
-    if origin is not None and origin != f"http://{host}":
+    """What is wrong with a call that a page of somebody else's makes."""
+    origin = connection.headers.get("origin")
+    if origin is not None and origin.lower() != origin_of(connection):
         return InvalidInput(f"origin: {shown(origin)} is not this server's", "origin", "bad_origin")
     return None
+
+
+def _not_json(scope: Scope, connection: HTTPConnection) -> InvalidInput | None:
+    """What is wrong with a body that a form on any page could send without being asked (Fetch: CORS-safelisted)."""
+    headers = connection.headers
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    if scope["type"] != "http" or scope["method"] not in WITH_BODY or not has_body:
+        return None
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return None
+    return InvalidInput(f"content-type: {shown(kind)} is not application/json", "content-type", "bad_content_type")
+
+
+def _confine(headers: MutableHeaders, by_tls: bool) -> None:
+    for name, value in CONFINED.items():
+        headers.setdefault(name, value)
+    if by_tls:
+        headers["Strict-Transport-Security"] = TLS_ONLY
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, fault: InvalidInput) -> None:

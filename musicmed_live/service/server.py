@@ -1,24 +1,29 @@
-"""The web server of this process: one port on loopback."""
+"""The web server of this process: one port."""
 
 import asyncio
 import logging
-import socket
+import secrets
 
 import uvicorn
 
 from musicmed_live.errors import CannotServe
-from musicmed_live.service.access import Access, kept_secret, secret_path
+from musicmed_live.service.access import SECRET_BYTES, Access, kept_secret, secret_path
+from musicmed_live.service.arrival import Arrival
 from musicmed_live.service.entrance import Entrance
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.journaling import Journaling
+from musicmed_live.service.listening import Listening
 from musicmed_live.service.mqtt import Address
 from musicmed_live.service.sources import open_sources
 from musicmed_live.service.web import build_app
 
-HOST = "127.0.0.1"
+log = logging.getLogger(__name__)
+
 # uvicorn says so of every handshake that is refused, which is an answer like any other.
 REFUSED = "ASGI callable returned without completing handshake."
+HEADER_LIMIT = 16 * 1024  # bytes of a request's line and headers
+MOST_CONNECTIONS = 1024
 FRAME_LIMIT = 1 << 20  # bytes of a client's WebSocket frame; a larger one closes the socket with 1009
 
 
@@ -26,19 +31,38 @@ class Server(uvicorn.Server):
     """Serves until interrupted. `hub` is there once `started_up` is set."""
 
     def __init__(
-        self, port: int, choice: Choice, mqtt: Address | None = None, journaling: Journaling | None = None
+        self,
+        listening: Listening,
+        choice: Choice,
+        mqtt: Address | None = None,
+        journaling: Journaling | None = None,
     ) -> None:
-        self._socket = _bind(port)
-        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}/"
+        entrance = _entrance(listening)
+        self._socket = listening.bind()
+        self.url = listening.url(self._socket.getsockname()[1])
+        self.is_open = listening.is_open
+        tls = listening.tls
         self.fault: BaseException | None = None
         self.hub: Hub | None = None
         self.started_up = asyncio.Event()
-        entrance = Entrance(Access(kept_secret(secret_path())), None, is_open=True)
-        app = build_app(lambda: open_sources(choice), entrance, mqtt, journaling, self._started_with, self._fail)
+        app = build_app(
+            lambda: open_sources(choice),
+            entrance,
+            listening.names,
+            mqtt,
+            journaling,
+            self._started_with,
+            self._fail,
+        )
         logging.getLogger("uvicorn.error").addFilter(lambda record: record.getMessage() != REFUSED)
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Arrival,
+                h11_max_incomplete_event_size=HEADER_LIMIT,
+                limit_concurrency=MOST_CONNECTIONS,
+                server_header=False,
+                ssl_context_factory=None if tls is None else lambda _config, _default: tls,
                 ws="websockets-sansio",
                 ws_max_size=FRAME_LIMIT,
                 ws_per_message_deflate=False,
@@ -64,12 +88,13 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _bind(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _entrance(listening: Listening) -> Entrance:
+    """Raises `InvalidInput` and `CannotServe` as `kept_secret` does; but nothing keeps a patient from music."""
     try:
-        listener.bind((HOST, port))
-    except OSError as fault:
-        listener.close()
-        raise CannotServe(f"port {port}: {fault.strerror}; choose another one with --port") from None
-    return listener
+        secret = kept_secret(secret_path())
+    except CannotServe as fault:
+        if not listening.is_open:
+            raise
+        log.warning("%s; tokens are good until this server ends", fault)
+        secret = secrets.token_bytes(SECRET_BYTES)
+    return Entrance(Access(secret), listening.key, listening.is_open)

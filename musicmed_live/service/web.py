@@ -1,13 +1,15 @@
 """HTTP and WebSocket: the service's face to clients, and their pages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -17,16 +19,24 @@ from musicmed_live import __version__
 from musicmed_live.composer.preferences import check_preferences
 from musicmed_live.core import messages
 from musicmed_live.core.emotion import WORDS
+from musicmed_live.core.messages import Role
 from musicmed_live.errors import InvalidInput, MusicmedError
+from musicmed_live.service import tokens
+from musicmed_live.service.access import follow_secret, secret_path
 from musicmed_live.service.connection import Connection
-from musicmed_live.service.entrance import Entrance, caller, entrance_of, session_role
+from musicmed_live.service.entrance import Entrance, client, client_or_staff, count, is_staff, staff
 from musicmed_live.service.guard import Guard, body_of, error_response
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.journaling import Journaling
+from musicmed_live.service.limits import Call
 from musicmed_live.service.mqtt import Address, Bridge
 from musicmed_live.service.pages import Pages
 from musicmed_live.service.profiles import Profiles, default_folder
 from musicmed_live.service.sources import Sources
+from musicmed_live.service.staff import ROUTES as STAFF_ROUTES
+
+MOST_SOCKETS = 32  # of one session
+COMPRESSION = 6  # of gzip: the higher ones take twice as long for a hundredth less
 
 OnFault = Callable[[BaseException], None]
 
@@ -50,23 +60,28 @@ def _hub(connection: HTTPConnection) -> Hub:
 
 
 async def _open(request: Request) -> Response:
+    staff(request)
+    count(request, Call.OPEN)
     hub = _hub(request)
     body = messages.parse_object(await body_of(request))
     wish, patient = messages.parse_plan(body, hub.draw_seed), messages.parse_patient(body)
     check_preferences(wish.instruments, wish.style)
     entry = await hub.open(wish, patient)
-    tokens = {role.value: token for role, token in entry.tokens.items()}
-    created = {"id": entry.live.name, "patient": entry.live.patient, "seed": wish.seed, "tokens": tokens}
+    granted = {role.value: token for role, token in entry.tokens.items()}
+    created = {"id": entry.live.name, "patient": entry.live.patient, "seed": wish.seed, "tokens": granted}
     return JSONResponse(created, 201)
 
 
 async def _show(request: Request) -> Response:
     name = request.path_params["id"]
+    client_or_staff(request, name, *Role)
     return JSONResponse({"id": name, **_hub(request).state(name)})
 
 
 async def _end(request: Request) -> Response:
-    _hub(request).end(request.path_params["id"], "api")
+    name = request.path_params["id"]
+    grant = client_or_staff(request, name, Role.PATIENT, Role.THERAPIST)
+    _hub(request).end(name, grant.name or "api")
     return Response(status_code=204)
 
 
@@ -78,14 +93,10 @@ async def _words(_request: Request) -> Response:
     return JSONResponse(words)
 
 
-async def _me(request: Request) -> Response:
-    grant = caller(request)
-    me = {"role": grant.role.value, "session": grant.session, "name": grant.name, "expires": grant.expires}
-    return JSONResponse({**me, "open": entrance_of(request).is_open})
-
-
 async def _health(request: Request) -> Response:
     sources = _hub(request).sources
+    if not is_staff(request):
+        return JSONResponse({"status": "ok", "warm": sources.stand_in.loaded})
     generators = {source.name: {"ready": source.loaded, "reason": source.absence} for source in sources.all}
     bridge, journaling = request.app.state.bridge, request.app.state.journaling
     health = {
@@ -100,40 +111,65 @@ async def _health(request: Request) -> Response:
 
 
 async def _metrics(request: Request) -> Response:
+    staff(request)
     registry = _hub(request).measure().registry
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _live(socket: WebSocket) -> None:
-    hub = _hub(socket)
+    hub, name, sockets = _hub(socket), socket.path_params["id"], socket.app.state.sockets
     try:
-        entry = hub.find(socket.path_params["id"])
-        role = session_role(socket, entry.live.name)
-        if socket.scope["subprotocols"] and messages.SUBPROTOCOL not in socket.scope["subprotocols"]:
-            raise InvalidInput(f"subprotocol: only {messages.SUBPROTOCOL} is spoken", "subprotocol")
+        role = _entering(socket, name)
+        entry = hub.find(name)
+        if sockets[name] >= MOST_SOCKETS:
+            raise InvalidInput(f"session: {MOST_SOCKETS} sockets are open already", "id", "too_many_sockets")
     except InvalidInput as fault:
         hub.metrics.refused.inc()
         await socket.send_denial_response(error_response(fault))
         return
-    offered = messages.SUBPROTOCOL if socket.scope["subprotocols"] else None
-    await socket.accept(subprotocol=offered)
     connection = Connection(socket, entry.live, role)
     # A strap that is left on must not keep a session that everybody has left.
-    attending = nullcontext() if role is messages.Role.SENSOR else entry.live.attended()
-    with hub.metrics.listeners.track_inprogress(), attending:
-        await connection.serve()
+    attending = nullcontext() if role is Role.SENSOR else entry.live.attended()
+    with _counted(sockets, name), hub.metrics.listeners.track_inprogress():
+        await socket.accept(subprotocol=messages.SUBPROTOCOL if socket.scope["subprotocols"] else None)
+        with attending:
+            await connection.serve()
     hub.metrics.refused.inc(connection.refused)
+
+
+def _entering(socket: WebSocket, session: str) -> Role:
+    """Who knocks. Raises `InvalidInput`."""
+    count(socket, Call.ENTER)
+    role = client(socket, session)
+    spoken = socket.scope["subprotocols"]
+    if spoken and messages.SUBPROTOCOL not in spoken:
+        raise InvalidInput(f"subprotocol: only {messages.SUBPROTOCOL} is spoken", "subprotocol")
+    return role
+
+
+@contextmanager
+def _counted(sockets: Counter[str], session: str) -> Iterator[None]:
+    sockets[session] += 1
+    try:
+        yield
+    finally:
+        sockets[session] -= 1
+        if not sockets[session]:
+            del sockets[session]
 
 
 def build_app(
     sources_of: Callable[[], Sources],
     entrance: Entrance,
+    names: tuple[str, ...],
     mqtt: Address | None,
     journaling: Journaling | None,
     on_start: Callable[[Hub], None],
     on_fault: OnFault,
 ) -> Starlette:
     """The ASGI application, which speaks MQTT, too, where there is an address for it, and keeps a journal.
+
+    It answers under loopback's names, and under `names`.
 
     Workers are made when it starts, and `on_start` is called with its hub; `on_fault` if a generator cannot work.
     """
@@ -150,9 +186,11 @@ def build_app(
             for task in (warming, *working):
                 task.add_done_callback(lambda task: _report_fault(task, on_fault))
             bridging = None if bridge is None else group.create_task(bridge.run(), name="mqtt")
-            app.state.journaling, app.state.entrance = journaling, entrance
+            app.state.journaling, app.state.entrance, app.state.sockets = journaling, entrance, Counter()
+            following = group.create_task(follow_secret(entrance.access, secret_path()), name="secret")
             on_start(hub)
             yield
+            following.cancel()
             warming.cancel()
             hub.close()
             if bridging is not None:
@@ -164,7 +202,8 @@ def build_app(
         Route("/api/sessions/{id}", _show, methods=["GET"]),
         Route("/api/sessions/{id}", _end, methods=["DELETE"]),
         WebSocketRoute("/api/sessions/{id}/live", _live),
-        Route("/api/me", _me),
+        *tokens.ROUTES,
+        *STAFF_ROUTES,
         Route("/api/words", _words),
         Route("/healthz", _health),
         Route("/metrics", _metrics),
@@ -172,7 +211,7 @@ def build_app(
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(Guard, names=names), Middleware(GZipMiddleware, compresslevel=COMPRESSION)],
         exception_handlers={InvalidInput: _on_invalid, HTTPException: _on_http},
         lifespan=lifespan,
     )

@@ -254,7 +254,8 @@ def test_the_page_asks_nobody_but_its_own_server(page: Page, url: str) -> None:
 def open_session(url: str) -> tuple[str, str]:
     """Name and patient's token of a session that somebody else opened."""
     body = json.dumps({"start": "happy", "goal": "calm"}).encode()
-    with urllib.request.urlopen(f"{url}api/sessions", body, timeout=10) as answer:
+    wish = urllib.request.Request(f"{url}api/sessions", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(wish, timeout=10) as answer:
         created = json.load(answer)
     return created["id"], created["tokens"]["patient"]
 

@@ -42,6 +42,9 @@ async def test_a_session_that_cannot_be_opened_says_why(
     assert named in fault["message"]
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 async def test_nan_and_other_junk_in_a_body(url: str) -> None:
     async with httpx.AsyncClient() as client:
         for content, status in (
@@ -52,7 +55,7 @@ async def test_nan_and_other_junk_in_a_body(url: str) -> None:
             (b"[" * 10_000, 400),
             (b" " * 20_000, 413),
         ):
-            answer = await client.post(f"{url}api/sessions", content=content)
+            answer = await client.post(f"{url}api/sessions", content=content, headers=JSON)
             assert answer.status_code == status, content[:40]
             assert set(answer.json()) == {"code", "message", "field"}
 
