@@ -61,7 +61,7 @@ def caller(connection: HTTPConnection) -> Grant:
     """Who calls. Raises `InvalidInput` as `Entrance.admit` does, but not where the entrance is open."""
     entrance = entrance_of(connection)
     try:
-        return entrance.admit(_token(connection), _address(connection))
+        return entrance.admit(shown_token(connection), _address(connection))
     except InvalidInput:
         if entrance.is_open:
             return ANYBODY
@@ -86,24 +86,24 @@ def is_staff(connection: HTTPConnection) -> bool:
     """Whether one of the staff calls. Raises `InvalidInput` where a token is shown that is no good."""
     if entrance_of(connection).is_open:
         return True
-    return _token(connection) != "" and isinstance(caller(connection).role, StaffRole)
+    return shown_token(connection) != "" and isinstance(caller(connection).role, StaffRole)
 
 
-def client(connection: HTTPConnection, session: str) -> Role:
-    """What the client of `session` may say who calls. Raises `InvalidInput` `bad_token` for anybody else."""
-    grant = entrance_of(connection).admit(_token(connection), _address(connection))
+def client(connection: HTTPConnection, session: str) -> tuple[Role, str]:
+    """The role and the name of the client of `session` who calls. Raises `InvalidInput` `bad_token` for others."""
+    grant = entrance_of(connection).admit(shown_token(connection), _address(connection))
     if grant.session != session or not isinstance(grant.role, Role):
         raise InvalidInput("token: not one of this session's", "token", "bad_token")
-    return grant.role
+    return grant.role, grant.name
 
 
 def client_or_staff(connection: HTTPConnection, session: str, *roles: Role) -> Grant:
-    """The client of `session`, of one of `roles`, or the one of the staff who calls.
+    """The client of `session`, of one of `roles`, or the one of the staff who calls; a kiosk stands among patients.
 
     Raises `InvalidInput` as `caller` does, or `forbidden` for somebody else. Where the entrance is open, everybody may.
     """
     grant = caller(connection)
-    if grant.session is None or entrance_of(connection).is_open:
+    if entrance_of(connection).is_open or (grant.session is None and grant.role != StaffRole.KIOSK):
         return grant
     if grant.session == session and grant.role in roles:
         return grant
@@ -117,7 +117,7 @@ def _forbidden(grant: Grant, *roles: Role | StaffRole) -> InvalidInput:
     )
 
 
-def _token(connection: HTTPConnection) -> str:
+def shown_token(connection: HTTPConnection) -> str:
     """What a call shows: `Authorization: Bearer TOKEN`, or `?token=` where a browser sets no headers; "" if neither."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":

@@ -28,6 +28,7 @@ from musicmed_live.service.entrance import Entrance, client, client_or_staff, co
 from musicmed_live.service.guard import Guard, body_of, error_response
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.journaling import Journaling
+from musicmed_live.service.kiosk import ROUTES as KIOSK_ROUTES
 from musicmed_live.service.limits import Call
 from musicmed_live.service.mqtt import Address, Bridge
 from musicmed_live.service.pages import Pages
@@ -119,7 +120,7 @@ async def _metrics(request: Request) -> Response:
 async def _live(socket: WebSocket) -> None:
     hub, name, sockets = _hub(socket), socket.path_params["id"], socket.app.state.sockets
     try:
-        role = _entering(socket, name)
+        role, _person = _entering(socket, name)
         entry = hub.find(name)
         if sockets[name] >= MOST_SOCKETS:
             raise InvalidInput(f"session: {MOST_SOCKETS} sockets are open already", "id", "too_many_sockets")
@@ -137,14 +138,14 @@ async def _live(socket: WebSocket) -> None:
     hub.metrics.refused.inc(connection.refused)
 
 
-def _entering(socket: WebSocket, session: str) -> Role:
-    """Who knocks. Raises `InvalidInput`."""
+def _entering(socket: WebSocket, session: str) -> tuple[Role, str]:
+    """The role and the name of who knocks. Raises `InvalidInput`."""
     count(socket, Call.ENTER)
-    role = client(socket, session)
+    who = client(socket, session)
     spoken = socket.scope["subprotocols"]
     if spoken and messages.SUBPROTOCOL not in spoken:
         raise InvalidInput(f"subprotocol: only {messages.SUBPROTOCOL} is spoken", "subprotocol")
-    return role
+    return who
 
 
 @contextmanager
@@ -204,6 +205,7 @@ def build_app(
         WebSocketRoute("/api/sessions/{id}/live", _live),
         *tokens.ROUTES,
         *STAFF_ROUTES,
+        *KIOSK_ROUTES,
         Route("/api/words", _words),
         Route("/healthz", _health),
         Route("/metrics", _metrics),
