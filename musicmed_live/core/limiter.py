@@ -1,4 +1,7 @@
-"""A look-ahead true-peak limiter: its gain is a line from node to node, one node every millisecond."""
+"""A look-ahead true-peak limiter, which keeps below a gain that is given, too.
+
+Its gain is a line from node to node, one node every millisecond.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +17,19 @@ RELEASE_SPANS = 80  # time constant of the gain's way back
 Nodes = NDArray[np.float64]
 
 
-def limit_nodes(samples: Samples, gain: float | None, held: Nodes | None) -> Nodes | None:
+def limit_nodes(samples: Samples, gain: float | None, held: Nodes | None, most: Nodes | None = None) -> Nodes | None:
     """The gain at each node of `samples`, whose last `LOOKAHEAD` frames are only looked at. None: 1 throughout.
 
     `gain` is the first node; None where nothing was heard before, so that it is free, too. `held` are nodes, the
-    first one included, that were heard already and are kept: only what follows is free.
+    first one included, that were heard already and are kept: only what follows is free. `most` is the highest gain
+    in each span from node to node, the look-ahead's included; None: 1.
     """
-    if gain in (None, 1.0) and held is None and float(np.abs(samples).max(initial=0.0)) * OVERSHOOT <= CEILING:
+    quiet = float(np.abs(samples).max(initial=0.0)) * OVERSHOOT <= CEILING
+    if gain in (None, 1.0) and held is None and most is None and quiet:
         return None
     allowed = np.minimum(1.0, CEILING / np.maximum(oversampled_peaks(samples, SPAN), 1e-9))
+    if most is not None:
+        allowed = np.minimum(allowed, most)
     ahead = LOOKAHEAD // SPAN
     count = len(samples) // SPAN - ahead
     nodes = np.empty(count + 1)

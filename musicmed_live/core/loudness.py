@@ -31,8 +31,12 @@ def energy(samples: Samples) -> float:
     n = len(samples)
     if n == 0:
         return 0.0
-    power = np.abs(np.fft.rfft(samples, axis=0)) ** 2
-    return float((_k_power(n) @ power).sum()) / (n * n)
+    return float((k_power(n) @ power_spectrum(samples)).sum()) / (n * n)
+
+
+def power_spectrum(samples: Samples) -> NDArray[np.float64]:
+    """Squared magnitudes of the rfft of each channel, shape (frames // 2 + 1, channels)."""
+    return np.asarray(np.abs(np.fft.rfft(samples, axis=0)) ** 2)
 
 
 def loudness(mean_square: float) -> float:
@@ -99,7 +103,7 @@ OVERSHOOT = float(np.abs(_PHASES).sum(axis=0).max())
 
 
 @functools.lru_cache(maxsize=32)
-def _k_power(n: int) -> NDArray[np.float64]:
+def k_power(n: int) -> NDArray[np.float64]:
     """Power response of the K filter at the bins of an n-point rfft, doubled where a bin stands for two."""
     z = np.exp(-2j * np.pi * np.arange(n // 2 + 1) / n)
     response = np.ones(len(z), complex)

@@ -1,4 +1,4 @@
-"""The mixer: what the timeline holds, brought to the session's loudness, faded, limited, and never silent.
+"""The mixer: what the timeline holds, brought to the session's loudness, faded, limited, never silent, never too loud.
 
 It works on a grid of 100 ms counted from position 0, so its output does not depend on how it is asked. It
 keeps its state at every line of the grid, so it can go back to a position and play what follows anew; the
@@ -11,7 +11,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from musicmed_live.core import loudness
+from musicmed_live.core.ceilings import (
+    AT_REST,
+    FORESIGHT_GRIDS,
+    LOWERING_FRAMES,
+    SHORT_TERM_GRIDS,
+    Ceilings,
+    Plafond,
+    Ride,
+    loudest_of,
+)
+from musicmed_live.core.exposure import Energy, energy_of
 from musicmed_live.core.fader import END_FRAMES, Fader
+from musicmed_live.core.fill import RESUME_FRAMES, SEAM_FRAMES, Fill
 from musicmed_live.core.generator import Cue, Samples, frames_of
 from musicmed_live.core.limiter import LOOKAHEAD, SPAN, Nodes, apply_nodes, limit_nodes
 from musicmed_live.core.timeline import Timeline, crossfade_gains
@@ -25,26 +37,7 @@ _SERVO_DB = 0.01  # never faster than 0.1 dB/s,
 _SERVO_RANGE_DB = 8.0  # and never by more than this
 _GATE_LUFS = -50.0  # nothing is learned from near silence
 
-FILL_FRAMES = frames_of(20.0)  # the last bars repeat, fading, for so long
 _FILL_LOOP_FRAMES = frames_of(2.0)  # where no bar line is known
-_SEAM_FRAMES = frames_of(0.03)
-_RESUME_FRAMES = frames_of(0.1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Fill:
-    """What is heard while the generator is late."""
-
-    since: int
-    loop: Samples  # the last bar, its end running into its beginning
-    step: Samples  # from the loop's beginning to the last frame heard: decays, so that nothing clicks
-    resume: int | None = None  # where music is back
-
-    def sound(self, start: int, frames: int) -> Samples:
-        passed = np.arange(start - self.since, start - self.since + frames)
-        gain = np.maximum(0.0, 1.0 - passed / FILL_FRAMES)[:, None]
-        decay = np.exp(-passed / (_SEAM_FRAMES / 6))[:, None]
-        return ((self.loop[passed % len(self.loop)] + self.step * decay) * gain).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +47,9 @@ class _State:
     energy: float = 0.0  # running mean of the generator's, 0 before it was heard
     servo_db: float = 0.0
     limiter_gain: float | None = None  # None before anything was heard
-    fill: _Fill | None = None
+    fill: Fill | None = None
     underruns: int = 0
+    ride: Ride = AT_REST
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +86,9 @@ class Mixer:
         self._end = 0  # of what is mixed, on the grid
         self._heard: _Heard | None = None  # of the grid cell at `_end`, before a rewind
         self._fader = Fader()
+        self._plafond = Plafond()
+        self._energies: dict[int, Energy] = {}  # of what is mixed, by grid position
+        self._ahead: dict[int, Energy] = {}  # of what the timeline holds, by grid position
         if length is not None:
             self._fader.end_at(length, ending_frames)
 
@@ -122,14 +119,16 @@ class Mixer:
 
     def ready_until(self, position: int) -> int:
         """How far one can read from `position` on before something is missing. A cell is mixed as a whole."""
-        ready = self._timeline.ready_until(position)
-        end = self._fader.end
+        ready, end = self._timeline.ready_until(position), self._fader.end
         if end is not None and ready >= end:
             return end
-        return max(self._end, (ready - LOOKAHEAD) // GRID * GRID)
+        foresight = 0 if self._plafond.open else GRID
+        return max(self._end, (ready - LOOKAHEAD - foresight) // GRID * GRID)
 
     def rewind(self, position: int) -> None:
         """The timeline or a fade has changed from `position` on: mix anew from there."""
+        for stale in [cell for cell in self._ahead if cell + GRID > position]:
+            del self._ahead[stale]
         if position < self._end:
             self._go_back_to(position - position % GRID)
         if self._heard is not None:
@@ -139,6 +138,20 @@ class Mixer:
         """From `position` on move the output to `gain` (0..1) within `frames`; replaces later fades."""
         self._fader.fade(position, frames, gain)
         self.rewind(position)
+
+    def limit(self, position: int, ceilings: Ceilings, frames: int = LOWERING_FRAMES) -> None:
+        """From the next line of the grid on play no louder than that; a ceiling that is lowered comes down in `frames`.
+
+        Before anything was heard, it holds at once.
+        """
+        line = position + -position % GRID
+        self._plafond.change(line, ceilings, frames)
+        self.rewind(line)
+
+    def energies(self, start: int, end: int) -> list[Energy]:
+        """Of the mixed cells of 100 ms within [start, end), as they are heard; kept for 3 s more than `forget` says."""
+        first = start + -start % GRID
+        return [self._energies[cell] for cell in range(first, end - GRID + 1, GRID) if cell in self._energies]
 
     def end_at(self, position: int, fade_frames: int) -> None:
         """End at `position` already, silent from there on; the `fade_frames` before it fade out.
@@ -155,7 +168,12 @@ class Mixer:
             del self._states[past]
             self._mixed.pop(past, None)
             self._nodes.pop(past, None)
+        for past in [p for p in self._energies if p < cell - SHORT_TERM_GRIDS * GRID]:
+            del self._energies[past]
+        for past in [p for p in self._ahead if p < cell]:
+            del self._ahead[past]
         self._fader.forget(cell)
+        self._plafond.forget(cell)
 
     def _go_back_to(self, cell: int) -> None:
         """Forget what was mixed from the line `cell` of the grid on; that cell itself stays at hand in `_heard`."""
@@ -179,17 +197,43 @@ class Mixer:
         first, last = (loudness.linear(TARGET_LUFS - loudness.REFERENCE_LUFS + db) for db in gain_db)
         gain = np.linspace(first, last, GRID, endpoint=False)
         gain = np.concatenate((gain, np.full(LOOKAHEAD, last))) * self._fader.gains(start, GRID + LOOKAHEAD)
+        state, most = self._ride(start, music[:GRID], last, state)
         music *= gain[:, None].astype(np.float32)
-        nodes = limit_nodes(music, state.limiter_gain, None if heard is None else heard.nodes)
+        nodes = limit_nodes(music, state.limiter_gain, None if heard is None else heard.nodes, most)
         mixed = apply_nodes(music[:GRID], nodes)
         if heard is not None:
             mixed[: len(heard.samples)] = heard.samples
         if nodes is not None:
             self._nodes[start] = nodes
-        self._mixed[start] = mixed
+        self._mixed[start], self._energies[start] = mixed, energy_of(mixed)
         self._heard = None
         self._end = start + GRID
         self._states[self._end] = replace(state, limiter_gain=1.0 if nodes is None else float(nodes[-1]))
+
+    def _ride(self, start: int, music: Samples, gain: float, state: _State) -> tuple[_State, Nodes | None]:
+        """The state after a cell, and the most that the limiter may let through in it: None where there is no ceiling.
+
+        `gain` is what the music is played with otherwise.
+        """
+        wanted, cells = self._plafond.wanted_at(start)
+        if wanted.open and state.ride.at_rest:
+            return replace(state, ride=AT_REST), None
+        just_heard = self.energies(start - SHORT_TERM_GRIDS * GRID, start)
+        ride = state.ride.lower(wanted, cells, loudest_of(just_heard))
+        ahead = [energy.times(gain) for energy in self._look_ahead(start + GRID)]
+        after, begins_db = ride.over(energy_of(music).times(gain), ahead)
+        line_db = np.linspace(begins_db, after.gain_db, GRID // SPAN + 1)
+        most = 10 ** (np.minimum(line_db[1:], line_db[:-1]) / 20)
+        return replace(state, ride=after), np.append(most, np.full(LOOKAHEAD // SPAN, most[-1]))
+
+    def _look_ahead(self, start: int) -> list[Energy]:
+        """The energies of the cells from `start` on, as far as they are composed, and no further than there is need."""
+        ready = min(self._meant(self._timeline.ready_until(start)), start + FORESIGHT_GRIDS * GRID)
+        cells = range(start, ready - GRID + 1, GRID)
+        for cell in cells:
+            if cell not in self._ahead:
+                self._ahead[cell] = energy_of(self._timeline.read(cell, GRID))
+        return [self._ahead[cell] for cell in cells]
 
     def _serve(self, start: int, music: Samples, state: _State) -> tuple[_State, tuple[float, float]]:
         """One slow gain: brings a generator that is off its reference back to it, and leaves arousal its range."""
@@ -209,17 +253,17 @@ class Mixer:
         frames = GRID + LOOKAHEAD
         music = self._timeline.read(start, frames)
         state = self._fill_or_resume(start, heard_until, state)
-        return (music if state.fill is None else self._filled(music, state.fill, start)), state
+        return (music if state.fill is None else state.fill.over(music, start)), state
 
     def _fill_or_resume(self, start: int, heard_until: int, state: _State) -> _State:
         due = self._meant(start + GRID)
         ready = self._timeline.ready_until(start)
         fill = state.fill
-        if fill is not None and fill.resume is not None and start >= fill.resume + len(fill.loop) + _SEAM_FRAMES:
+        if fill is not None and fill.resume is not None and start >= fill.resume + len(fill.loop) + SEAM_FRAMES:
             fill = None  # there is a bar of music again that could be repeated
         if ready < due and (fill is None or fill.resume is not None):
             return replace(state, fill=self._start_fill(max(ready, heard_until), fill), underruns=state.underruns + 1)
-        back = heard_until + _RESUME_FRAMES
+        back = heard_until + RESUME_FRAMES
         back += -back % GRID  # a fill may begin in any cell but one in which another still gives way to the music
         if fill is not None and fill.resume is None and ready >= self._meant(back):
             fill = replace(fill, resume=heard_until)
@@ -229,30 +273,17 @@ class Mixer:
         """`position`, or where the session ends before it: the silence after that is meant."""
         return position if self._fader.end is None else min(position, self._fader.end)
 
-    def _filled(self, music: Samples, fill: _Fill, start: int) -> Samples:
-        """`music` with the fill from where it is missing to where it is back."""
-        a = max(0, fill.since - start)
-        music = music.copy()
-        instead = fill.sound(start + a, len(music) - a)
-        if fill.resume is None:
-            music[a:] = instead
-            return music
-        share = np.clip((np.arange(start + a, start + len(music)) - fill.resume) / _RESUME_FRAMES, 0.0, 1.0)
-        out_gain, in_gain = crossfade_gains(share, 0.0)
-        music[a:] = music[a:] * in_gain[:, None] + instead * out_gain[:, None]
-        return music
-
-    def _start_fill(self, since: int, before: _Fill | None) -> _Fill:
+    def _start_fill(self, since: int, before: Fill | None) -> Fill:
         last = self._timeline.read(since - 1, 1)
         if before is not None:  # the music is late again, and there is no other bar to repeat yet
-            return _Fill(since, before.loop, self._filled(last, before, since - 1) - before.loop[:1])
-        seam = min(_SEAM_FRAMES, since // 2)
+            return Fill(since, before.loop, before.over(last, since - 1) - before.loop[:1])
+        seam = min(SEAM_FRAMES, since // 2)
         frames = max(1, min(self._last_bar_frames(since), since - seam))
         lead_in = self._timeline.read(since - frames - seam, frames + seam)
         loop = lead_in[seam:].copy()
         out_gain, in_gain = crossfade_gains(np.arange(seam) / max(1, seam), 0.0)
         loop[frames - seam :] = loop[frames - seam :] * out_gain[:, None] + lead_in[:seam] * in_gain[:, None]
-        return _Fill(since, loop, last - loop[:1])
+        return Fill(since, loop, last - loop[:1])
 
     def _last_bar_frames(self, since: int) -> int:
         """From the last bar line that is not too near up to `since`; something like a bar where none is known."""

@@ -10,10 +10,11 @@ from scipy.signal import butter, resample_poly, sosfilt
 
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.fader import END_FRAMES
+from musicmed_live.core.fill import FILL_FRAMES
 from musicmed_live.core.generator import SAMPLE_RATE, Samples, frames_of
 from musicmed_live.core.limiter import CEILING
 from musicmed_live.core.loudness import AROUSAL_LU, REFERENCE_LUFS, linear
-from musicmed_live.core.mixer import FILL_FRAMES, GRID, TARGET_LUFS, Mixer
+from musicmed_live.core.mixer import GRID, TARGET_LUFS, Mixer
 from musicmed_live.core.timeline import Clip, Timeline, Track
 from tests.core.sounds import BAR, BEAT, add_beats, largest_step, noise, timeline_of, tone, track_of
 

@@ -1,0 +1,42 @@
+"""What is heard while the generator is late: the last bars, fading."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from musicmed_live.core.generator import Samples, frames_of
+from musicmed_live.core.timeline import crossfade_gains
+
+FILL_FRAMES = frames_of(20.0)  # the last bars repeat, fading, for so long
+SEAM_FRAMES = frames_of(0.03)
+RESUME_FRAMES = frames_of(0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A bar that repeats from `since` on."""
+
+    since: int
+    loop: Samples  # the last bar, its end running into its beginning
+    step: Samples  # from the loop's beginning to the last frame heard: decays, so that nothing clicks
+    resume: int | None = None  # where music is back
+
+    def sound(self, start: int, frames: int) -> Samples:
+        """The fill alone, shape (frames, 2)."""
+        passed = np.arange(start - self.since, start - self.since + frames)
+        gain = np.maximum(0.0, 1.0 - passed / FILL_FRAMES)[:, None]
+        decay = np.exp(-passed / (SEAM_FRAMES / 6))[:, None]
+        return ((self.loop[passed % len(self.loop)] + self.step * decay) * gain).astype(np.float32)
+
+    def over(self, music: Samples, start: int) -> Samples:
+        """`music`, which begins at `start`, with the fill from where it is missing to where it is back."""
+        a = max(0, self.since - start)
+        music = music.copy()
+        instead = self.sound(start + a, len(music) - a)
+        if self.resume is None:
+            music[a:] = instead
+            return music
+        share = np.clip((np.arange(start + a, start + len(music)) - self.resume) / RESUME_FRAMES, 0.0, 1.0)
+        out_gain, in_gain = crossfade_gains(share, 0.0)
+        music[a:] = music[a:] * in_gain[:, None] + instead * out_gain[:, None]
+        return music
