@@ -1,4 +1,4 @@
-"""Whether a patient follows: what a report says about the way from the music to the patient, and words for it."""
+"""Whether a patient follows: what a report says about the way from the music to the patient."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
+from musicmed_live.core.bounds import Region
 from musicmed_live.core.emotion import WORDS, Emotion
 from musicmed_live.core.estimate import REPORT_SD, Estimate
-
-_TIMES = ("never", "once", "twice", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+from musicmed_live.core.reasons import Why
 
 DOUBT = 3.0  # so much nearer than it seems, in SDs above the usual, somebody who reports unevenly may be
 TRAIL_CORNERS = 64  # of the way since the last meeting that are remembered
@@ -19,18 +19,17 @@ TRAIL_CORNERS = 64  # of the way since the last meeting that are remembered
 class Meeting:
     """The last place where music and patient met, and what has happened since."""
 
-    place: Emotion
+    place: Emotion  # of the music
     seen: Emotion  # where the patient was at their last report, as far as that told
     position: int  # up to which the trail goes
     trail: tuple[Emotion, ...]  # corners of the way that the music has come since, at least one
     words: tuple[str, ...] = ()  # for what was reported from the same place, the first report included
     returns: int = 0  # how often the music has come back here because nobody had followed it
 
-    @property
-    def said(self) -> str:
-        """How often the patient has said the same, in words."""
+    def why(self, act: str) -> Why:
+        """The reason for an `act` of the music: that the patient has said the same again, or is not with it."""
         count = self.words.count(self.words[-1])
-        return f"you reported {self.words[-1]} {times(count)}" if count > 1 else "you are not with the music yet"
+        return Why(f"{act}_reported", self.words[-1], count) if count > 1 else Why(f"{act}_apart")
 
     def gone(self, corners: Sequence[Emotion], position: int) -> "Meeting":
         """With a trail that has come by `corners` to `position`."""
@@ -52,7 +51,8 @@ class Finding:
 
     answer: Answer
     report: Emotion
-    place: Emotion  # where the patient seems to be now
+    place: Emotion  # where the patient seems to be now,
+    near: Emotion  # and the nearest point to that where the music may be
 
 
 def judge(
@@ -62,11 +62,13 @@ def judge(
     music: Emotion,
     trail: Sequence[Emotion],
     tolerance: float,
+    region: Region,
 ) -> Finding:
     """What `report` says of a patient who was at `last` with their last report, is thought to be at `before`, and hears
     `music`.
 
-    `trail` has the corners of the way that the music has come since they last met. A report that is no further from
+    `trail` has the corners of the way that the music has come since they last met. The music may only be in `region`: a
+    patient outside of it counts as where the music could come nearest. A report that is no further from
     `before` than this patient's reports vary is weighed against it, with the benefit of the doubt that is left; one
     that is further is taken at its word.
     """
@@ -75,13 +77,14 @@ def judge(
     if before is not None and not surprises:
         place = before.told(report).emotion
     doubt = 0.0 if before is None else DOUBT * max(0.0, before.report_sd - REPORT_SD)
-    away = place.distance(music) - doubt
-    if min(away, report.distance(music)) <= tolerance:
-        return Finding(Answer.WITH, report, place)
-    on_the_way = away <= (2 if surprises else 3) * tolerance and place.distance(nearest(place, trail)) <= tolerance
+    near = region.nearest(place)
+    away = near.distance(music) - doubt
+    if min(away, region.nearest(report).distance(music)) <= tolerance:
+        return Finding(Answer.WITH, report, place, near)
+    on_the_way = away <= (2 if surprises else 3) * tolerance and near.distance(nearest(near, trail)) <= tolerance
     if on_the_way and place.distance(music) < last.distance(music):
-        return Finding(Answer.BEHIND, report, place)
-    return Finding(Answer.ELSEWHERE if surprises else Answer.SAME, report, place)
+        return Finding(Answer.BEHIND, report, place, near)
+    return Finding(Answer.ELSEWHERE if surprises else Answer.SAME, report, place, near)
 
 
 def nearest(point: Emotion, trail: Sequence[Emotion]) -> Emotion:
@@ -103,9 +106,3 @@ def _foot(point: Emotion, a: Emotion, b: Emotion) -> Emotion:
 def mood(emotion: Emotion) -> str:
     """The nearest mood word."""
     return min(WORDS, key=lambda word: WORDS[word][0].distance(emotion))
-
-
-def times(count: int) -> str:
-    """How often, in words: `twice`, `three times`; from thirteen on in figures."""
-    number = _TIMES[count] if count < len(_TIMES) else str(count)
-    return number if count < 3 else f"{number} times"

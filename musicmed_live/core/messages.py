@@ -178,6 +178,11 @@ def done(name: str, kept: bool) -> str:
     return json.dumps({"type": "done", "id": name, "kept": kept})
 
 
+def steered(name: str, what: str) -> str:
+    """A therapist of that name has said `what`: to all therapists of the session."""
+    return json.dumps({"type": "steered", "by": name, "what": what})
+
+
 def error(fault: InvalidInput) -> dict[str, str]:
     """The body of an error, the same over HTTP and in an `error` message."""
     return {"code": fault.code, "message": fault.message, "field": fault.field}
@@ -197,6 +202,11 @@ def estimate_object(estimate: Estimate | None) -> dict[str, float] | None:
 def report_object(report: tuple[Emotion, float] | None, now: float) -> dict[str, float] | None:
     """What the patient said last, and how many seconds ago."""
     return None if report is None else {**emotion_object(report[0]), "seconds": round(now - report[1], 1)}
+
+
+def rest_object(seconds_left: float | None) -> dict[str, float] | None:
+    """A planned pause, and how long it still lasts."""
+    return None if seconds_left is None else {"seconds_left": round(seconds_left, 1)}
 
 
 def vitals_object(vitals: Vitals) -> dict[str, float | None]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
+from musicmed_live.core.bounds import Region
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE
 
@@ -72,6 +73,24 @@ class EmotionPath:
 def stay(here: Emotion, position: int) -> EmotionPath:
     """The path of somebody who is not led anywhere yet."""
     return EmotionPath((Corner(position, here),), None, None)
+
+
+def onwards(path: EmotionPath, position: int) -> EmotionPath:
+    """The same path from `position` on."""
+    later = (corner for corner in path.corners if corner.position > position)
+    return replace(path, corners=(Corner(position, path.at(position)), *later))
+
+
+def within(path: EmotionPath, region: Region) -> EmotionPath:
+    """The path with each corner at the nearest point of `region`; the very same where it never leaves that.
+
+    A region is convex, so the path stays in it between its corners, too; and the nearest points of two points are never
+    further apart than those two, so it is nowhere faster than before.
+    """
+    if all(region.holds(corner.emotion) for corner in path.corners):
+        return path
+    corners = (Corner(corner.position, region.nearest(corner.emotion)) for corner in path.corners)
+    return replace(path, corners=tuple(corners))
 
 
 def plan(here: Emotion, goal: Emotion, position: int, end: int | None, rules: Rules) -> EmotionPath:

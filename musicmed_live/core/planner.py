@@ -6,11 +6,13 @@ The rule, its sources, and what it is worth are in docs/planner.md. The paths th
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from musicmed_live.core.bounds import Region
 from musicmed_live.core.emotion import NEUTRAL, Emotion, clamp
 from musicmed_live.core.estimate import CORRECTION_SECONDS, Estimate
 from musicmed_live.core.following import Answer, Finding, Meeting, judge, mood, nearest
 from musicmed_live.core.generator import frames_of
-from musicmed_live.core.path import EmotionPath, Rules, ahead_of, plan, proceed, stay, walk
+from musicmed_live.core.path import EmotionPath, Rules, ahead_of, onwards, plan, proceed, stay, walk, within
+from musicmed_live.core.reasons import Why
 
 CORRECTION_FRAMES = frames_of(CORRECTION_SECONDS)
 READINGS_FRAMES = frames_of(15.0)  # so long must readings agree to weigh as much as one report
@@ -22,19 +24,6 @@ LEASH, LEASH_BOUNDS = 2.0, (1.2, 2.6)
 SHORTENED, LENGTHENED = 0.8, 1.1
 WAITS = 2  # stays that the music waits for a word where the leash ends, before it leads on
 MOST_DOUBLINGS = 6  # of a stay: half an hour and more
-
-_WAITING = "Playing neutrally until you say how you feel"
-_LISTENING = "Going along with your body until you say how you feel"
-_LEADING = "Leading on from where we met"
-_FOLLOWED = "Leading on: you are with the music"
-_FOLLOWING = "Leading on: you are coming along"
-_COMING = "Waiting here: you are on the way"
-_LINGERING = "Staying here a little longer before leading on"
-_ARRIVED = "Staying here: this is where we were going"
-_BACK = "Going on from where we were: you are there again"
-_CALMED = "Going on calmly: say how you feel now"
-_LIVELIER = "your body is still livelier than the music"
-_CALMER = "your body is calmer than the music"
 
 
 class Stance(StrEnum):
@@ -53,7 +42,7 @@ class Decision:
 
     stance: Stance
     path: EmotionPath
-    why: str  # one plain sentence, to the patient
+    why: Why
     asks: bool = False  # whether a report is asked for
 
 
@@ -84,13 +73,18 @@ class Planner:
     music is off, the patient's place is seen as off by as much. A path goes on from what was asked for. It gives the
     decision from there on: the very same object where nothing changes. A path begins where the music is, save that of
     a match, which begins where the patient is, and that after a match which the next report takes back, which begins
-    where the music was before; and none is faster than the bound.
+    where the music was before; and none is faster than the bound. No path leaves the `region` that the therapist
+    allows: every decision is brought within it by `_take`, and a patient who is elsewhere is met, and compared with the
+    music, at the nearest point of it.
     """
 
-    def __init__(self, goal: Emotion, end: int | None, rules: Rules) -> None:
-        self.goal = goal
+    def __init__(self, goal: Emotion, end: int | None, rules: Rules, region: Region | None = None) -> None:
+        """`region` of the plane, None: all of it; a `goal` outside it is moved to the nearest point."""
+        self.region = region or Region()
+        self.goal = self.region.nearest(goal)
         self.rules = rules
-        self.decision = Decision(Stance.MATCH, stay(NEUTRAL, 0), _WAITING, asks=True)
+        self.held = False  # whether the therapist lets the music stay where it is
+        self.decision = Decision(Stance.MATCH, stay(self.region.nearest(NEUTRAL), 0), Why("waiting"), asks=True)
         self._end = end
         self._meeting: Meeting | None = None  # None: before the first word
         self._told_at: int | None = None  # when the patient last said something
@@ -104,9 +98,9 @@ class Planner:
         """The decision as it stands at `position`: its path may have begun to lead by then, or have arrived."""
         decision, path = self.decision, self.decision.path
         if path.arrives is not None and position >= path.arrives:
-            decision = _turned(decision, Stance.ARRIVE, _ARRIVED)
+            decision = _turned(decision, Stance.ARRIVE, Why("arrived"))
         elif path.leads_from is not None and position >= path.leads_from:
-            decision = _turned(decision, Stance.LEAD, _LEADING)
+            decision = _turned(decision, Stance.LEAD, Why("leading"))
         if self._told_at is not None and position - self._told_at > ASKING_FRAMES:
             decision = replace(decision, asks=True)
         return decision
@@ -120,7 +114,7 @@ class Planner:
         self._meeting = self._told_at = self._off_at = self._left = None
         self._before = _Before(None, None, self._leash)
         if here is None:
-            return self._decide(Stance.MATCH, stay(NEUTRAL, position), _WAITING, asks=True)
+            return self._decide(Stance.MATCH, stay(NEUTRAL, position), Why("waiting"), asks=True)
         self._told_at = position
         return self._match(here, position)
 
@@ -130,13 +124,15 @@ class Planner:
         self._meeting = Meeting(here, here, position, (here,)) if known else None
         self._told_at = self._off_at = self._left = None
         self._before = _Before(self._meeting, None, self._leash)
+        if self.held:
+            return self._stay_held(here, position)
         path = self._plan(here, position, self.rules.hold_frames) if known else stay(here, position)
-        return self._decide(Stance.MATCH, path, _CALMED if known else _WAITING, asks=True)
+        return self._decide(Stance.MATCH, path, Why("calmed" if known else "waiting"), asks=True)
 
     def unsense(self, position: int, music: Emotion) -> Decision:
         """No wearable is to be trusted any more: nothing waits for what one had said."""
         self._off_at = None
-        if self._meeting is None or not self._waits_for_body:
+        if self.held or self._meeting is None or not self._waits_for_body:
             return self.decision
         return self._resume(self._since(self._meeting, position, music), position, music)
 
@@ -153,34 +149,44 @@ class Planner:
         else:
             self._before = _Before(self._meeting, before, self._leash, self._left)
         self._told_at, self._off_at, left, self._left = position, None, self._left, None
+        if self.held:
+            return self._note(emotion, position, music)
         if self._meeting is None:
             return self._match(emotion, position)
-        if left is not None and self._is_taken_back(left, self._meeting.place, emotion):
+        if left is not None and self._is_taken_back(left, self._meeting.seen, emotion):
             self._meeting = replace(left.meeting, position=position)
-            return self._decide(Stance.LEAD, self._plan(left.music, position, 0), _BACK)
+            return self._decide(Stance.LEAD, self._plan(left.music, position, 0), Why("back"))
         if self.stance_at(position) is Stance.MATCH:
             return self._match(emotion, position)
+        return self._compare(emotion, before, position, music, expresses or music)
+
+    def _compare(
+        self, emotion: Emotion, before: Estimate | None, position: int, music: Emotion, heard: Emotion
+    ) -> Decision:
+        """Answer a report of somebody who has been met."""
+        assert self._meeting is not None
         meeting = self._since(self._meeting, position, music)
-        heard = expresses or music
         told = _as_asked(emotion, heard, music)
         thought = None if before is None else replace(before, emotion=_as_asked(before.emotion, heard, music))
-        finding = judge(told, meeting.seen, thought, music, meeting.trail, self.rules.tolerance)
+        finding = judge(told, meeting.seen, thought, music, meeting.trail, self.rules.tolerance, self.region)
         finding = replace(finding, report=emotion)
         meeting = replace(meeting, seen=finding.place)
         if finding.answer is Answer.ELSEWHERE:
             self._left = None if before is None else _Left(music, meeting, before.emotion)
             return self._match(emotion, position)
-        ahead = finding.place.distance(music)
+        ahead = finding.near.distance(music)
         lags = finding.answer is Answer.SAME or (finding.answer is Answer.BEHIND and ahead > self._reach)
         self._leash = _bounded(self._leash * (SHORTENED if lags else LENGTHENED))
         return self._answer(finding, lags, meeting, position, music)
 
     def sense(self, estimate: Estimate, position: int, music: Emotion, expresses: Emotion | None = None) -> Decision:
         """Readings have moved the estimate."""
+        if self.held:
+            return self.decision
         if self._meeting is None:
             return self._go_along(estimate.emotion.arousal, position, music)
         stance = self.stance_at(position)
-        gap = estimate.emotion.arousal - (expresses or music).arousal
+        gap = self.region.nearest(_as_asked(estimate.emotion, expresses or music, music)).arousal - music.arousal
         if stance is Stance.MATCH or abs(gap) - estimate.arousal_sd <= self.rules.tolerance:
             self._off_at = None
             if stance is Stance.MATCH or not self._waits_for_body:
@@ -191,32 +197,81 @@ class Planner:
         if position - self._off_at < self.rules.patience * READINGS_FRAMES:
             return self.decision
         self._off_at = position
-        return self._heed(
-            self._since(self._meeting, position, music), _LIVELIER if gap > 0 else _CALMER, position, music
-        )
+        body = "livelier" if gap > 0 else "calmer"
+        return self._heed(self._since(self._meeting, position, music), body, position, music)
 
     def aim(self, goal: Emotion, position: int, music: Emotion) -> Decision:
-        """Lead to another goal from where the music is."""
+        """Lead to another goal from where the music is, or to the nearest point that is allowed."""
+        goal = self.region.nearest(goal)
         if goal == self.goal:
             return self.decision
         self.goal, self._off_at = goal, None
-        if self._meeting is None:
+        if self.held or self._meeting is None:
             return self.decision
         if self.stance_at(position) is Stance.MATCH:
             return self._redirect(position, music)
         meeting = self._since(self._meeting, position, music)
         self._meeting = replace(meeting, words=meeting.words[-1:], returns=0)
-        why = f"Leading on to what you want now: {mood(goal)}"
-        return self._decide(Stance.LEAD, self._plan(music, position, 0), why)
+        return self._decide(Stance.LEAD, self._plan(music, position, 0), Why("new_goal", mood(goal)))
 
     def obey(self, rules: Rules, position: int, music: Emotion) -> Decision:
         """Keep other rules from here on."""
         if rules == self.rules:
             return self.decision
         self.rules = rules
-        if self.stance_at(position) is Stance.ARRIVE:
+        if self.held or self.stance_at(position) is Stance.ARRIVE:
             return self.decision
         return self._redirect(position, music)
+
+    def confine(self, region: Region, position: int, music: Emotion) -> Decision:
+        """Stay within another region from here on; where the way leaves it, it goes through the nearest points."""
+        if region == self.region:
+            return self.decision
+        if self._meeting is not None:
+            meeting = self._since(self._meeting, position, music)
+            trail = tuple(map(region.nearest, meeting.trail))
+            self._meeting = replace(meeting, place=region.nearest(meeting.place), trail=trail)
+        self.region, self.goal = region, region.nearest(self.goal)
+        path = onwards(self.decision.path, position)
+        return self.decision if within(path, region) is path else self._take(replace(self.decision, path=path))
+
+    def hold(self, position: int, music: Emotion) -> Decision:
+        """The therapist lets the music stay where it is, until `lead` or `step_back`."""
+        if self.held:
+            return self.decision
+        self.held, self._off_at = True, None
+        if self._meeting is not None:
+            self._meeting = self._since(self._meeting, position, music)
+        return self._stay_held(music, position)
+
+    def lead(self, position: int, music: Emotion) -> Decision:
+        """The therapist lets it lead on from where it is; before the first word there is nowhere to lead."""
+        self.held, self._off_at = False, None
+        if self._meeting is None:
+            return self._decide(Stance.MATCH, stay(music, position), Why("waiting"), asks=True)
+        meeting = self._since(self._meeting, position, music)
+        self._meeting = replace(meeting, words=meeting.words[-1:], returns=0)
+        return self._decide(Stance.LEAD, self._plan(music, position, 0), Why("led_on"))
+
+    def step_back(self, position: int, music: Emotion) -> Decision:
+        """The therapist lets it go back to where it last met the patient; before the first word it stays."""
+        self.held, self._off_at = False, None
+        if self._meeting is None:
+            return self._decide(Stance.MATCH, stay(music, position), Why("waiting"), asks=True)
+        return self._step_back(self._since(self._meeting, position, music), Why("sent_back"), position, music)
+
+    def end_at(self, end: int) -> None:
+        """The session ends there; what is planned from now on knows it."""
+        self._end = end
+
+    def _note(self, emotion: Emotion, position: int, music: Emotion) -> Decision:
+        """Remember what is reported while the music is held."""
+        seen = Meeting(music, emotion, position, (music,)) if self._meeting is None else self._meeting
+        self._meeting = replace(self._since(seen, position, music), seen=emotion, words=(mood(emotion),))
+        return self._keep()
+
+    def _stay_held(self, here: Emotion, position: int) -> Decision:
+        return self._decide(Stance.HOLD, stay(here, position), Why("held"))
 
     def _redirect(self, position: int, music: Emotion) -> Decision:
         """Do what is decided, by other rules or towards another goal."""
@@ -232,14 +287,13 @@ class Planner:
             here = meeting.place if decision.stance is Stance.MATCH else music  # which may still be on its way there
             waits = decision.stance is not Stance.LEAD
             path = self._plan(here, position, path.leads_from - position if waits else 0)
-        self.decision = replace(decision, path=path)
-        return self.decision
+        return self._take(replace(decision, path=path))
 
     def _answer(self, finding: Finding, lags: bool, meeting: Meeting, position: int, music: Emotion) -> Decision:
         """What to do about somebody who is where they were to be expected."""
         stance, word = self.stance_at(position), mood(finding.report)
         if finding.answer is Answer.BEHIND:
-            meeting = replace(meeting, place=nearest(finding.place, meeting.trail))
+            meeting = replace(meeting, place=nearest(finding.near, meeting.trail))
         if lags and stance is Stance.STEP_BACK:
             self._meeting = meeting
             return self._keep()
@@ -256,21 +310,21 @@ class Planner:
             return self._resume(meeting, position, music)
         return self._accompany(finding, position, music)
 
-    def _is_taken_back(self, left: _Left, place: Emotion, emotion: Emotion) -> bool:
-        """Whether a report after one of `place` says that this was a slip: the patient is where they were before it."""
-        away = emotion.distance(place)
+    def _is_taken_back(self, left: _Left, slip: Emotion, emotion: Emotion) -> bool:
+        """Whether a report after one of `slip` says that this was one: the patient is where they were before it."""
+        away = emotion.distance(slip)
         return away > self.rules.tolerance and emotion.distance(left.thought) < away
 
     def _match(self, here: Emotion, position: int) -> Decision:
-        old = self._meeting
-        again = old is not None and old.place.distance(here) <= self.rules.tolerance
+        old, place = self._meeting, self.region.nearest(here)
+        again = old is not None and old.place.distance(place) <= self.rules.tolerance
         returns = old.returns if old is not None and again else 0
         hold_frames, leads_from = self.rules.hold_frames, self.decision.path.leads_from
         if again and leads_from is not None and self.stance_at(position) is Stance.MATCH:
             hold_frames = leads_from - position  # nothing new: the stay goes on, and does not begin anew
-        self._meeting = Meeting(here, here, position, (here,), (mood(here),), returns)
-        path = self._plan(here, position, hold_frames)
-        return self._decide(Stance.MATCH, path, f"Meeting you where you are: {mood(here)}")
+        self._meeting = Meeting(place, here, position, (place,), (mood(here),), returns)
+        why = Why("meeting" if place == here else "meeting_near", mood(here))
+        return self._decide(Stance.MATCH, self._plan(place, position, hold_frames), why)
 
     @property
     def _reach(self) -> float:
@@ -279,66 +333,70 @@ class Planner:
 
     def _accompany(self, finding: Finding, position: int, music: Emotion) -> Decision:
         """Lead on as far ahead of the patient as the leash allows, or come back to that."""
-        there = ahead_of(finding.place, self.goal, self._reach, self.rules.shape)
+        there = ahead_of(finding.near, self.goal, self._reach, self.rules.shape)
         if self.stance_at(position) is Stance.ARRIVE and there == self.goal:
             return self._keep()
         rules = replace(self.rules, hold_frames=WAITS * self.rules.hold_frames)
         path = proceed(music, there, self.goal, position, self._end, rules)
         if there.distance(self.goal) > music.distance(self.goal):
-            return self._decide(Stance.HOLD, path, _COMING)
-        return self._decide(Stance.LEAD, path, _FOLLOWED if finding.answer is Answer.WITH else _FOLLOWING)
+            return self._decide(Stance.HOLD, path, Why("coming"))
+        return self._decide(Stance.LEAD, path, self._why_on(finding, music))
+
+    def _why_on(self, finding: Finding, music: Emotion) -> Why:
+        if finding.answer is not Answer.WITH:
+            return Why("following")
+        barred = finding.near != finding.place and finding.place.distance(music) > self.rules.tolerance
+        return Why("following_near" if barred else "followed")
 
     def _be_patient(self, meeting: Meeting, finding: Finding, position: int, music: Emotion) -> Decision:
         """Wait, hold, or in the end step back, for somebody who does not come along, or not so fast."""
         self._meeting = meeting
         reports, patience = len(meeting.words), self.rules.patience
         if reports >= max(patience, 2) + patience:
-            return self._step_back(meeting, meeting.said, position, music)
+            return self._step_back(meeting, meeting.why("going_back"), position, music)
         if finding.answer is Answer.BEHIND:
             return self._accompany(finding, position, music)
         if reports < patience:
             return self._keep()
         path = self.decision.path
         if self.stance_at(position) is not Stance.HOLD or path.leads_from is not None:
-            too_far = finding.place.distance(music) > self._reach
-            there = ahead_of(finding.place, self.goal, self._reach, self.rules.shape) if too_far else music
+            too_far = finding.near.distance(music) > self._reach
+            there = ahead_of(finding.near, self.goal, self._reach, self.rules.shape) if too_far else music
             path = walk(music, there, position, self.rules)
-        return self._decide(Stance.HOLD, path, f"Staying here: {meeting.said}")
+        return self._decide(Stance.HOLD, path, meeting.why("staying"))
 
-    def _heed(self, meeting: Meeting, said: str, position: int, music: Emotion) -> Decision:
-        """Hold, step back or ask, as readings say that the patient does not come along."""
+    def _heed(self, meeting: Meeting, body: str, position: int, music: Emotion) -> Decision:
+        """Hold, step back or ask, as readings say that the `body` is livelier or calmer than the music."""
         stance = self.stance_at(position)
         if stance is Stance.ARRIVE:
-            return self._decide(Stance.ARRIVE, self.decision.path, f"Staying here, though {said}", asks=True)
+            return self._decide(Stance.ARRIVE, self.decision.path, Why(f"arrived_{body}"), asks=True)
         if stance is Stance.HOLD and self._waits_for_body:
-            return self._step_back(meeting, said, position, music, for_body=True)
+            return self._step_back(meeting, Why(f"going_back_{body}"), position, music, for_body=True)
         if stance is Stance.STEP_BACK or self.decision.path.leads_from is None:
             return self.decision
         self._meeting = meeting
-        return self._decide(Stance.HOLD, stay(music, position), f"Staying here: {said}", for_body=True)
+        return self._decide(Stance.HOLD, stay(music, position), Why(f"staying_{body}"), for_body=True)
 
-    def _step_back(
-        self, meeting: Meeting, said: str, position: int, music: Emotion, for_body: bool = False
-    ) -> Decision:
+    def _step_back(self, meeting: Meeting, why: Why, position: int, music: Emotion, for_body: bool = False) -> Decision:
         self._meeting = replace(meeting, words=meeting.words[-1:], returns=meeting.returns + 1)
         path = walk(music, meeting.place, position, self.rules)
-        why = f"Going back to where we met: {said}"
         return self._decide(Stance.STEP_BACK, path, why, asks=True, for_body=for_body)
 
     def _resume(self, meeting: Meeting, position: int, music: Emotion) -> Decision:
         """Lead on without haste; the later, the more often it was in vain."""
         self._meeting = meeting
         if not meeting.returns:
-            return self._decide(Stance.LEAD, self._plan(music, position, 0), _LEADING)
+            return self._decide(Stance.LEAD, self._plan(music, position, 0), Why("leading"))
         frames = self.rules.hold_frames << min(meeting.returns - 1, MOST_DOUBLINGS)
-        return self._decide(Stance.HOLD, self._plan(music, position, frames), _LINGERING)
+        return self._decide(Stance.HOLD, self._plan(music, position, frames), Why("lingering"))
 
     def _go_along(self, arousal: float, position: int, music: Emotion) -> Decision:
         """Before the first word: let the music's arousal come to that of the readings."""
-        if abs(arousal - self.decision.path.corners[-1].emotion.arousal) < self.rules.tolerance / 2:
+        there = self.region.nearest(Emotion(music.valence, arousal))
+        if abs(there.arousal - self.decision.path.corners[-1].emotion.arousal) < self.rules.tolerance / 2:
             return self.decision
-        path = walk(music, Emotion(music.valence, arousal), position, self.rules)
-        return self._decide(Stance.MATCH, path, _LISTENING, asks=True)
+        path = walk(music, there, position, self.rules)
+        return self._decide(Stance.MATCH, path, Why("listening"), asks=True)
 
     def _plan(self, here: Emotion, position: int, hold_frames: int) -> EmotionPath:
         return plan(here, self.goal, position, self._end, replace(self.rules, hold_frames=hold_frames))
@@ -356,10 +414,14 @@ class Planner:
         return self.decision
 
     def _decide(
-        self, stance: Stance, path: EmotionPath, why: str, asks: bool = False, for_body: bool = False
+        self, stance: Stance, path: EmotionPath, why: Why, asks: bool = False, for_body: bool = False
     ) -> Decision:
         self._waits_for_body = for_body
-        decision = Decision(stance, path, why, asks)
+        return self._take(Decision(stance, path, why, asks))
+
+    def _take(self, decision: Decision) -> Decision:
+        """Let that be the decision, within the region; the one that stands, where it says the same."""
+        decision = replace(decision, path=within(decision.path, self.region))
         if decision != self.decision:
             self.decision = decision
         return self.decision
@@ -372,7 +434,7 @@ def _as_asked(emotion: Emotion, heard: Emotion, asked: Emotion) -> Emotion:
     )
 
 
-def _turned(decision: Decision, stance: Stance, why: str) -> Decision:
+def _turned(decision: Decision, stance: Stance, why: Why) -> Decision:
     """What a decision has become on its way."""
     return decision if decision.stance is stance else replace(decision, stance=stance, why=why)
 

@@ -13,6 +13,7 @@ SENTENCES = {
     "leading": "Leading on from where we met",
     "followed": "Leading on: you are with the music",
     "following": "Leading on: you are coming along",
+    "following_near": "Leading on, as near to you as your therapist allows",
     "new_goal": "Leading on to what you want now: {mood}",
     "led_on": "Leading on: your therapist wishes it",
     "coming": "Waiting here: you are on the way",

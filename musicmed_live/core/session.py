@@ -9,33 +9,42 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from musicmed_live.core.bounds import Bounds, Region
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.estimate import Estimate, Estimator
 from musicmed_live.core.events import (
     Action,
+    Bound,
     End,
+    EndGently,
     Event,
     Fade,
     Finished,
     Goal,
     Halt,
+    Hold,
     Land,
+    Lead,
     Obey,
     Pause,
     Play,
     Recompose,
     Report,
+    Rest,
     Run,
     Sense,
+    Shorten,
+    StepBack,
     Stop,
     TooMuch,
     Unsensed,
 )
-from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, frames_of
+from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, Preference, frames_of
 from musicmed_live.core.path import CLIP_FRAMES, EmotionPath
-from musicmed_live.core.plan import Plan
+from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.planner import Decision, Planner, Stance
 from musicmed_live.core.profile import Profile
+from musicmed_live.core.reasons import Why
 from musicmed_live.core.sensing import Sensing
 from musicmed_live.errors import IllegalTransition
 
@@ -47,6 +56,9 @@ PAUSE_FRAMES = frames_of(0.4)
 STOP_FRAMES = frames_of(1.5)
 LANDING_FRAMES = frames_of(0.8)
 RETURN_FRAMES = frames_of(3.0)
+REST_FRAMES = frames_of(4.0)  # a planned pause fades out for so long
+GENTLE_FRAMES = frames_of(45.0)  # a gentle end comes after so much music,
+GENTLE_FADE_FRAMES = frames_of(20.0)  # of which at least so much fades out
 
 LANDING_EMOTION = Emotion(0.4, -0.8)  # calm, unhurried
 LANDING_GAIN = 0.35  # -9 dB
@@ -74,14 +86,20 @@ TRANSITIONS: dict[tuple[Phase, type[Event]], Phase] = {
     (_R, Sense): _R, (_P, Sense): _P, (_Z, Sense): _Z, (_L, Sense): _L,
     (_R, Unsensed): _R, (_P, Unsensed): _P, (_Z, Unsensed): _Z, (_L, Unsensed): _L,
     (_R, Obey): _R, (_P, Obey): _P, (_Z, Obey): _Z, (_L, Obey): _L,
+    (_R, Bound): _R, (_P, Bound): _P, (_Z, Bound): _Z, (_L, Bound): _L,
+    (_R, Hold): _R, (_P, Hold): _P, (_Z, Hold): _Z, (_L, Hold): _L,
+    (_R, Lead): _R, (_P, Lead): _P, (_Z, Lead): _Z, (_L, Lead): _L,
+    (_R, StepBack): _R, (_P, StepBack): _P, (_Z, StepBack): _Z, (_L, StepBack): _L,
+    (_R, EndGently): _E, (_P, EndGently): _P, (_Z, EndGently): _E, (_L, EndGently): _L,
+    (_P, Rest): _Z, (_Z, Rest): _Z, (_L, Rest): _L,
     (_P, Finished): _E, (_Z, Finished): _E, (_L, Finished): _E,
 }  # fmt: skip
 
 
 _RESTING = {
-    Phase.PAUSED: "Paused",
-    Phase.LANDING: "Softer and calm, until you want to go on",
-    Phase.ENDED: "The session has ended",
+    Phase.PAUSED: Why("paused"),
+    Phase.LANDING: Why("landing"),
+    Phase.ENDED: Why("ended"),
 }
 STANCES = {
     Stance.MATCH: "matching",
@@ -114,7 +132,12 @@ class Session:
         self.estimator = Estimator(wish.start, now, self.sensing.profile.report_sd)
         # What the patient said last, and when.
         self.reported: tuple[Emotion, float] | None = None if wish.start is None else (wish.start, now)
-        self._planner = Planner(wish.goal, wish.frames, wish.rules)
+        self.bounds = wish.bounds
+        self.ends = wish.frames  # position; None: open-ended
+        self.ending = False  # whether it comes to a gentle end
+        self._planner = Planner(wish.goal, wish.frames, wish.rules, wish.bounds.region)
+        self._pauses = wish.pauses  # that are still to come
+        self._rests_until: float | None = None  # by the clock of `now`, while a planned pause lasts
         self._landed = False  # paused or not, the music that plays is the landing's
         self._return_to: Emotion | None = None  # where the music is to go on after a landing, if the patient says so
         self._planner.meet(wish.start, 0)
@@ -129,6 +152,10 @@ class Session:
     def decision_at(self, position: int) -> Decision:
         """What has become of that at `position`: a match turns into leading by itself. While nothing plays, nothing."""
         decision, why = self._planner.at(position), _RESTING.get(self.phase)
+        if self._rests_until is not None:
+            why = Why("rest")
+        elif self.phase is Phase.PLAYING and self.ending:
+            why = Why("ending")
         return decision if why is None else replace(decision, why=why, asks=False)
 
     @property
@@ -140,6 +167,25 @@ class Session:
     def goal(self) -> Emotion:
         """Where it is to lead."""
         return self._planner.goal
+
+    @property
+    def held(self) -> bool:
+        """Whether the therapist holds the music."""
+        return self._planner.held
+
+    @property
+    def calm(self) -> Emotion:
+        """Where "too much" leads: calm, as near as the bounds allow."""
+        return self.bounds.region.nearest(LANDING_EMOTION)
+
+    @property
+    def next_pause(self) -> PlannedPause | None:
+        """The planned pause that comes next. One that comes while it lands, or comes to its end, is passed over."""
+        return self._pauses[0] if self._pauses else None
+
+    def rest_seconds(self, now: float) -> float | None:
+        """For how long it still rests, as was planned, before it is to play on; None where it does not."""
+        return None if self._rests_until is None else max(0.0, self._rests_until - now)
 
     def estimate(self, now: float) -> Estimate | None:
         """How the patient feels, as far as anybody can know; None before the first word or reading."""
@@ -183,12 +229,14 @@ class Session:
                 return self._plan_anew(lambda: self._planner.aim(emotion, heard, moment.music), moment, "goal")
             case Unsensed():
                 return self._plan_anew(lambda: self._planner.unsense(heard, moment.music), moment, "reading")
-            case Obey(changes):
-                rules = replace(self._planner.rules, **changes)
-                return self._plan_anew(lambda: self._planner.obey(rules, heard, moment.music), moment, "rules")
-            case TooMuch() if before is Phase.PAUSED:
-                self._land()  # for when it plays again
-                return []
+            case Obey() | Bound() | Hold() | Lead() | StepBack():
+                return self._steer(event, moment)
+            case Rest(seconds):
+                return self._rest(seconds, before, moment)
+            case Pause() | TooMuch() if before is Phase.PAUSED:
+                return self._stay_paused(event, soon)
+            case EndGently() if after is not Phase.ENDED:
+                return self._end_gently(moment)
             case _ if before is after:
                 return []
             case Play():
@@ -199,38 +247,43 @@ class Session:
                 self._land()
                 self.estimator.music_changed(moment.now)
                 return [Land(soon, LANDING_FRAMES), Fade(soon, LANDING_FRAMES, LANDING_GAIN, "too_much")]
-            case Stop() if before is Phase.PAUSED:
-                return [End(soon + PAUSE_FRAMES)]  # the pause may be fading out yet
-            case Stop() if before is Phase.READY:
-                return [End(heard)]
-            case Stop():
-                return [Fade(soon, STOP_FRAMES, 0.0, "stop"), End(soon + STOP_FRAMES)]
             case _:
-                return [End(heard)]
+                return self._end(event, before, moment)
 
     def target(self, position: int) -> Emotion:
         """The emotion that the music is to have at `position`."""
-        return LANDING_EMOTION if self._landed else self.path.at(position)
+        return self.bounds.region.nearest(self.calm if self._landed else self.path.at(position))
 
     def wire_phase(self, position: int) -> str:
         """The phase as a client is told it: while playing, what the plan does."""
         return STANCES[self._planner.stance_at(position)] if self.phase is Phase.PLAYING else self.phase.value
 
     def next_clip(self, position: int) -> ClipRequest | None:
-        """The clip to make at `position`; None where the session ends there.
+        """The clip to make at `position`, within the bounds; None where the session ends there.
 
-        Where the rest after a whole clip would be short, the two share what is left.
+        Where the rest after a whole clip would be short, the two share what is left. A gentle end is one clip.
         """
-        frames, final = CLIP_FRAMES, False
-        if self.wish.frames is not None:
-            left = self.wish.frames - position
+        whole = GENTLE_FRAMES if self.ending else CLIP_FRAMES
+        frames, final = whole, False
+        if self.ends is not None:
+            left = self.ends - position
             if left <= 0:
                 return None
-            if CLIP_FRAMES < left < CLIP_FRAMES * 3 // 2:
+            if whole < left < whole * 3 // 2:
                 frames = left // 2
-            frames, final = min(frames, left), left <= CLIP_FRAMES
-        start, end = self.target(position), self.target(position + frames)
-        return ClipRequest(position, frames, start, end, self.wish.instruments, self.wish.style, final)
+            frames, final = min(frames, left), left <= whole
+        bounds, prefer = self.bounds, self.wish.instruments.prefer
+        return ClipRequest(
+            position,
+            frames,
+            self.target(position),
+            self.target(position + frames),
+            Preference(tuple(name for name in prefer if name not in bounds.forbid), bounds.forbid),
+            self.wish.style,
+            final,
+            bounds.tempo_bpm,
+            bounds.region,
+        )
 
     def _land(self) -> None:
         self._landed, self._return_to = True, None
@@ -261,6 +314,31 @@ class Session:
             lambda: self._planner.sense(estimate, moment.heard, moment.music, moment.expresses), moment, "reading"
         )
 
+    def _steer(self, event: Obey | Bound | Hold | Lead | StepBack, moment: Moment) -> list[Action]:
+        """Do what the therapist says."""
+        planner, heard, music = self._planner, moment.heard, moment.music
+        match event:
+            case Obey(changes):
+                rules = replace(planner.rules, **changes)
+                return self._plan_anew(lambda: planner.obey(rules, heard, music), moment, "rules")
+            case Bound(changes):
+                return self._bind(self.bounds.changed(changes), moment)
+            case Hold():
+                return self._plan_anew(lambda: planner.hold(heard, music), moment, "hold")
+            case Lead():
+                return self._plan_anew(lambda: planner.lead(heard, music), moment, "lead")
+            case StepBack():
+                return self._plan_anew(lambda: planner.step_back(heard, music), moment, "step_back")
+
+    def _bind(self, bounds: Bounds, moment: Moment) -> list[Action]:
+        """Keep other bounds from here on: what is composed already and may break them is given up at once."""
+        before, self.bounds = self.bounds, bounds
+        self._planner.confine(bounds.region, moment.heard, moment.music)
+        if bounds.region.nearest(moment.music).distance(moment.music) >= NOTICED_MOVE:
+            self.estimator.music_changed(moment.now)
+        same = (before.tempo_bpm, before.forbid) == (bounds.tempo_bpm, bounds.forbid)
+        return [] if same and _covers(bounds.region, before.region) else [Recompose(Cue.BEAT, "bounds")]
+
     def _plan_anew(self, decide: Callable[[], Decision], moment: Moment, reason: str) -> list[Action]:
         """Let the planner decide; where that changes what is to be heard, the music has to."""
         before = self.path
@@ -272,19 +350,62 @@ class Session:
             self.estimator.music_changed(moment.now)
         return [Recompose(Cue.BEAT if move >= LARGE_MOVE else Cue.BAR, reason)]
 
+    def _rest(self, seconds: float, before: Phase, moment: Moment) -> list[Action]:
+        """The next planned pause has come."""
+        self._pauses = self._pauses[1:]
+        if before is not Phase.PLAYING:
+            return []
+        soon = moment.heard + REACTION_FRAMES
+        self._rests_until = moment.now + (REACTION_FRAMES + REST_FRAMES) / SAMPLE_RATE + seconds
+        return [Fade(soon, REST_FRAMES, 0.0, "rest"), Halt(soon + REST_FRAMES)]
+
+    def _stay_paused(self, event: Pause | TooMuch, soon: int) -> list[Action]:
+        """A pause is asked for in a pause: one that was planned no longer ends by itself, and fades out sooner."""
+        if isinstance(event, TooMuch):
+            self._land()  # for when it plays again
+        rested, self._rests_until = self._rests_until is not None, None
+        reason = "pause" if isinstance(event, Pause) else "too_much"
+        return [Fade(soon, PAUSE_FRAMES, 0.0, reason)] if rested else []
+
+    def _end_gently(self, moment: Moment) -> list[Action]:
+        self.ending, self._pauses = True, ()
+        end = moment.heard + GENTLE_FRAMES
+        if self.ends is not None and self.ends <= end:
+            return []
+        self.ends = end
+        self._planner.end_at(end)
+        fade_frames = min(GENTLE_FRAMES - REACTION_FRAMES, max(self.wish.ending_frames, GENTLE_FADE_FRAMES))
+        return [Shorten(end, fade_frames), Recompose(Cue.BAR, "ending")]
+
+    def _end(self, event: Event, before: Phase, moment: Moment) -> list[Action]:
+        """Fade out what is heard, and end."""
+        self._rests_until = None
+        if isinstance(event, Finished) or before is Phase.READY:
+            return [End(moment.heard)]
+        soon = moment.heard + REACTION_FRAMES
+        frames = PAUSE_FRAMES if before is Phase.PAUSED else STOP_FRAMES  # a pause may be fading out yet
+        return [Fade(soon, frames, 0.0, "stop"), End(soon + frames)]
+
     def _play(self, before: Phase, moment: Moment) -> list[Action]:
         self.estimator.music_changed(moment.now)
         if before is Phase.READY:
             return [Run()]
         soon = moment.heard + REACTION_FRAMES
+        rested, self._rests_until = self._rests_until is not None, None
         if not self._landed:
-            return [Fade(soon, PAUSE_FRAMES, 1.0, "play"), Run()]
+            return [Fade(soon, RETURN_FRAMES if rested else PAUSE_FRAMES, 1.0, "play"), Run()]
         self._landed = False
-        if self._return_to is None:
-            self._planner.land(LANDING_EMOTION, moment.heard)
+        if self._return_to is None or self.held:
+            self._planner.land(self.calm, moment.heard)
         else:
             self._planner.meet(self._return_to, moment.heard)
         return [Fade(soon, RETURN_FRAMES, 1.0, "play"), Recompose(Cue.BEAT, "play"), Run()]
+
+
+def _covers(region: Region, other: Region) -> bool:
+    """Whether all of `other` belongs to `region`."""
+    corners = (Emotion(*edges) for edges in zip(other.valence, other.arousal, strict=True))
+    return all(map(region.holds, corners))
 
 
 def _differ(path: EmotionPath, other: EmotionPath, position: int) -> bool:

@@ -8,10 +8,10 @@ from musicmed_live.core.generator import SAMPLE_RATE
 class Transport:
     """Turns a clock into a position. `now` is in seconds of any steady clock; the position never goes back."""
 
-    def __init__(self, end: int | None = None) -> None:
-        """It never passes `end`."""
+    def __init__(self, end: int | None = None, position: int = 0) -> None:
+        """It stands at `position`, and never passes `end`."""
         self._end = end
-        self._base = 0  # position at `_since`, or where it stands
+        self._base = position  # at `_since`, or where it stands
         self._since: float | None = None  # None: standing
         self._halt: int | None = None
         self._floor = 0  # it never goes back before this
@@ -41,6 +41,10 @@ class Transport:
     def halt(self, position: int) -> None:
         """Stand still as soon as `position` is reached."""
         self._halt = position
+
+    def end_at(self, position: int) -> None:
+        """From now on it never passes `position`."""
+        self._end = position
 
     def follow(self, position: int, now: float) -> None:
         """Take over what a sound card says is being heard, so that its clock rules."""

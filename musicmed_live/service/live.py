@@ -5,18 +5,38 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
+from musicmed_live.composer.preferences import check_preferences
 from musicmed_live.core import messages
+from musicmed_live.core.bounds import bounds_object
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.estimate import CORRECTION_SECONDS
-from musicmed_live.core.events import End, Event, Fade, Finished, Halt, Land, Recompose, Run, Sense, Stop, Unsensed
-from musicmed_live.core.generator import Samples, frames_of
-from musicmed_live.core.plan import Plan
+from musicmed_live.core.events import (
+    Bound,
+    End,
+    Event,
+    Fade,
+    Finished,
+    Halt,
+    Land,
+    Play,
+    Recompose,
+    Rest,
+    Run,
+    Sense,
+    Shorten,
+    Stop,
+    Unsensed,
+)
+from musicmed_live.core.generator import Cue, Preference, Samples, frames_of
+from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.readings import Kind, Reading
-from musicmed_live.core.session import Phase, Session
-from musicmed_live.service.conductor import Conductor
+from musicmed_live.core.session import REACTION_FRAMES, REST_FRAMES, Phase, Session
+from musicmed_live.errors import InvalidInput
+from musicmed_live.service.conductor import BAR_FRAMES, Conductor
 from musicmed_live.service.playhead import Playhead
 from musicmed_live.service.sources import Sources
 
@@ -33,7 +53,7 @@ ENDED, DELETED, FAILED = 1000, 1008, 1011  # WebSocket close codes (RFC 6455, 7.
 SERVER = "server"  # who lets a session end, where no client does
 
 CutListener = Callable[[int, str], None]
-EventListener = Callable[[Event, str], None]
+EventListener = Callable[[Event, str, str], None]
 ChangeListener = Callable[[], None]
 
 
@@ -46,7 +66,7 @@ class LiveSession:
         self.session = Session(wish, profile, time.monotonic())
         self.over = asyncio.Event()
         self.close_code = ENDED  # told to those who are connected when it is over
-        self.on_event: set[EventListener] = set()  # of what was done, when the session has taken it in, and by whom
+        self.on_event: set[EventListener] = set()  # of what was done, once it is taken in: by whom, and whose name
         self.on_cut: set[CutListener] = set()
         self.on_change: set[ChangeListener] = set()  # of anything that `state` tells, but for the passing of time
         self._playhead = Playhead(wish.frames)
@@ -123,14 +143,16 @@ class LiveSession:
         """A sound card says that it plays `position`: its clock rules."""
         self._playhead.follow(position)
 
-    def handle(self, event: Event, by: str = SERVER) -> None:
-        """Do what `event` asks for; `by` is a client's role, or the way it came.
+    def handle(self, event: Event, by: str = SERVER, name: str = "") -> None:
+        """Do what `event` asks for; `by` is a client's role, or the way it came, `name` whose that was, if it is known.
 
-        Raises `IllegalTransition` after the end.
+        Raises `IllegalTransition` after the end, `InvalidInput` where it asks for bounds that cannot be kept.
         """
+        if isinstance(event, Bound):
+            self._check_bounds(event)
         self._carry_out(event)
         for listener in list(self.on_event):
-            listener(event, by)
+            listener(event, by, name)
         self._announce_change()
 
     def sense(self, reading: Reading) -> None:
@@ -157,8 +179,10 @@ class LiveSession:
                     self._music.want(action)
                 case Land():
                     self._music.land(action)
+                case Shorten(position, fade_frames):
+                    self._shorten(position, fade_frames)
                 case End(position):
-                    self._ends = min(position, self._wish.frames or position) if self.playing else heard
+                    self._ends = min(position, self._ends or position) if self.playing else heard
                     self._playhead.halt(self._ends)
         decision = self.session.decision
         if actions or decision is not before:  # most readings change nothing
@@ -166,6 +190,23 @@ class LiveSession:
         if decision.why != before.why:
             log.info("%s: %s: %s", self.patient, decision.stance.value, decision.why)
         return decision is not before
+
+    def _check_bounds(self, event: Bound) -> None:
+        check_preferences(Preference(forbid=event.changes.get("forbid", ())), Preference())
+        if event.changes.get("loudest_dba") is not None and self._wish.output is None:
+            raise InvalidInput(
+                "loudest_dba: this session plays on no calibrated output; limit loudest_lufs instead",
+                "loudest_dba",
+            )
+
+    def _shorten(self, position: int, fade_frames: int) -> None:
+        """Let the session end at `position` already."""
+        mixed = self.mixer.end
+        self.mixer.end_at(position, fade_frames)
+        self._playhead.end_at(position)
+        self._ends = position
+        if mixed > position - fade_frames:
+            self._announce_cut(position - fade_frames, "ending")
 
     def state(self) -> dict[str, Any]:
         """The `state` message."""
@@ -179,9 +220,15 @@ class LiveSession:
             "position": heard,
             "playing": self.playing,
             "phase": session.wire_phase(heard),
-            "why": decision.why,
+            "why": str(decision.why),
+            "because": asdict(decision.why),
             "asks": decision.asks,
             "frames": self._wish.frames,
+            "ends": self._ends,
+            "rest": messages.rest_object(session.rest_seconds(now)),
+            "held": session.held,
+            "bounds": bounds_object(session.bounds),
+            "control": self._wish.control.value,
             "report": messages.report_object(session.reported, now),
             "estimate": messages.estimate_object(session.estimate(now)),
             "vitals": messages.vitals_object(session.sensing.vitals(now)),
@@ -231,6 +278,7 @@ class LiveSession:
             if phase != before:
                 self._announce_change()  # a path leads, and arrives, by itself
             self._music.watch()
+            self._keep_pauses(heard)
             if moves:
                 self._mix_ahead(heard)
             elif moved:
@@ -241,6 +289,23 @@ class LiveSession:
                     self.handle(Finished())
                 self.over.set()
             await asyncio.sleep(TICK_SECONDS)
+
+    def _keep_pauses(self, heard: int) -> None:
+        """Rest where that was planned, and go on after it."""
+        rest_seconds, pause = self.session.rest_seconds(time.monotonic()), self.session.next_pause
+        if rest_seconds is not None and rest_seconds <= 0:
+            self.handle(Play())
+        elif (
+            pause is not None and self.session.phase in (Phase.PLAYING, Phase.LANDING) and heard >= self._fade_to(pause)
+        ):
+            self.handle(Rest(pause.seconds))
+
+    def _fade_to(self, pause: PlannedPause) -> int:
+        """Where to begin to fade out, so that it rests at a bar line, if one is near."""
+        clip = self.timeline.clip_at(pause.position)
+        bar = None if clip is None else clip.track.next_cue(pause.position, Cue.BAR)
+        rests_at = pause.position if bar is None or bar > pause.position + BAR_FRAMES else bar
+        return rests_at - REST_FRAMES - REACTION_FRAMES
 
     async def _watch_sources(self) -> None:
         """Tell of what becomes of the sources: they may go wrong without anything being heard of them."""

@@ -8,10 +8,10 @@ from musicmed_live.core.transport import Transport
 class Playhead:
     """Goes, stands still, and may be waiting to go."""
 
-    def __init__(self, end: int | None) -> None:
-        """It never passes `end`."""
-        self._transport = Transport(end)
-        self.started = False  # whether it has ever been set going
+    def __init__(self, end: int | None, position: int = 0) -> None:
+        """It stands at `position`, and never passes `end`."""
+        self._transport = Transport(end, position)
+        self.started = position > 0  # whether it has ever been set going
         self.waiting_since: float | None = None  # it is to go as soon as there is music; by `time.monotonic`
 
     @property
@@ -47,6 +47,10 @@ class Playhead:
         """Stand still as soon as `position` is reached."""
         self._transport.halt(position)
         self.waiting_since = None
+
+    def end_at(self, position: int) -> None:
+        """From now on it never passes `position`."""
+        self._transport.end_at(position)
 
     def follow(self, position: int) -> None:
         """A sound card says that it plays `position`: its clock rules."""
