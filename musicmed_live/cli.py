@@ -69,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the page and the wire protocol")
     serve.set_defaults(run=_serve)
     _add_server(serve)
+    kiosk = commands.add_parser("kiosk", help="a bedside kiosk: one screen, one button, sound on the sound card")
+    kiosk.set_defaults(run=_kiosk)
+    shown = kiosk.add_mutually_exclusive_group()
+    shown.add_argument("--window", action="store_true", help="in a window, to try it out")
+    shown.add_argument("--no-browser", action="store_true", help="without a screen: something else shows the page")
+    _add_server(kiosk)
     render = commands.add_parser("render", help="write a session to a WAV or FLAC file")
     render.set_defaults(run=_render)
     render.add_argument("out", type=Path, help="file to write, .wav or .flac")
@@ -178,6 +184,14 @@ def _play(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     _serve_page(options, "", "Serving {} - Ctrl-C ends it.")
+
+
+def _kiosk(options: argparse.Namespace) -> None:
+    from musicmed_live.service.kiosk_command import run_kiosk
+
+    screen = None if options.no_browser else ("--window",) if options.window else ()
+    with _server(options) as server:
+        asyncio.run(run_kiosk(server, screen, _say))
 
 
 def _serve_page(options: argparse.Namespace, query: str, greeting: str) -> None:

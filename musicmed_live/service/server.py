@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
         self.fault: BaseException | None = None
         self.hub: Hub | None = None
         self.started_up = asyncio.Event()
-        app = build_app(
+        self.app = build_app(
             lambda: open_sources(choice),
             entrance,
             listening.names,
@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
         logging.getLogger("uvicorn.error").addFilter(lambda record: record.getMessage() != REFUSED)
         super().__init__(
             uvicorn.Config(
-                app,
+                self.app,
                 http=Arrival,
                 h11_max_incomplete_event_size=HEADER_LIMIT,
                 limit_concurrency=MOST_CONNECTIONS,
