@@ -50,6 +50,14 @@ def entrance_of(connection: HTTPConnection) -> Entrance:
     return entrance
 
 
+def shown_token(connection: HTTPConnection) -> str:
+    """What a call shows: `Authorization: Bearer TOKEN`, or `?token=` where a browser sets no headers; "" if neither."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return connection.query_params.get("token", "")
+
+
 def count(connection: HTTPConnection, call: Call) -> None:
     """Count a call, unless the entrance is open. Raises `TooManyCalls`."""
     entrance = entrance_of(connection)
@@ -115,14 +123,6 @@ def _forbidden(grant: Grant, *roles: Role | StaffRole) -> InvalidInput:
     return InvalidInput(
         f"token: it is that of a {grant.role} {who}; this takes that of: {', '.join(roles)}", "token", "forbidden"
     )
-
-
-def shown_token(connection: HTTPConnection) -> str:
-    """What a call shows: `Authorization: Bearer TOKEN`, or `?token=` where a browser sets no headers; "" if neither."""
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()
-    return connection.query_params.get("token", "")
 
 
 def _address(connection: HTTPConnection) -> str:
