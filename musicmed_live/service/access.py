@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from musicmed_live.core.messages import Role
 from musicmed_live.errors import CannotServe, InvalidInput, shown
@@ -32,6 +33,7 @@ TOKEN_LIMIT = 512  # characters
 NAME_LIMIT, SESSION_LIMIT = 64, 64  # characters
 KEY_LIMITS = 16, 256  # characters of an administrator's key
 SECRET_BYTES = 32
+MOST_DAYS = 3660  # that a token of the staff is good
 OPEN_ENDED_DAYS = 7
 FOLLOW_SECONDS = 5.0
 
@@ -107,6 +109,20 @@ def check_name(name: str) -> str:
     if len(name) > NAME_LIMIT or _CONTROL.search(name) or not _is_text(name):
         raise InvalidInput(f"name: {shown(name)} is not one line of at most {NAME_LIMIT} characters", "name")
     return name
+
+
+def check_person(name: Any) -> str:
+    """The name of one of the staff. Raises `InvalidInput`."""
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidInput(f"name: {shown(name)} is not the name of a person", "name")
+    return check_name(name.strip())
+
+
+def parse_staff_role(value: Any) -> StaffRole:
+    """Who of the staff it is. Raises `InvalidInput`."""
+    if not isinstance(value, str) or value not in list(StaffRole):
+        raise InvalidInput(f"role: {shown(value)} is none of {', '.join(StaffRole)}", "role")
+    return StaffRole(value)
 
 
 def check_key(key: str, where: str) -> str:

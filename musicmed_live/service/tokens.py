@@ -9,12 +9,12 @@ from starlette.routing import BaseRoute, Route
 from musicmed_live.core import messages
 from musicmed_live.core.checks import check_keys, is_number
 from musicmed_live.errors import InvalidInput, shown
-from musicmed_live.service.access import Grant, StaffRole, check_name
+from musicmed_live.service.access import MOST_DAYS, Grant, StaffRole, check_person, parse_staff_role
 from musicmed_live.service.entrance import caller, entrance_of, staff
 from musicmed_live.service.guard import body_of
 
 SHIFT_HOURS = 12.0
-MOST_HOURS = 24.0 * 3660
+MOST_HOURS = MOST_DAYS * 24.0
 
 
 async def _me(request: Request) -> Response:
@@ -37,21 +37,12 @@ async def _make(request: Request) -> Response:
 ROUTES: list[BaseRoute] = [Route("/api/me", _me), Route("/api/tokens", _make, methods=["POST"])]
 
 
-def parse_role(value: Any) -> StaffRole:
-    """Who of the staff it is. Raises `InvalidInput`."""
-    if not isinstance(value, str) or value not in list(StaffRole):
-        raise InvalidInput(f"role: {shown(value)} is none of {', '.join(StaffRole)}", "role")
-    return StaffRole(value)
-
-
 def _wish(body: dict[str, Any]) -> tuple[StaffRole, str, float]:
     check_keys(body, ("role", "name", "hours"))
-    name, hours = body.get("name"), body.get("hours", SHIFT_HOURS)
-    if not isinstance(name, str) or not name.strip():
-        raise InvalidInput(f"name: {shown(name)} is not the name of a person", "name")
+    hours = body.get("hours", SHIFT_HOURS)
     if not is_number(hours) or not 0 < hours <= MOST_HOURS:
         raise InvalidInput(f"hours: {shown(hours)} is not a number above 0, up to {MOST_HOURS:g}", "hours")
-    return parse_role(body.get("role")), check_name(name.strip()), float(hours)
+    return parse_staff_role(body.get("role")), check_person(body.get("name")), float(hours)
 
 
 def _told(grant: Grant) -> dict[str, Any]:
