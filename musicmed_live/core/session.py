@@ -332,12 +332,13 @@ class Session:
 
     def _bind(self, bounds: Bounds, moment: Moment) -> list[Action]:
         """Keep other bounds from here on: what is composed already and may break them is given up at once."""
-        before, self.bounds = self.bounds, bounds
+        before, calm, self.bounds = self.bounds, self.calm, bounds
         self._planner.confine(bounds.region, moment.heard, moment.music)
         if bounds.region.nearest(moment.music).distance(moment.music) >= NOTICED_MOVE:
             self.estimator.music_changed(moment.now)
         same = (before.tempo_bpm, before.forbid) == (bounds.tempo_bpm, bounds.forbid)
-        return [] if same and _covers(bounds.region, before.region) else [Recompose(Cue.BEAT, "bounds")]
+        stays = not self._landed or self.calm == calm
+        return [] if same and stays and _covers(bounds.region, before.region) else [Recompose(Cue.BEAT, "bounds")]
 
     def _plan_anew(self, decide: Callable[[], Decision], moment: Moment, reason: str) -> list[Action]:
         """Let the planner decide; where that changes what is to be heard, the music has to."""

@@ -1,36 +1,44 @@
 """The session: a table of phases and events, what it answers, and the clips that it asks for."""
 
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from musicmed_live.core.bounds import Bounds, Region
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.events import (
     Action,
+    Bound,
     End,
+    EndGently,
     Event,
     Fade,
     Finished,
     Goal,
     Halt,
+    Hold,
     Land,
+    Lead,
     Obey,
     Pause,
     Play,
     Recompose,
     Report,
+    Rest,
     Run,
     Sense,
+    Shorten,
+    StepBack,
     Stop,
     TooMuch,
 )
-from musicmed_live.core.generator import SAMPLE_RATE, Cue, Preference
-from musicmed_live.core.path import CLIP_FRAMES, Rules
-from musicmed_live.core.plan import Plan
+from musicmed_live.core.generator import SAMPLE_RATE, Cue, Preference, frames_of
+from musicmed_live.core.path import CLIP_FRAMES, Rules, onwards
+from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.readings import HeartRate, Motion
 from musicmed_live.core.session import (
     LANDING_EMOTION,
@@ -54,7 +62,8 @@ HEARD = 1_000_000
 
 EVENTS: tuple[Event, ...] = (
     *(Play(), Pause(), TooMuch(), Stop(), Report(ANXIOUS), Goal(JOYFUL), Finished()),
-    *(Sense(Motion(0.0, 0.1), 0.0), Obey({"step": 0.1})),
+    *(Sense(Motion(0.0, 0.1), 0.0), Obey({"step": 0.1}), Bound({"region": Region((0.0, 0.5))})),
+    *(Hold(), Lead(), StepBack(), EndGently(), Rest(60.0)),
 )
 ROADS: dict[Phase, tuple[Event, ...]] = {
     Phase.READY: (),
@@ -64,9 +73,12 @@ ROADS: dict[Phase, tuple[Event, ...]] = {
     Phase.ENDED: (Stop(),),
 }
 AFTER: dict[Phase, dict[type[Event], Phase]] = {
-    Phase.READY: {Play: Phase.PLAYING, Stop: Phase.ENDED},
-    Phase.PLAYING: {Pause: Phase.PAUSED, TooMuch: Phase.LANDING, Stop: Phase.ENDED, Finished: Phase.ENDED},
-    Phase.PAUSED: {Play: Phase.PLAYING, Stop: Phase.ENDED, Finished: Phase.ENDED},
+    Phase.READY: {Play: Phase.PLAYING, Stop: Phase.ENDED, EndGently: Phase.ENDED},
+    Phase.PLAYING: {
+        **{Pause: Phase.PAUSED, Rest: Phase.PAUSED, TooMuch: Phase.LANDING},
+        **{Stop: Phase.ENDED, Finished: Phase.ENDED},
+    },
+    Phase.PAUSED: {Play: Phase.PLAYING, Stop: Phase.ENDED, EndGently: Phase.ENDED, Finished: Phase.ENDED},
     Phase.LANDING: {Play: Phase.PLAYING, Pause: Phase.PAUSED, Stop: Phase.ENDED, Finished: Phase.ENDED},
 }
 
@@ -82,7 +94,7 @@ def session_after(*events: Event, wish: Plan = WISH) -> Session:
 def test_every_phase_knows_what_to_do_about_every_event(phase: Phase, event: Event) -> None:
     session = session_after(*ROADS[phase])
     assert session.phase is phase
-    if phase is Phase.ENDED or (phase is Phase.READY and isinstance(event, Finished)):
+    if phase is Phase.ENDED or (phase is Phase.READY and isinstance(event, Finished | Rest)):
         with pytest.raises(IllegalTransition):
             session.handle(event, HEARD)
         assert session.phase is phase
@@ -327,6 +339,8 @@ def test_a_clip_goes_the_way_of_the_path_with_what_the_listener_prefers() -> Non
 
 coordinates = st.floats(-1, 1)
 emotions = st.builds(Emotion, coordinates, coordinates)
+sides = st.tuples(st.floats(-1, 0.8), st.floats(0.1, 1)).map(lambda side: (side[0], min(1.0, side[0] + side[1])))
+regions = st.builds(Region, sides, sides)
 
 
 class AnyEvents(RuleBasedStateMachine):
@@ -335,11 +349,17 @@ class AnyEvents(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.heard = 0
-        self.session = Session(Plan(None, CALM, 20 * CLIP_FRAMES, 1, rules=Rules(hold_frames=CLIP_FRAMES)))
+        self.longest = Rules().step
+        pauses = (PlannedPause(4 * CLIP_FRAMES, 60.0), PlannedPause(9 * CLIP_FRAMES, 30.0))
+        rules = Rules(hold_frames=CLIP_FRAMES)
+        self.session = Session(Plan(None, CALM, 20 * CLIP_FRAMES, 1, rules=rules, pauses=pauses))
 
     @rule(frames=st.integers(0, 2 * CLIP_FRAMES))
     def listen(self, frames: int) -> None:
-        self.heard = min(self.heard + frames, 20 * CLIP_FRAMES)
+        here, held = self.session.target(self.heard), self.session.held
+        assert self.session.ends is not None
+        self.heard = min(self.heard + frames, self.session.ends)
+        assert not held or self.session.target(self.heard) == here
 
     @rule(event=st.sampled_from((Play(), Pause(), TooMuch(), Play())))
     def press(self, event: Event) -> None:
@@ -365,6 +385,8 @@ class AnyEvents(RuleBasedStateMachine):
     def change_the_rules(self, step: float, patience: int) -> None:
         here = self.session.target(self.heard)
         self.happen(Obey({"step": step, "patience": patience}))
+        if self.session.phase is not Phase.ENDED:
+            self.longest = step
         assert self.session.target(self.heard).distance(here) < 1e-9
 
     @rule(emotion=emotions)
@@ -372,6 +394,43 @@ class AnyEvents(RuleBasedStateMachine):
         here = self.session.target(self.heard)
         self.happen(Goal(emotion))
         assert self.session.target(self.heard).distance(here) < 1e-9
+
+    @rule(region=regions)
+    def narrow_or_widen_the_region(self, region: Region) -> None:
+        here = self.session.target(self.heard)
+        self.happen(Bound({"region": region}))
+        if self.session.phase is not Phase.ENDED:
+            assert self.session.bounds.region == region
+            there = self.session.target(self.heard)
+            assert there == self.session.calm or there.distance(region.nearest(here)) < 1e-9
+
+    @rule(names=st.sets(st.sampled_from(("piano", "harp", "flute"))), slowest=st.floats(40, 100))
+    def change_the_other_bounds(self, names: set[str], slowest: float) -> None:
+        here = self.session.target(self.heard)
+        self.happen(Bound({"forbid": tuple(sorted(names)), "tempo_bpm": (slowest, 180.0)}))
+        assert self.session.target(self.heard) == here
+
+    @rule(event=st.sampled_from((Hold(), Lead(), StepBack())))
+    def steer(self, event: Event) -> None:
+        here = self.session.target(self.heard)
+        self.happen(event)
+        assert self.session.target(self.heard).distance(here) < 1e-9
+        if self.session.phase is not Phase.ENDED:
+            assert self.session.held is isinstance(event, Hold)
+
+    @rule()
+    def end_gently(self) -> None:
+        self.happen(EndGently())
+        if self.session.phase in (Phase.PLAYING, Phase.LANDING):
+            assert self.session.ends is not None
+            assert self.session.ends - self.heard <= frames_of(60)
+
+    @rule()
+    def come_to_a_pause(self) -> None:
+        pause = self.session.next_pause
+        if pause is not None and self.session.phase in (Phase.PLAYING, Phase.LANDING):
+            self.happen(Rest(pause.seconds))
+            assert self.session.next_pause != pause
 
     def happen(self, event: Event) -> None:
         before, path = self.session.phase, self.session.path
@@ -386,20 +445,45 @@ class AnyEvents(RuleBasedStateMachine):
                     assert position >= self.heard
                     assert frames > 0
                     assert 0 <= gain <= 1
-                case Halt(position) | Land(position) | End(position):
+                case Halt(position) | Land(position) | End(position) | Shorten(position):
                     assert position >= self.heard
         assert self.session.phase is TRANSITIONS[before, type(event)]
 
     @invariant()
     def the_next_clip_begins_where_it_is_asked_for_and_stays_within_the_session(self) -> None:
-        request = self.session.next_clip(self.heard)
-        if self.heard == 20 * CLIP_FRAMES:
+        request, ends = self.session.next_clip(self.heard), self.session.ends
+        assert ends is not None
+        if self.heard == ends:
             assert request is None
         else:
             assert request is not None
             assert request.position == self.heard
-            assert request.position + request.frames <= 20 * CLIP_FRAMES
+            assert request.position + request.frames <= ends
             assert request.start == self.session.target(self.heard)
+
+    @invariant()
+    def every_clip_that_it_asks_for_keeps_to_the_bounds(self) -> None:
+        bounds = self.session.bounds
+        assert bounds.region.holds(self.session.goal)
+        for position in range(self.heard, 20 * CLIP_FRAMES, 5 * CLIP_FRAMES):
+            request = self.session.next_clip(position)
+            if request is not None:
+                assert bounds.region.holds(request.start)
+                assert bounds.region.holds(request.end)
+                assert (request.region, request.tempo_bpm) == (bounds.region, bounds.tempo_bpm)
+                assert request.instruments.forbid == bounds.forbid
+
+    @invariant()
+    def no_step_is_longer_than_the_bound(self) -> None:
+        path = self.session.decision.path  # what lies behind may have been walked by other rules
+        for one, other in pairwise(onwards(path, self.heard).corners):
+            allowed = self.longest * (other.position - one.position) / CLIP_FRAMES
+            assert one.emotion.distance(other.emotion) <= allowed + 1e-9
+
+    @invariant()
+    def it_rests_only_while_it_is_paused(self) -> None:
+        rests = self.session.rest_seconds(self.heard / SAMPLE_RATE) is not None
+        assert not rests or self.session.phase is Phase.PAUSED
 
     @invariant()
     def the_wire_phase_is_one_of_the_protocol(self) -> None:
