@@ -178,13 +178,28 @@ def _play(options: argparse.Namespace) -> None:
         with _server(options) as server:
             asyncio.run(play_on_speaker(wish, patient, server, _say))
         return
+    with _server(options) as server:
+        if server.is_open:
+            _play_on_page(options, server)
+        else:
+            from musicmed_live.service.inviting import serve_and_invite
+
+            asyncio.run(serve_and_invite(wish, patient, server, _say))
+
+
+def _play_on_page(options: argparse.Namespace, server: "Server") -> None:
     given = {name: getattr(options, name) for name in ("patient", "start", "goal", "minutes", "seed")}
-    query = {key: text for key, text in given.items() if text is not None}
-    _serve_page(options, f"?{urlencode(query)}", "Open {} and press Start. Ctrl-C ends it.")
+    address = f"{server.url}?{urlencode({key: text for key, text in given.items() if text is not None})}"
+    _say(f"Open {address} and press Start. Ctrl-C ends it.")
+    if sys.stdout.isatty():
+        webbrowser.open(address)
+    asyncio.run(server.serve_here())
 
 
 def _serve(options: argparse.Namespace) -> None:
-    _serve_page(options, "", "Serving {} - Ctrl-C ends it.")
+    with _server(options) as server:
+        _say(f"Serving {server.url} - Ctrl-C ends it.")
+        asyncio.run(server.serve_here())
 
 
 def _kiosk(options: argparse.Namespace) -> None:
@@ -193,14 +208,6 @@ def _kiosk(options: argparse.Namespace) -> None:
     screen = None if options.no_browser else ("--window",) if options.window else ()
     with _server(options) as server:
         asyncio.run(run_kiosk(server, screen, _say))
-
-
-def _serve_page(options: argparse.Namespace, query: str, greeting: str) -> None:
-    with _server(options) as server:
-        _say(greeting.format(server.url + query))
-        if query and sys.stdout.isatty():
-            webbrowser.open(server.url + query)
-        asyncio.run(server.serve_here())
 
 
 @contextmanager
