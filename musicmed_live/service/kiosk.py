@@ -72,7 +72,7 @@ async def _restart(request: Request) -> Response:
     if restart is None:
         raise InvalidInput("nobody would start this kiosk again; end it and start it by hand", code="forbidden")
     restart()
-    return Response(status_code=202)
+    return JSONResponse({}, 202)
 
 
 def _kiosk(connection: HTTPConnection) -> Kiosk:
