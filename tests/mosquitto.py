@@ -9,6 +9,7 @@ from pathlib import Path
 from aiomqtt import Client, ProtocolVersion
 
 from musicmed_live.service.broker import OPEN, Broker
+from tests.certificates import make_certificate
 
 # A broker that root starts becomes another user, who may not read the tests' folders; elsewhere this says nothing.
 AS_WE_ARE = "user root"
@@ -38,11 +39,7 @@ def _with_users(folder: Path, users: Mapping[str, str]) -> list[str]:
 
 
 def _with_tls(folder: Path) -> list[str]:
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command: list[str | Path] = ["openssl", "req", "-x509", *kind, *subject, "-keyout", key, "-out", certificate]
-    subprocess.run(command, check=True, capture_output=True)
+    certificate, key = make_certificate(folder, "IP:127.0.0.1")
     return [f"certfile {certificate}", f"keyfile {key}"]
 
 
