@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from musicmed_live.core.messages import Role
 from musicmed_live.core.plan import Plan
 from musicmed_live.errors import CannotServe
 from musicmed_live.service.live import LiveSession
-from musicmed_live.service.server import Server
+
+if TYPE_CHECKING:
+    from musicmed_live.service.server import Server  # which serves the kiosk, too, and so knows this module
 
 RING_FRAMES = 1 << 16  # 1.4 s
 LEAD_FRAMES = frames_of(1.0)  # some cards take much at once; a cut overwrites what they have not taken
@@ -131,7 +133,7 @@ def _top_up(live: LiveSession, ring: Ring, sent: int) -> int:
     return until
 
 
-async def play_on_speaker(wish: Plan, patient: str | None, server: Server, say: Callable[[str], None]) -> None:
+async def play_on_speaker(wish: Plan, patient: str | None, server: "Server", say: Callable[[str], None]) -> None:
     """Play a session on the sound card, and serve the page that steers it, until it is over."""
     speaker = Speaker()
     serving = asyncio.create_task(server.serve_here(), name="server")
@@ -146,7 +148,7 @@ async def play_on_speaker(wish: Plan, patient: str | None, server: Server, say: 
 
 
 async def _play_on(
-    wish: Plan, patient: str | None, server: Server, speaker: Speaker, say: Callable[[str], None]
+    wish: Plan, patient: str | None, server: "Server", speaker: Speaker, say: Callable[[str], None]
 ) -> None:
     await server.started_up.wait()
     assert server.hub is not None
