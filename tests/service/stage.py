@@ -41,9 +41,9 @@ MARGIN_FRAMES = frames_of(0.12)  # in which a block is made and carried to where
 class ToneVoice:
     """Beats of half a second, each of a tone that tells the emotion and how many beats the voice has played."""
 
-    def __init__(self, seed: int, position: int) -> None:
+    def __init__(self, seed: int, position: int, memory: str | None = None) -> None:
         self._seed = seed
-        self._beats = [position]  # where one begins or will begin
+        self._beats = [position] * int(memory or 1)  # where one begins or will begin
         self._clip = 0
         self._doubles: list[ToneVoice] = []
 
@@ -73,6 +73,9 @@ class ToneVoice:
         while len(self._beats) > 1 and self._beats[-2] >= position:
             self._beats.pop()
         return self._beats[-1]
+
+    def memory(self) -> str:
+        return str(len(self._beats))
 
     def close(self) -> None:
         self._clip += 1
@@ -118,8 +121,8 @@ class ToneGenerator:
     def warm_up(self) -> Pace:
         return self.pace
 
-    def open_voice(self, seed: int, position: int = 0) -> ToneVoice:
-        return ToneVoice(seed, position)
+    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> ToneVoice:
+        return ToneVoice(seed, position, memory)
 
 
 class FreeGenerator(ToneGenerator):
@@ -131,9 +134,9 @@ class FreeGenerator(ToneGenerator):
         self.pace, self.takes = pace, takes
         self.opened: list[int] = []  # at which positions voices were
 
-    def open_voice(self, seed: int, position: int = 0) -> FreeVoice:
+    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> FreeVoice:
         self.opened.append(position)
-        return FreeVoice(seed, position)
+        return FreeVoice(seed, position, memory)
 
 
 class Puppet(Worker):
@@ -346,8 +349,9 @@ def stage(
     seed: int = 1,
     chosen: FreeGenerator | None = None,
     loaded: bool = True,
+    wish: Plan | None = None,
 ) -> Iterator[Stage]:
-    """A session that nobody has started yet; at the end everything that it left is looked after."""
+    """A session that nobody has started yet, of `wish` or a short one; at the end all that it left is looked after."""
     faults: list[Any] = []
     loop = Loop()
     loop.set_exception_handler(lambda _, context: faults.append(context))
@@ -355,7 +359,7 @@ def stage(
         for module in (service, playhead):
             clock = loop.clock.monotonic
             patch.setattr(module, "time", SimpleNamespace(monotonic=clock, time=clock))
-        opened = Stage(loop, Plan(start, CALM, frames, seed), chosen, loaded)
+        opened = Stage(loop, wish or Plan(start, CALM, frames, seed), chosen, loaded)
         try:
             yield opened
         finally:
