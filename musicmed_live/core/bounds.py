@@ -4,6 +4,7 @@ No planner and no generator may pass them. What is asked of a generator is broug
 what a generator gives is looked at (`Bounds.broken_by`) before it can be heard.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from musicmed_live.core.emotion import Emotion
 from musicmed_live.errors import InvalidInput, shown
 
 if TYPE_CHECKING:
-    from musicmed_live.core.generator import Block  # which has a region in its requests
+    from musicmed_live.core.generator import Block, ClipRequest  # which has a region
 
 GENERATORS = ("composer", "musicgen")
 PLANE = (-1.0, 1.0)
@@ -60,6 +61,23 @@ class Bounds:
     def changed(self, changes: Mapping[str, Any]) -> "Bounds":
         """These with some fields changed, as `parse_bounds` gives them."""
         return replace(self, **changes)
+
+    @property
+    def composed(self) -> "Bounds":
+        """What of these concerns whoever composes: loudness is kept by the mixer."""
+        return replace(self, loudest_lufs=None, loudest_dba=None)
+
+    def covers(self, request: "ClipRequest") -> bool:
+        """Whether a clip that was asked for so, and obeys, keeps these bounds to its end."""
+        lowest, highest = self.tempo_bpm or (0.0, math.inf)
+        slowest, fastest = request.tempo_bpm or (0.0, math.inf)
+        return (
+            lowest <= slowest
+            and fastest <= highest
+            and set(self.forbid) <= set(request.instruments.forbid)
+            and self.region.holds(request.start)
+            and self.region.holds(request.end)
+        )
 
     def broken_by(self, block: "Block") -> str | None:
         """What about the block is forbidden, in one sentence; None where it may be heard.

@@ -79,8 +79,9 @@ class Audition:
 
 
 def shifted(request: ClipRequest, start: Shift, end: Shift) -> ClipRequest:
-    """The request with its emotions moved by so much, within the plane."""
-    return replace(request, start=_moved(request.start, start), end=_moved(request.end, end))
+    """The request with its emotions moved by so much, within its region."""
+    nearest = request.region.nearest
+    return replace(request, start=nearest(_moved(request.start, start)), end=nearest(_moved(request.end, end)))
 
 
 def corrected(shift: Shift, asked: Emotion, judgement: Judgement) -> Shift:

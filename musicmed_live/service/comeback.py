@@ -142,10 +142,10 @@ class Comeback:
     async def _make(self, request: ClipRequest, deadline: float) -> None:
         part = self._open_part()
         try:
-            part.track.add(await part.voice.begin(request, deadline))
+            part.add(await part.voice.begin(request, deadline))
             enough = request.position + frames_of(STOCK_SECONDS)
             while part.track.end < enough and (block := await part.voice.next_block(deadline)) is not None:
-                part.track.add(block)
+                part.add(block)
             self.stock = Stock(part, request)
         finally:
             if self.stock is None:

@@ -3,6 +3,9 @@
 What needs new music is noted and taken up by `compose`, the one task that changes the timeline's music. Where the
 chosen generator cannot play, or falls behind, the composer stands in for it: it opens a voice of its own, which fades
 in over what is there, while `comeback` gets the chosen one ready to take over again.
+
+The session's bounds go before all that. Nothing enters a track that breaks them (`Part.check`); what was composed
+before they changed, and may break them, is given up at the first cue that can be reached.
 """
 
 import asyncio
@@ -23,7 +26,7 @@ from musicmed_live.service.comeback import Comeback
 from musicmed_live.service.hearing import Hearing
 from musicmed_live.service.landing import Landing
 from musicmed_live.service.playhead import Playhead
-from musicmed_live.service.sources import Part, Source, Sources
+from musicmed_live.service.sources import BrokenBounds, Part, Source, Sources
 from musicmed_live.service.workers import MAX_DEATHS
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,8 @@ PATIENCE_SECONDS = 0.5  # nor much longer than its first block takes where somet
 HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
 BAR_FRAMES = frames_of(3.0)  # a bar line that is no farther away is waited for
 LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
+BREAK_FRAMES = frames_of(0.25)  # in which music fades out that must not be heard any more
+BROKEN_SECONDS = 1.0  # after the composer broke the bounds it is asked again
 TRIAL_FRAMES = frames_of(4.0)  # a clip is tried as long as there is so much music ahead
 
 Announce = Callable[[int, str], None]
@@ -67,22 +72,26 @@ class Conductor:
     ) -> None:
         """`announce` is told where and why the music changes; `progress` is called when some more is there."""
         self.timeline = Timeline()
-        self.mixer = Mixer(self.timeline, session.wish.frames)
+        self.mixer = Mixer(self.timeline, session.ends, session.wish.ending_frames)
         self.wanted: Recompose | Land | None = None  # what is to be composed next, before more of the same
         self.complete = False  # everything up to the end is composed
         self.bridges = 0  # times that the composer took over from the chosen generator
+        self.broken = 0  # times that a generator made what is forbidden
+        sources.check_wish(session.bounds.generator)
         self._name, self._session, self._sources, self._playhead = name, session, sources, playhead
+        self._heeded = session.bounds.composed
+        self._request: ClipRequest | None = None  # for the clip that the part is in
         self._announce, self._progress = announce, progress
         self._workers = {source.name: source.workers.assign() for source in sources.all}
-        absent = sources.differ and sources.chosen.absence is not None
-        self._part = self._open_part(sources.stand_in if absent else sources.chosen)
+        plays = not sources.differ or (sources.chosen.absence is None and sources.barred(session.bounds) is None)
+        self._part = self._open_part(sources.chosen if plays else sources.stand_in)
         self._comeback = Comeback(
             sources.chosen, lambda: self._open_part(sources.chosen), self._next_entry, self._chosen_is_ready
         )
         self.hearing = Hearing(patient, sources.judge, self.timeline)
         self._changed = 0  # what was heard when the music was last changed
         self._wake = asyncio.Event()
-        self._landing = Landing(session.wish, self._workers[sources.stand_in.name])
+        self._landing = Landing(session, self._workers[sources.stand_in.name])
         self._limit: asyncio.Timeout | None = None  # while a voice is waited for,
         self._asked = 0.0  # since then, by the loop's clock
 
@@ -159,8 +168,12 @@ class Conductor:
                 await self._compose_next()
                 failures = 0
             except MusicmedError as fault:
+                if isinstance(fault, BrokenBounds):
+                    self.broken += 1
                 if self._part.source is not self._sources.stand_in:
                     self._bridge(fault)
+                elif isinstance(fault, BrokenBounds):
+                    await self._begin_anew(fault)
                 elif not isinstance(fault, Overdue):
                     failures += 1
                     if failures == MAX_DEATHS:
@@ -178,7 +191,8 @@ class Conductor:
             await self._comeback.run()
 
     def _open_part(self, source: Source) -> Part:
-        return Part(self._name, self._session.wish.seed, source, self._workers[source.name])
+        session = self._session
+        return Part(self._name, session.wish.seed, source, self._workers[source.name], lambda: session.bounds)
 
     def _stands_in(self) -> bool:
         return self._sources.differ and self._part.source is self._sources.stand_in
@@ -186,6 +200,9 @@ class Conductor:
     def _absence(self) -> str:
         """Why the chosen generator is not heard."""
         chosen = self._sources.chosen
+        barred = self._sources.barred(self._session.bounds)
+        if barred is not None:
+            return barred
         soon = f"{chosen.title} is about to take over"
         if not self._stands_in():
             return soon
@@ -195,13 +212,14 @@ class Conductor:
     async def _compose_next(self) -> None:
         if self._playhead.started and self._sources.differ:
             self._landing.settled.set()  # the composer has nothing else to do
+        self._heed_bounds()
         wish = self.wanted
         match wish:
             case _ if self._may_take_back():
                 self._take_back()
             case Land():
                 await self._take_up(wish, Cue.BEAT, "too_much", self.timeline.end - LANDING_OUT_FRAMES)
-            case Recompose(cue, reason) if self._has_runway():
+            case Recompose(cue, reason) if self._has_runway() or self._is_stale():
                 await self._take_up(wish, cue, reason)
             case _ if self._thread_is_lost():
                 await self._take_up(None, Cue.BEAT, "late", self._ready_until() - SPLICE_FRAMES)
@@ -251,10 +269,45 @@ class Conductor:
         self._part = self._open_part(self._sources.stand_in)
         self.bridges += 1
 
+    async def _begin_anew(self, fault: BrokenBounds) -> None:
+        """Drop what the composer has made, and let it begin anew a little later: the last bars will do until then."""
+        log.error("%s: %s", self._name, fault)
+        self._part.close()
+        self._part = self._open_part(self._sources.stand_in)
+        await asyncio.sleep(BROKEN_SECONDS)
+
+    def _heed_bounds(self) -> None:
+        """Where the bounds have changed, give up what was made before and may break them."""
+        bounds = self._session.bounds
+        if bounds.composed == self._heeded:
+            return
+        self._heeded = bounds.composed
+        self._comeback.drop()
+        self._landing.renew()
+        if self._is_barred():
+            self._part.close()
+            self._part = self._open_part(self._sources.stand_in)
+        if self._is_broken(self._playhead.heard, self.timeline.end) or (self._is_stale() and self.wanted is None):
+            self.want(Recompose(Cue.BEAT, "bounds"))
+
+    def _is_barred(self) -> bool:
+        """Whether the generator that plays may not."""
+        return not self._stands_in() and self._sources.barred(self._session.bounds) is not None
+
+    def _is_stale(self) -> bool:
+        """Whether the clip that the part is in was asked for under other bounds, and may break those that hold now."""
+        return self._is_barred() or (self._request is not None and not self._session.bounds.covers(self._request))
+
+    def _is_broken(self, start: int, end: int) -> bool:
+        """Whether anything that is heard in [start, end) must not be."""
+        bounds = self._session.bounds
+        spans = ((clip.track, max(clip.position, start), min(clip.end, end)) for clip in self.timeline.clips)
+        return any(bounds.broken_by(block) for track, a, b in spans if a < b for block in track.between(a, b))
+
     def _next_entry(self, ahead_frames: int) -> ClipRequest | None:
         """The clip with which the chosen generator takes over from the composer, at a bar line if one is near."""
-        heard, length = self._playhead.heard, self._session.wish.frames
-        if not self._stands_in() or self.wanted is not None:
+        heard, length = self._playhead.heard, self._session.ends
+        if not self._stands_in() or self.wanted is not None or self._sources.barred(self._session.bounds):
             return None
         if length is not None and length - heard < ahead_frames + LEAST_REST_FRAMES:
             return None
@@ -289,22 +342,33 @@ class Conductor:
         part = self._part
         block = await self._ask(part.voice.next_block(self._deadline()))
         if block is None:
-            self.hearing.end()
-            request = self._session.next_clip(self.timeline.end)
-            if request is None:
-                self.complete = True
-                return
-            enough = self._left() >= TRIAL_FRAMES
-            trial = await self.hearing.try_out(part, request) if enough else self.hearing.untried(request)
-            if isinstance(self.wanted, Land) or (self.wanted is not None and self._has_runway()):
-                return  # came meanwhile, and goes before
-            block = await self._ask(self._begin(trial))
-            if self.timeline.end == request.position:  # else a landing took its place meanwhile
-                clip = Clip(request.position, request.frames, request.start, request.end, part.track)
-                self.timeline.append(replace(clip, heard=trial.judgement, heard_as=trial.judged_as))
-                if trial.judgement is None:
-                    self.hearing.begin(clip)
-        part.track.add(block)
+            await self._extend_by_clip()
+        elif not self._is_stale():  # else the bounds have changed meanwhile
+            part.add(block)
+            self.hearing.add(block)
+
+    async def _extend_by_clip(self) -> None:
+        part = self._part
+        self.hearing.end()
+        request = self._session.next_clip(self.timeline.end)
+        if request is None:
+            self.complete = True
+            return
+        enough = self._left() >= TRIAL_FRAMES
+        trial = await self.hearing.try_out(part, request) if enough else self.hearing.untried(request)
+        if isinstance(self.wanted, Land) or (self.wanted is not None and self._has_runway()):
+            return  # came meanwhile, and goes before
+        self._request = trial.request
+        block = await self._ask(self._begin(trial))
+        if self._is_stale():
+            return  # the bounds have changed meanwhile
+        part.check(block)
+        if self.timeline.end == request.position:  # else a landing took its place meanwhile
+            clip = Clip(request.position, request.frames, request.start, request.end, part.track)
+            self.timeline.append(replace(clip, heard=trial.judgement, heard_as=trial.judged_as))
+            if trial.judgement is None:
+                self.hearing.begin(clip)
+        part.add(block)
         self.hearing.add(block)
 
     def _begin(self, trial: Trial) -> Coroutine[Any, Any, Block]:
@@ -327,13 +391,15 @@ class Conductor:
         if part.voice.begins is None:
             at = max(at, enters)
         goes_on = not enters and part.voice.remembers(at)
-        request = self._session.next_clip(at)
-        if request is None:
+        entered = await self._enter(part, at)
+        if entered is None:
             self.complete = True
         else:
-            blocks = await self._ask(self._enter(part, request))
-            if isinstance(self.wanted, Land) and self.wanted is not wish:
+            request, blocks = entered
+            if self._is_barred() or (isinstance(self.wanted, Land) and self.wanted is not wish):
                 return  # came meanwhile, and goes before
+            for block in blocks:
+                part.check(block)
             position = blocks[0].position
             goes_on = goes_on and self._continues(position)
             if goes_on:
@@ -348,7 +414,17 @@ class Conductor:
         if self.wanted is wish:
             self.wanted = None
 
-    async def _enter(self, part: Part, request: ClipRequest) -> list[Block]:
+    async def _enter(self, part: Part, at: int) -> tuple[ClipRequest, list[Block]] | None:
+        """The clip at `at` within the bounds that hold then, and its first blocks; None where the session has ended."""
+        request = self._session.next_clip(at)
+        while request is not None:
+            blocks = await self._ask(self._first_blocks(part, request))
+            if self._session.bounds.covers(request) or self._is_barred():
+                return request, blocks
+            request = self._session.next_clip(blocks[0].position)
+        return None
+
+    async def _first_blocks(self, part: Part, request: ClipRequest) -> list[Block]:
         """A clip's first blocks: of the chosen generator so many that what is there may be given up for them."""
         blocks = [await part.voice.begin(request, _now())]
         if part.source is self._sources.stand_in:
@@ -399,6 +475,7 @@ class Conductor:
     def _splice(self, position: int, request: ClipRequest, fade_frames: int, reason: str) -> None:
         """Let the timeline go on with the part's clip at `position`, or as soon as it can."""
         position = max(position, self._soonest())
+        self._request = request
         track = self._part.track
         end = max(track.end, request.position + request.frames, position + 1)
         clip = Clip(position, end - position, request.start, request.end, track, fade_frames)
@@ -412,7 +489,10 @@ class Conductor:
         self._changed = self._playhead.heard
         self.timeline.extend(clip.position)
         fade_frames = min(clip.fade_frames, self.timeline.ready_until(clip.position) - clip.position)
-        self.timeline.cut(clip.position)
+        if self._is_broken(clip.position - 1, clip.position):
+            fade_frames = min(fade_frames, BREAK_FRAMES)
+        if self.timeline.clips:
+            self.timeline.cut(clip.position)
         self.timeline.append(replace(clip, fade_frames=fade_frames))
         self.mixer.rewind(clip.position)
 

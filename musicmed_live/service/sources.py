@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from musicmed_live.core.generator import Pace, frames_of
+from musicmed_live.core.bounds import Bounds
+from musicmed_live.core.generator import Block, Pace, frames_of
 from musicmed_live.core.timeline import Track
-from musicmed_live.errors import MusicmedError
+from musicmed_live.errors import GeneratorFailed, InvalidInput, MusicmedError
 from musicmed_live.service.generators import TITLES, Choice
 from musicmed_live.service.judging import Judge
 from musicmed_live.service.remote import RemoteVoice
@@ -22,6 +24,10 @@ HANDOVER_FRAMES = frames_of(0.25)  # is mixed before another voice can be heard
 SPARE_FRAMES = frames_of(0.05)  # the music is cut so much later than it might be
 RETRY_SECONDS = 60.0  # a generator that failed or was too slow is tried again after this, and each time twice as long
 MAX_RETRY_SECONDS = 960.0
+
+
+class BrokenBounds(GeneratorFailed):
+    """A generator made what is forbidden."""
 
 
 class Source:
@@ -119,6 +125,25 @@ class Sources:
         """Whether there is a generator to stand in for the chosen one."""
         return self.chosen is not self.stand_in
 
+    def check_wish(self, generator: str | None) -> None:
+        """Raises `InvalidInput` where a session asks for a generator that is not here."""
+        names = [source.name for source in self.all]
+        if generator is not None and generator not in names:
+            plays = " and ".join(names)
+            raise InvalidInput(f"generator: there is no {generator} here; this house plays {plays}", "generator")
+
+    def barred(self, bounds: Bounds) -> str | None:
+        """Why the chosen one may not play within `bounds`, in one sentence; None where it may."""
+        if not self.differ:
+            return None
+        if bounds.generator == self.stand_in.name:
+            return f"{self.stand_in.title} was chosen for this session"
+        if bounds.forbid:
+            return f"{self.chosen.title} cannot promise to leave out what your therapist forbids"
+        if bounds.tempo_bpm is not None:
+            return f"{self.chosen.title} cannot promise to keep the tempo that your therapist allows"
+        return None
+
     def floor_frames(self, source: Source) -> int:
         """What must be ahead while `source` plays, for the stand-in to take over without a gap; 0 where it cannot."""
         if source is self.stand_in:
@@ -172,13 +197,25 @@ class Sources:
 class Part:
     """A voice of a source, and the track that it fills. While it is open it takes up room in the source."""
 
-    def __init__(self, name: str, seed: int, source: Source, worker: Worker) -> None:
-        """`name` is the session's."""
+    def __init__(self, name: str, seed: int, source: Source, worker: Worker, bounds: Callable[[], Bounds]) -> None:
+        """`name` is the session's, `bounds` says what holds for it now."""
         self.source = source
+        self._bounds = bounds
         self.voice = RemoteVoice(f"{name} {source.name}", seed, worker)
         self.track = Track(source.name)
         self._open = True
         source.held += 1
+
+    def check(self, block: Block) -> None:
+        """Raises `BrokenBounds` where the block must not be heard."""
+        broken = self._bounds().broken_by(block)
+        if broken is not None:
+            raise BrokenBounds(f"{self.source.title} broke the bounds at {block.position}: {broken}")
+
+    def add(self, block: Block) -> None:
+        """Let the track go on with a block. Raises `BrokenBounds` where it must not be heard."""
+        self.check(block)
+        self.track.add(block)
 
     def renew(self) -> None:
         """Go on with another track, which does not continue the one before."""
