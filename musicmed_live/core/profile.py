@@ -1,4 +1,4 @@
-"""What is kept of a patient between sessions: the body at rest, and how steadily the patient reports."""
+"""What is kept of a patient between sessions: the body at rest, how steadily the patient reports, a week of sound."""
 
 import json
 from collections.abc import Mapping
@@ -8,10 +8,13 @@ from typing import Any
 
 from musicmed_live.core.checks import check_keys, is_number
 from musicmed_live.core.estimate import REPORT_SD
+from musicmed_live.core.exposure import Week
 from musicmed_live.errors import InvalidInput, shown
 
 VERSION = 1
 REPORT_SDS = (0.01, 1.0)
+HOURS = (0, 10**7)  # since 1970
+DOSES_PA2H = (0.0, 1e6)
 
 
 class Feature(StrEnum):
@@ -50,11 +53,15 @@ class Profile:
 
     baselines: Mapping[Feature, Baseline] = field(default_factory=dict)
     report_sd: float = REPORT_SD  # of a self-report, in units of the plane
+    week: Week = field(default_factory=Week)  # of sound, where it was heard by a calibrated output
 
     def to_json(self) -> str:
         """As text; `from_json` gives the same profile back."""
         baselines = {feature.value: asdict(baseline) for feature, baseline in self.baselines.items()}
-        return json.dumps({"version": VERSION, "report_sd": self.report_sd, "baselines": baselines}, indent=1)
+        body = {"version": VERSION, "report_sd": self.report_sd, "baselines": baselines}
+        if self.week.hours:
+            body["exposure_pa2h"] = {str(hour): dose for hour, dose in sorted(self.week.hours.items())}
+        return json.dumps(body, indent=1)
 
     @staticmethod
     def from_json(text: str) -> "Profile":
@@ -63,7 +70,7 @@ class Profile:
             body = json.loads(text)
         except (ValueError, RecursionError):
             raise InvalidInput(f"profile: not JSON: {shown(text)}", "profile", "not_json") from None
-        _check_object(body, ("version", "report_sd", "baselines"), "profile")
+        _check_object(body, ("version", "report_sd", "baselines", "exposure_pa2h"), "profile")
         if body.get("version") != VERSION:
             raise InvalidInput(f"version: {shown(body.get('version'))} is not {VERSION}", "version")
         baselines = body.get("baselines")
@@ -71,6 +78,7 @@ class Profile:
         return Profile(
             {Feature(name): _baseline(Feature(name), value) for name, value in baselines.items()},
             _number(body, "report_sd", REPORT_SDS, "profile"),
+            _week(body.get("exposure_pa2h", {})),
         )
 
 
@@ -83,6 +91,12 @@ def _baseline(feature: Feature, value: Any) -> Baseline:
         _number(value, "seconds", (0.0, 1e9), where),
         _number(value, "arousal", (-1.0, 1.0), where),
     )
+
+
+def _week(value: Any) -> Week:
+    if not isinstance(value, dict) or not all(hour.isdecimal() and HOURS[0] <= int(hour) <= HOURS[1] for hour in value):
+        raise InvalidInput(f"exposure_pa2h: {shown(value)} is not doses by the hour since 1970", "exposure_pa2h")
+    return Week({int(hour): _number(value, hour, DOSES_PA2H, "exposure_pa2h") for hour in value})
 
 
 def _check_object(value: Any, known: tuple[str, ...], where: str) -> None:

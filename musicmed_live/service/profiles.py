@@ -4,8 +4,12 @@ import logging
 import os
 import re
 import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from musicmed_live.core.exposure import Week
 from musicmed_live.core.messages import PATIENT
 from musicmed_live.core.profile import Profile
 from musicmed_live.errors import InvalidInput, shown
@@ -28,12 +32,43 @@ class Profiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._changing = threading.Lock()
 
     def load(self, patient: str) -> Profile:
         """What is known of `patient`; an empty profile where that is nothing. A damaged file is put aside.
 
         Raises `InvalidInput` where `patient` is no pseudonym.
         """
+        try:
+            return self._read(patient)
+        except OSError as fault:
+            log.warning("the profile of %s cannot be read: %s", patient, fault)
+            return Profile()
+
+    def save(self, patient: str, profile: Profile) -> None:
+        """Keep what `profile` says of the body; the week of sound that is kept already stays (`expose`).
+
+        Whoever reads meanwhile, or after a power cut, finds the old profile or the new one, whole. Raises
+        `InvalidInput` where `patient` is no pseudonym.
+        """
+        self._change(patient, lambda kept: replace(profile, week=kept.week))
+
+    def expose(self, patient: str, doses_pa2h: Mapping[int, float]) -> Week | None:
+        """Add doses, by the hour since 1970, to what a patient has been exposed to; the week that this comes to.
+
+        None where that could not be kept. Raises `InvalidInput` where `patient` is no pseudonym.
+        """
+
+        def add(profile: Profile) -> Profile:
+            week = profile.week
+            for hour, dose in sorted(doses_pa2h.items()):
+                week = week.add(hour, dose)
+            return replace(profile, week=week)
+
+        changed = self._change(patient, add)
+        return None if changed is None else changed.week
+
+    def _read(self, patient: str) -> Profile:
         path = self._path(patient)
         try:
             return Profile.from_json(path.read_text("utf-8"))
@@ -44,21 +79,20 @@ class Profiles:
                 "the profile of %s cannot be read and is put aside as %s: %s", patient, _aside(path).name, fault
             )
             self._put_aside(path)
-        except OSError as fault:
-            log.warning("the profile of %s cannot be read: %s", patient, fault)
-        return Profile()
+            return Profile()
 
-    def save(self, patient: str, profile: Profile) -> None:
-        """Keep `profile`: whoever reads meanwhile, or after a power cut, finds the old one or the new one, whole.
-
-        Raises `InvalidInput` where `patient` is no pseudonym.
-        """
+    def _change(self, patient: str, change: Callable[[Profile], Profile]) -> Profile | None:
+        """Keep what `change` makes of the profile; None where it cannot be read or kept."""
         path = self._path(patient)
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace(path, profile.to_json())
-        except OSError as fault:
-            log.warning("the profile of %s cannot be kept: %s", patient, fault)
+        with self._changing:
+            try:
+                profile = change(self._read(patient))
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                replace_file(path, profile.to_json())
+            except OSError as fault:
+                log.warning("the profile of %s cannot be kept: %s", patient, fault)
+                return None
+            return profile
 
     def _path(self, patient: str) -> Path:
         """Capitals are marked, as some disks do not tell them apart; the prefix keeps clear of names such as `con`."""
@@ -78,8 +112,8 @@ def _aside(path: Path) -> Path:
     return path.with_suffix(".damaged")
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write beside the file, then take its place in one step."""
+def replace_file(path: Path, text: str) -> None:
+    """Write beside the file, for its owner alone, then take its place in one step. Raises `OSError`."""
     handle, beside = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".new", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
