@@ -1,15 +1,15 @@
 // Until the server answers, this is what is to be seen: no error page of the browser's.
+// Not a module: a file may not load those.
 
 const RETRY_MS = 500;
-const page = decodeURIComponent(location.hash.slice(1));
 
-async function look() {
+async function wait(page) {
   try {
-    await fetch(page, { mode: "no-cors", cache: "no-store" });
+    await fetch(new URL("/api/kiosk/answer", page), { mode: "no-cors", cache: "no-store" });
     location.replace(page);
   } catch {
-    setTimeout(look, RETRY_MS);
+    setTimeout(wait, RETRY_MS, page);
   }
 }
 
-look();
+wait(location.hash.slice(1));

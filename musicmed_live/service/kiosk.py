@@ -38,6 +38,12 @@ async def _show(request: Request) -> Response:
     return JSONResponse(told)
 
 
+async def _answer(request: Request) -> Response:
+    """For the picture that waits for this server: as a file it is of another origin, and sees nothing but an answer."""
+    _kiosk(request)
+    return Response(status_code=204, headers={"Cross-Origin-Resource-Policy": "cross-origin"})
+
+
 async def _start(request: Request) -> Response:
     return JSONResponse(_invitation(await _kiosk(request).start()), 201)
 
@@ -112,6 +118,7 @@ def _invitation(entry: Entry) -> dict[str, str]:
 
 ROUTES: list[BaseRoute] = [
     Route("/api/kiosk", _show),
+    Route("/api/kiosk/answer", _answer),
     Route("/api/kiosk/start", _start, methods=["POST"]),
     Route("/api/kiosk/unlock", _unlock, methods=["POST"]),
     Route("/api/kiosk/pin", _set_pin, methods=["PUT"]),
