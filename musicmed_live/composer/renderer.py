@@ -96,6 +96,22 @@ class Renderer:
         heard = (*((one.note, one.end) for one in self._sounding), *self._silent)
         return any(end > since and note.instrument in instruments for note, end in heard)
 
+    @property
+    def ringing(self) -> tuple[Note, ...]:
+        """The notes that have begun and are still heard, in the hall at least."""
+        since = self.position - HALL_FRAMES
+        silent = [note for note, end in self._silent if end > since]
+        return (*silent, *(one.note for one in self._sounding))
+
+    @staticmethod
+    def after(sampler: Sampler, position: int, ringing: Sequence[Note]) -> "Renderer":
+        """Another one at `position`, in which those notes of another renderer ring on; it cannot go back before that."""
+        renderer = Renderer(sampler, max(0, position - HALL_FRAMES))
+        renderer._sounding = [renderer._begin(note) for note in ringing]
+        renderer.render((), position)
+        renderer._oldest = position
+        return renderer
+
     def fork(self) -> "Renderer":
         """Another one that goes on from here by itself."""
         twin = copy.copy(self)

@@ -4,21 +4,26 @@ import copy
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from musicmed_live.composer.harmony import Scale
 from musicmed_live.composer.instruments import INSTRUMENTS
-from musicmed_live.composer.preferences import Ensemble, choose_ensemble
+from musicmed_live.composer.orchestration import Cast
+from musicmed_live.composer.phrase import Phrase
+from musicmed_live.composer.preferences import Ensemble, Layer, choose_ensemble
 from musicmed_live.composer.renderer import Renderer
 from musicmed_live.composer.sampler import CACHE_BYTES, PACKAGED_FONT, Sampler
-from musicmed_live.composer.score import Bar
+from musicmed_live.composer.score import Bar, Note
 from musicmed_live.composer.tempo import TempoPlan, plan_tempo
 from musicmed_live.composer.writer import Ending, Thread, write_bar
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import Block, ClipRequest, Cue, Pace, Samples, frames_of
+from musicmed_live.core.notation import Notation
+from musicmed_live.errors import InvalidInput
 
 REMEMBERED_FRAMES = frames_of(14.0)  # how far back a voice can be rewound
 JUMP = 0.5  # of emotion from clip to clip: the tempo may leap, too
@@ -35,6 +40,19 @@ class _Mark:
     thread: Thread
     tempo: TempoPlan | None
     emotion: Emotion | None  # of the bar before it
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """All that the music depends on from a mark on."""
+
+    version: int
+    mark: _Mark
+    ringing: tuple[Note, ...]
+
+
+_MEMORY_VERSION = 1  # another one may write other music from the same thread
+_NOTATION = Notation((_Memory, _Mark, Thread, Phrase, Ensemble, Layer, Scale, Cast, TempoPlan, Emotion, Note))
 
 
 class ComposerGenerator:
@@ -66,9 +84,13 @@ class ComposerGenerator:
         paces = [self._measure(mood) for mood in MOODS]
         return Pace(min(pace.realtime_x for pace in paces), max(pace.first_block_seconds for pace in paces))
 
-    def open_voice(self, seed: int, position: int = 0) -> "ComposerVoice":
-        """A new voice whose first clip begins at `position`."""
-        return ComposerVoice(seed, self._sampler, position)
+    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> "ComposerVoice":
+        """A new voice whose first clip begins at `position`.
+
+        With the `memory` of another one, of that position, it goes on as that did, sample for sample but for rounding.
+        Raises `InvalidInput` for a memory that is none.
+        """
+        return ComposerVoice(seed, self._sampler, position, memory)
 
     def _measure(self, mood: Emotion) -> Pace:
         """How fast a mood is whose notes have been made before."""
@@ -85,11 +107,16 @@ class ComposerGenerator:
 class ComposerVoice:
     """One session's music. The same seed and the same calls give the same samples."""
 
-    def __init__(self, seed: int, sampler: Sampler, position: int = 0) -> None:
+    def __init__(self, seed: int, sampler: Sampler, position: int = 0, memory: str | None = None) -> None:
+        """Raises `InvalidInput` for a memory that is none."""
         self._sampler = sampler
-        self._renderer = Renderer(sampler, position)
+        if memory is None:
+            mark, self._renderer = _Mark(position, Thread(seed), None, None), Renderer(sampler, position)
+        else:
+            known = _recall(memory)
+            mark, self._renderer = known.mark, Renderer.after(sampler, position, known.ringing)
         self._earlier: deque[tuple[int, Renderer]] = deque()  # those that were broken off, and where
-        self._marks = deque([_Mark(position, Thread(seed), None, None)])
+        self._marks = deque([replace(mark, position=position)])
         self._clip: Generator[Block, None, None] | None = None
         self._double: ComposerVoice | None = None  # which has rehearsed
 
@@ -153,6 +180,10 @@ class ComposerVoice:
         self._renderer.rewind(self.position)
         return self.position
 
+    def memory(self) -> str:
+        """Where the thread is, and what rings on; for `ComposerGenerator.open_voice`, at this position."""
+        return _NOTATION.write(_Memory(_MEMORY_VERSION, self._marks[-1], self._renderer.ringing))
+
     def close(self) -> None:
         """It holds nothing that others could use."""
         self._forget_clip()
@@ -202,6 +233,13 @@ class ComposerVoice:
             self._marks.popleft()
         while self._earlier and self._earlier[0][0] < self._marks[0].position:
             self._earlier.popleft()
+
+
+def _recall(memory: str) -> _Memory:
+    found = _NOTATION.read(memory)
+    if not isinstance(found, _Memory) or found.version != _MEMORY_VERSION:
+        raise InvalidInput("memory: it is of another version of the composer", "memory")
+    return found
 
 
 def _plan(request: ClipRequest, mark: _Mark) -> TempoPlan:

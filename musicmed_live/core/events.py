@@ -105,6 +105,26 @@ class Finished:
 Steering = Obey | Bound | Hold | Lead | StepBack | EndGently  # a therapist's
 Event = Play | Pause | TooMuch | Stop | Report | Goal | Sense | Unsensed | Rest | Finished | Steering
 
+# What the wire and the journal call them.
+WORDS: dict[type[Event], str] = {
+    Play: "play",
+    Pause: "pause",
+    TooMuch: "too_much",
+    Stop: "stop",
+    Report: "report",
+    Goal: "goal",
+    Sense: "reading",
+    Unsensed: "unsensed",
+    Rest: "rest",
+    Finished: "finished",
+    Obey: "rules",
+    Bound: "bounds",
+    Hold: "hold",
+    Lead: "lead",
+    StepBack: "step_back",
+    EndGently: "end_gently",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

@@ -33,6 +33,11 @@ class Fader:
         self._fades: list[_Fade] = []
         self._endings: list[_Fade] = []
 
+    @property
+    def gain(self) -> float:
+        """Where the last fade leads, whatever the ending does."""
+        return self._fades[-1].after if self._fades else 1.0
+
     def fade(self, position: int, frames: int, gain: float) -> None:
         """From `position` on move to `gain` (0..1) within `frames`; replaces later fades."""
         self._fades = [fade for fade in self._fades if fade.position < position]

@@ -53,6 +53,14 @@ class ClipRequest:
         return replace(self, position=position, frames=self.frames - done, start=start)
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a clip can be made again in another process: what was asked for, and what the voice had in memory then."""
+
+    request: ClipRequest
+    memory: str
+
+
 class Cue(StrEnum):
     """What the first frame of a block is, musically: a place where the music may be cut, or not."""
 
@@ -77,6 +85,7 @@ class Block:
     tempo_bpm: float  # 0 where unknown
     key: str  # such as "D dorian"; "" where unknown
     instruments: tuple[str, ...]  # sorted names of what plays in it
+    recipe: Recipe | None = None  # of the clip that begins with it, where the voice has a memory
 
     @property
     def end(self) -> int:
@@ -109,6 +118,13 @@ class Voice(Protocol):
         A voice whose music may be cut anywhere returns `position` itself. The next `compose` begins there and continues
         what sounded before it, without a seam. Iterators of earlier `compose` calls are dead from then on.
         Raises `ValueError` where `position` lies before what the voice still remembers (at least 10 s).
+        """
+        ...
+
+    def memory(self) -> str | None:
+        """What a new voice in another process needs to go on from here; None where it keeps nothing.
+
+        To be asked between clips.
         """
         ...
 
@@ -148,6 +164,10 @@ class Generator(Protocol):
         """
         ...
 
-    def open_voice(self, seed: int, position: int = 0) -> Voice:
-        """A new voice whose first clip begins at `position`. Raises `GeneratorFailed` where there is no room for it."""
+    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> Voice:
+        """A new voice whose first clip begins at `position`, and goes on from the `memory` of another one.
+
+        Raises `GeneratorFailed` where there is no room for it, `InvalidInput` for a memory that is none of this
+        generator's, or of another version.
+        """
         ...

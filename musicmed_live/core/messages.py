@@ -95,7 +95,7 @@ class Listen:
 
 
 def parse_message(text: str) -> Listen | Reading | Event:
-    """What a client's text frame means, whatever its id. Raises `InvalidInput` with the code that the protocol names."""
+    """What a client's text frame means, whatever its id. Raises `InvalidInput` with the protocol's code."""
     message = parse_text(text)
     pop_id(message)
     return meaning(message)

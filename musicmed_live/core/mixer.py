@@ -74,6 +74,15 @@ class _Heard:
         return replace(before, fill=fill, underruns=self.after.underruns)
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What the mixer has come to: the slow gain that brings a generator to its reference, and the fader."""
+
+    energy: float  # running mean of the generator's, 0 before it was heard
+    servo_db: float
+    gain: float  # 0..1: where the fader is, or is going
+
+
 class Mixer:
     """`read` gives any stretch from the last `forget` on; what was not mixed yet is mixed then."""
 
@@ -91,6 +100,18 @@ class Mixer:
         self._ahead: dict[int, Energy] = {}  # of what the timeline holds, by grid position
         if length is not None:
             self._fader.end_at(length, ending_frames)
+
+    def level_at(self, position: int) -> Level:
+        """What it has come to where `position` is being heard."""
+        state = self._states[min(self._end, position - position % GRID)]
+        return Level(state.energy, state.servo_db, self._fader.gain)
+
+    def begin_at(self, position: int, level: Level, fade_frames: int) -> None:
+        """Go on from another mixer's `level`, fading in from `position` on, before anything was read."""
+        self._end = position - position % GRID
+        self._states = {self._end: _State(level.energy, level.servo_db)}
+        self._fader.fade(self._end - 1, 1, 0.0)
+        self._fader.fade(position, fade_frames, level.gain)
 
     @property
     def end(self) -> int:

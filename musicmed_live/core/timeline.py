@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicmed_live.core.emotion import Emotion, clamp
-from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Block, Cue, Samples
+from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Block, Cue, Recipe, Samples
 from musicmed_live.core.judgement import Judgement, expressed
 
 Floats = NDArray[np.floating[Any]]
@@ -26,6 +26,7 @@ class Track:
         """`generator`: the name of what makes it."""
         self.generator = generator
         self._blocks: list[Block] = []
+        self._recipes: list[tuple[int, Recipe]] = []  # of clips, by where they begin
         self._silent = 0  # so many of them have been heard, and their sound let go of
 
     @property
@@ -38,11 +39,20 @@ class Track:
         if block.position < self.end:
             raise ValueError(f"block at {block.position} overlaps what ends at {self.end}")
         self._blocks.append(block)
+        if block.recipe is not None:
+            self._recipes.append((block.position, block.recipe))
+
+    def recipe_at(self, position: int) -> Recipe | None:
+        """How what is heard at `position` can be made again; None where that is not known."""
+        i = bisect_right(self._recipes, position, key=lambda known: known[0])
+        return self._recipes[i - 1][1] if i else None
 
     def cut(self, position: int) -> None:
         """Forget everything from `position` on."""
         while self._blocks and self._blocks[-1].position >= position:
             self._blocks.pop()
+        while self._recipes and self._recipes[-1][0] >= position:
+            self._recipes.pop()
         self._silent = min(self._silent, len(self._blocks))
         if self.end > position:
             last = self._blocks[-1]
@@ -52,6 +62,8 @@ class Track:
         """Let go of blocks that end by `blocks_before`, and of the sound alone of those that end by `sound_before`."""
         keep = next((i for i, b in enumerate(self._blocks) if b.end > blocks_before), len(self._blocks))
         del self._blocks[:keep]
+        past = bisect_right(self._recipes, blocks_before, key=lambda known: known[0])
+        del self._recipes[: max(0, past - 1)]
         self._silent = max(0, self._silent - keep)
         for block in self._blocks[self._silent :]:
             if block.end > sound_before:

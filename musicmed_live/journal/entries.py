@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+RESUMABLE_SECONDS = 600.0  # a session that nobody has played for longer is not taken up again
+
 
 class Kind(StrEnum):
     """What an entry tells of."""

@@ -11,10 +11,9 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.journal import schema
 from musicmed_live.journal.database import empty_log, open_engine, parse_address, shown_address, transaction
-from musicmed_live.journal.entries import Checkpoint, Entry, Kind, Sitting
+from musicmed_live.journal.entries import RESUMABLE_SECONDS, Checkpoint, Entry, Kind, Sitting
 from musicmed_live.journal.schema import CHECKPOINTS, ENTRIES, SESSIONS
 
-RESUMABLE_SECONDS = 600.0  # a session that nobody has played for longer is not taken up again
 LOST, ENDED, SERVER_CLOSED = "lost", "ended", "server_closed"  # how a session came to its end
 
 

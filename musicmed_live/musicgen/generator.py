@@ -67,9 +67,12 @@ class MusicgenGenerator:
         )
         _trim_memory()
 
-    def open_voice(self, seed: int, position: int = 0) -> MusicgenVoice:
-        """A new voice whose first clip begins at `position`. Raises `GeneratorFailed` where every place is taken."""
-        return MusicgenVoice(self._studio, seed, position)
+    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> MusicgenVoice:
+        """A new voice whose first clip begins at `position`, and goes on from the `memory` of another one.
+
+        Raises `GeneratorFailed` where every place is taken, `InvalidInput` for a memory that is none of this model's.
+        """
+        return MusicgenVoice(self._studio, seed, position, memory)
 
     def warm_up(self) -> Pace:
         """Read the prompts, and measure how fast a voice goes on that has played for a while: it gets slower."""

@@ -57,10 +57,19 @@ class Thread:
 
     def pretend(self, frames: int) -> None:
         """Let random tokens be the past of a thread that has none, to measure how it goes on."""
-        shape = (len(self._seeds), frames, self._engine.config.codebooks)
-        self._tokens = torch.randint(self._engine.config.vocab, shape, generator=torch.Generator().manual_seed(0))
-        self._column = frames
-        self._run([self._now], frames)
+        shape = (self._engine.config.codebooks, frames)
+        self.recall(torch.randint(self._engine.config.vocab, shape, generator=torch.Generator().manual_seed(0)))
+
+    def recall(self, codes: torch.Tensor) -> None:
+        """Let these be the past of a thread that has none; shape (codebooks, frames), at most what a window holds."""
+        self._tokens = codes.T[None].repeat(len(self._seeds), 1, 1)
+        self._column = codes.shape[1]
+        self._run([self._now], self._column)
+
+    def known(self, frames: int) -> torch.Tensor:
+        """The last so many frames of the first lane whose tokens are all drawn, shape (codebooks, up to `frames`)."""
+        end = self._column - self._engine.config.codebooks + 1
+        return self.codes(0, max(self._first, end - frames), max(self._first, end))
 
     def follow(self, conditioning: Conditioning) -> None:
         """Let what is drawn from now on follow `conditioning`."""

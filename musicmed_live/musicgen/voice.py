@@ -4,6 +4,7 @@ The codec looks a little ahead: what is heard at a position depends on tokens th
 voice that is rewound keeps those, and draws anew from there on: what follows joins what was heard sample for sample.
 """
 
+import json
 import math
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -16,20 +17,23 @@ import torch
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import CHANNELS, Block, ClipRequest, Cue, Preference, Samples, frames_of
-from musicmed_live.errors import GeneratorFailed
+from musicmed_live.errors import GeneratorFailed, InvalidInput
 from musicmed_live.musicgen.adapters import adapter_weights
 from musicmed_live.musicgen.codec import CodecState, StreamingCodec
 from musicmed_live.musicgen.conditioning import Conditioner, beside
+from musicmed_live.musicgen.decoder import DecoderConfig
 from musicmed_live.musicgen.emotion_tokens import EmotionTokens
 from musicmed_live.musicgen.engine import Conditioning, Engine
 from musicmed_live.musicgen.level import LEVEL_FRAMES, Level
 from musicmed_live.musicgen.prompts import blend
-from musicmed_live.musicgen.thread import Thread
+from musicmed_live.musicgen.thread import PROMPT_FRAMES, Thread
 
 BLOCK_FRAMES = frames_of(0.2)
 TAKE_FRAMES = frames_of(10.0)  # so much of a clip is rehearsed: what begins well goes on so, being drawn from that
 REMEMBERED_FRAMES = frames_of(19.5)  # how far back a voice can be rewound
 EMOTION_STEP = 0.05  # the decoder is told of an emotion that has moved so far
+LEAST_MEMORY_FRAMES = 50  # of tokens, 1 s: less is no music to go on from
+MEMORY_VERSION = 1
 REST_FRAMES = frames_of(8.0)  # a piece that ends dies away for so long
 
 
@@ -98,8 +102,12 @@ class _Sound:
 class MusicgenVoice:
     """One session's music. The same seed and the same calls give the same samples on the same machine."""
 
-    def __init__(self, studio: Studio, seed: int, position: int) -> None:
-        """Raises `GeneratorFailed` where there is no room for it. `close` it when it is done with."""
+    def __init__(self, studio: Studio, seed: int, position: int, memory: str | None = None) -> None:
+        """Raises `GeneratorFailed` where there is no room for it, `InvalidInput` for a memory that is none of these.
+
+        `close` it when it is done with.
+        """
+        past = None if memory is None else _recalled(memory, studio.engine.config)
         self._studio, self._origin = studio, position
         self._pairs = [studio.slots.take()]  # of each lane
         self._thread = Thread(studio.engine, self._pairs[0], seed)
@@ -108,6 +116,8 @@ class MusicgenVoice:
         self._told: tuple[Emotion, Preference, Preference] | None = None
         self._rehearsed: int | None = None  # where takes begin that are not settled
         self._clip: Generator[list[Block], None, None] | None = None
+        if past is not None:
+            self._begin_after(past)
 
     @property
     def position(self) -> int:
@@ -181,6 +191,22 @@ class MusicgenVoice:
     def pretend(self, frames: int) -> None:
         """Let a voice that has not played yet be one that has, for so many frames of the codec: for measurements."""
         self._thread.pretend(frames)
+        self._join(frames)
+
+    def memory(self) -> str | None:
+        """Its last 10 s as tokens, from which another voice goes on; None where there is too little to go on from."""
+        codes = self._thread.known(PROMPT_FRAMES)
+        if codes.shape[1] < LEAST_MEMORY_FRAMES:
+            return None
+        return json.dumps({"version": MEMORY_VERSION, "tokens": codes.tolist()}, separators=(",", ":"))
+
+    def _begin_after(self, codes: torch.Tensor) -> None:
+        """Let these tokens be what was played last, shape (codebooks, frames)."""
+        self._thread.recall(codes)
+        self._join(codes.shape[1])
+
+    def _join(self, frames: int) -> None:
+        """Let the sound go on from so many frames of tokens, of which the codec has heard the last."""
         latency, sound = self._studio.codec.latency_frames, self._sounds[0][0]
         _, codec = self._studio.codec.decode(self._thread.codes(0, frames - latency, frames), sound.codec)
         self._origin = sound.position - (frames - latency) * LEVEL_FRAMES
@@ -270,6 +296,22 @@ class MusicgenVoice:
         while sounds[1].position <= end - REMEMBERED_FRAMES:
             sounds.popleft()
         return rest[:frames]
+
+
+def _recalled(memory: str, config: DecoderConfig) -> torch.Tensor:
+    """The tokens of a memory, shape (codebooks, frames)."""
+    try:
+        kept = json.loads(memory)
+        codes = torch.tensor(kept["tokens"], dtype=torch.int64)
+        version = kept["version"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InvalidInput("memory: it is none of MusicGen's", "memory") from None
+    fits = codes.ndim == 2 and codes.shape[0] == config.codebooks
+    if version != MEMORY_VERSION or not fits or not LEAST_MEMORY_FRAMES <= codes.shape[1] <= PROMPT_FRAMES:
+        raise InvalidInput("memory: it is of another version, or of another model", "memory")
+    if not 0 <= int(codes.min()) <= int(codes.max()) < config.vocab:
+        raise InvalidInput("memory: it has tokens that this model does not know", "memory")
+    return codes
 
 
 def _dying_away(start: int, stop: int, end: int) -> Samples:

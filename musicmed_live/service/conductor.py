@@ -18,6 +18,7 @@ from musicmed_live.core.events import Land, Recompose
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, frames_of
 from musicmed_live.core.mixer import Mixer
 from musicmed_live.core.session import Session
+from musicmed_live.core.snapshot import Passage, Past
 from musicmed_live.core.timeline import Clip, Timeline
 from musicmed_live.errors import GeneratorFailed, MusicmedError
 from musicmed_live.recognition.audition import Trial
@@ -25,6 +26,7 @@ from musicmed_live.service import landing
 from musicmed_live.service.comeback import Comeback
 from musicmed_live.service.hearing import Hearing
 from musicmed_live.service.landing import Landing
+from musicmed_live.service.past import passage_of, take_up
 from musicmed_live.service.playhead import Playhead
 from musicmed_live.service.sources import BrokenBounds, Part, Source, Sources
 from musicmed_live.service.workers import MAX_DEATHS
@@ -37,6 +39,7 @@ PREROLL_FRAMES = frames_of(2.0)  # so much the composer composes before the play
 CHOSEN_PREROLL_FRAMES = frames_of(1.0)  # and at least so much a generator that takes longer, and can be stood in for
 GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
 SPLICE_FRAMES = frames_of(1.0)  # fade between two threads of music
+RESUME_FRAMES = frames_of(0.5)  # in which a session fades in that goes on in another process
 LANDING_OUT_FRAMES = frames_of(2.5)
 LATE_FRAMES = frames_of(1.5)  # with less than that ahead the chosen generator is too late,
 GATHERING = 0.1  # but from what a cut leaves it may gather that at this rate
@@ -92,6 +95,7 @@ class Conductor:
         self._changed = 0  # what was heard when the music was last changed
         self._wake = asyncio.Event()
         self._landing = Landing(session, self._workers[sources.stand_in.name])
+        self._past: Past | None = None  # of another process, from which the music is to go on
         self._limit: asyncio.Timeout | None = None  # while a voice is waited for,
         self._asked = 0.0  # since then, by the loop's clock
 
@@ -101,7 +105,8 @@ class Conductor:
         source = self._part.source
         chosen = self._sources.differ and source is self._sources.chosen
         enough = max(CHOSEN_PREROLL_FRAMES, self._sources.enough_frames(source)) if chosen else PREROLL_FRAMES
-        return self.wanted is None and (self._left() >= enough or self.complete)
+        unasked = self.wanted is None and self._past is None
+        return unasked and (self._left() >= enough or self.complete)
 
     def generator_at(self, position: int) -> dict[str, str | None]:
         """The `generator` of the `state` message: who plays at `position`, and why it is not the chosen one."""
@@ -113,6 +118,18 @@ class Conductor:
         else:
             reason = landing.REASON if self._landing.is_on(track) else self._absence()
         return {"name": track.generator, "chosen": chosen, "reason": reason}
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        """The clips from the one that is heard on, as far as they can be made again."""
+        clips = [clip for clip in self.timeline.clips if clip.end > self._playhead.heard]
+        made = [(clip, clip.track.recipe_at(clip.position)) for clip in clips]
+        return tuple(passage_of(clip, recipe) for clip, recipe in made if recipe is not None)
+
+    def go_on(self, past: Past) -> None:
+        """Let the music of another process go on, before anything is composed."""
+        self._past, self.wanted = past, past.wanted
+        self.mixer.begin_at(past.position, past.snapshot.level, RESUME_FRAMES)
 
     def wake(self) -> None:
         """Something may be to do."""
@@ -215,6 +232,8 @@ class Conductor:
         self._heed_bounds()
         wish = self.wanted
         match wish:
+            case _ if self._past is not None:
+                await self._take_up_past(self._past)
             case _ if self._may_take_back():
                 self._take_back()
             case Land():
@@ -330,6 +349,18 @@ class Conductor:
             self._part.close()
             self._part, self.complete = stock.part, False
             self._splice(stock.request.position, stock.request, SPLICE_FRAMES, "return")
+
+    async def _take_up_past(self, past: Past) -> None:
+        """Make again what another process had made of the clip that is heard, or begin a new thread there."""
+        try:
+            clip = await self._ask(take_up(past, self._part))
+        except GeneratorFailed as fault:
+            log.warning("%s: the music begins anew: %s", self._name, fault)
+            self.wanted = None
+            await self._take_up(None, Cue.BEAT, "late", self._playhead.heard)
+        else:
+            self.timeline.append(clip)
+        self._past = None
 
     def _thread_is_lost(self) -> bool:
         """Whether what was planned last is not what the voice composes."""

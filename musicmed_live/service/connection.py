@@ -4,10 +4,12 @@ import asyncio
 import json
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from musicmed_live.core import messages
+from musicmed_live.core.events import WORDS, Event
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 from musicmed_live.core.messages import BLOCK_FRAMES, Codec, Listen, Role
 from musicmed_live.core.readings import Reading
@@ -25,14 +27,24 @@ BURST = 100  # beyond so many at once
 NOTICES = 256  # text waiting for a slow client; more than that and the oldest is dropped
 LAST_SECONDS = 5.0  # a client that does not read is left so long after the end
 
+WhenKept = Callable[[LiveSession, Callable[[bool], None]], None]
+
 
 class Connection:
     """Serves one accepted socket until either side ends it."""
 
-    def __init__(self, socket: WebSocket, live: LiveSession, role: Role) -> None:
+    def __init__(
+        self, socket: WebSocket, live: LiveSession, role: Role, name: str = "", when_kept: WhenKept | None = None
+    ) -> None:
+        """`name` is whose the client is, if that is known.
+
+        `when_kept` calls what it is given as soon as all that has happened in the session is in the journal, with
+        whether it is; None: no journal is kept.
+        """
         self._socket = socket
         self._live = live
-        self._role = role
+        self._role, self._name = role, name
+        self._when_kept = when_kept
         self._notices: deque[str] = deque(maxlen=NOTICES)
         self._wake = asyncio.Event()
         self._encoder: Encoder | None = None
@@ -46,6 +58,8 @@ class Connection:
         """Read and write until the session is over or the client goes."""
         self._live.on_cut.add(self._note_cut)
         self._live.on_change.add(self._note_change)
+        if self._role is Role.THERAPIST:
+            self._live.on_event.add(self._note_event)
         self._greet()
         reader = asyncio.create_task(self._read(), name="read")
         writer = asyncio.create_task(self._write(), name="write")
@@ -56,6 +70,7 @@ class Connection:
         finally:
             self._live.on_cut.discard(self._note_cut)
             self._live.on_change.discard(self._note_change)
+            self._live.on_event.discard(self._note_event)
             for task in tasks:
                 task.cancel()
             faults = await asyncio.gather(*tasks, return_exceptions=True)
@@ -85,6 +100,10 @@ class Connection:
         self._state_due = 0.0
         self._wake.set()
 
+    def _note_event(self, event: Event, by: str, name: str) -> None:
+        if by == Role.THERAPIST.value:
+            self._tell(messages.steered(name, WORDS[type(event)]))
+
     async def _read(self) -> None:
         """Take messages in, at a bounded pace: what comes faster waits in the socket, and so slows its sender down."""
         loop = asyncio.get_running_loop()
@@ -95,16 +114,34 @@ class Connection:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            try:
-                self._take(message.get("text"))
-            except InvalidInput as fault:
-                self.refused += 1
-                self._tell(json.dumps({"type": "error", **messages.error(fault)}))
+            self._take(message.get("text"))
 
     def _take(self, text: str | None) -> None:
-        if text is None:
-            raise InvalidInput("a binary frame; clients send JSON text", code="not_json")
-        message = messages.parse_message(text)
+        """Do what a frame says, and answer where it has an id, or cannot be done."""
+        name: str | None = None
+        try:
+            if text is None:
+                raise InvalidInput("a binary frame; clients send JSON text", code="not_json")
+            message = messages.parse_text(text)
+            name = messages.pop_id(message)
+            is_written = self._do(messages.meaning(message))
+        except InvalidInput as fault:
+            self.refused += 1
+            named = {} if name is None else {"id": name}
+            self._tell(json.dumps({"type": "error", **messages.error(fault), **named}))
+        else:
+            if name is not None:
+                self._acknowledge(name, is_written)
+
+    def _acknowledge(self, name: str, is_written: bool) -> None:
+        """Say that it is done, as soon as it is on the disk, if it is of what is written there."""
+        if self._when_kept is None or not is_written:
+            self._tell(messages.done(name, kept=False))
+        else:
+            self._when_kept(self._live, lambda kept: self._tell(messages.done(name, kept)))
+
+    def _do(self, message: Listen | Reading | Event) -> bool:
+        """Whether a journal keeps such a thing: of readings it keeps what they come to. Raises `InvalidInput`."""
         if not self._role.may(message):
             raise InvalidInput(f"type: a {self._role.value} may not say that", "type", "forbidden")
         try:
@@ -113,9 +150,11 @@ class Connection:
             elif isinstance(message, Reading):
                 self._live.sense(message)
             else:
-                self._live.handle(message, self._role.value)
+                self._live.handle(message, self._role.value, self._name)
+                return True
         except IllegalTransition as fault:
             raise InvalidInput(str(fault), "type", "session_ended") from None
+        return False
 
     def _start_at(self, position: int) -> None:
         """Send from `position` on, with a fresh encoder that is given what it needs to get going."""

@@ -15,10 +15,14 @@ from musicmed_live.core.events import Stop
 from musicmed_live.core.messages import Role
 from musicmed_live.core.plan import DRAWN_SEEDS, Plan
 from musicmed_live.core.session import Phase
-from musicmed_live.errors import InvalidInput, shown
+from musicmed_live.core.snapshot import Past, read
+from musicmed_live.errors import CannotServe, InvalidInput, shown
+from musicmed_live.journal.entries import RESUMABLE_SECONDS, Checkpoint
 from musicmed_live.service.access import Access, session_tokens
+from musicmed_live.service.connection import WhenKept
 from musicmed_live.service.journaling import Journaling
 from musicmed_live.service.live import DELETED, ENDED, SERVER, LiveSession
+from musicmed_live.service.outputs import Outputs
 from musicmed_live.service.profiles import Profiles
 from musicmed_live.service.sources import Sources
 
@@ -26,8 +30,12 @@ log = logging.getLogger(__name__)
 
 MAX_SESSIONS = 64
 REMEMBERED_SESSIONS = 256  # so many that have ended can still be asked for their last state
-IDLE_SECONDS = 900.0  # a session that nobody is connected to is ended after this, whether it plays or not
+IDLE_SECONDS = 180.0  # a session that nobody listens to is ended after this, whether it plays or not;
+WAITING_SECONDS = 12 * 3600.0  # one that is prepared for somebody and was not started waits so long
+RETRY_SECONDS = 2.0  # between two looks for sessions to be taken up
+CANNOT_RESUME = "cannot_resume"  # why a session has ended that could not be taken up
 SWEEP_SECONDS = 30.0
+DOSE_SECONDS = 30.0  # what a patient has heard is written down so often
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +73,12 @@ class Hub:
         group: asyncio.TaskGroup,
         profiles: Profiles,
         access: Access,
+        outputs: Outputs,
         journaling: Journaling | None = None,
     ) -> None:
         """Without `journaling`, nobody writes down what happens."""
         self.sources = sources
+        self.outputs = outputs
         self.on_open: set[Callable[[LiveSession], None]] = set()
         self.metrics = Metrics()
         self._group = group
@@ -81,34 +91,98 @@ class Hub:
         self._past_underruns = self._past_bridges = 0
         self._tasks = {group.create_task(self._sweep(), name="sweep")}
 
+    @property
+    def when_kept(self) -> WhenKept | None:
+        """How to learn that what was done is in the journal; None where none is kept."""
+        return None if self._journaling is None else self._journaling.when_kept
+
     def draw_seed(self) -> int:
         """A seed for a session that named none."""
         return secrets.randbelow(DRAWN_SEEDS)
 
     async def open(self, wish: Plan, patient: str | None = None) -> Entry:
-        """Start a session. Raises `InvalidInput` `too_many_sessions` when the house is full."""
+        """Start a session. Raises `InvalidInput` `too_many_sessions` when the house is full, or `unknown_output`."""
         named = patient is not None
         patient = patient or f"guest-{secrets.token_hex(3)}"  # of whom nothing is known, and nothing learned
         profile = await asyncio.to_thread(self._profiles.load, patient) if named else None
+        offset_db = await asyncio.to_thread(self._offset_db, wish)
         if len(self._entries) >= MAX_SESSIONS:
             raise InvalidInput(
                 f"{MAX_SESSIONS} sessions are open already; end one, or try again later", code="too_many_sessions"
             )
         name = secrets.token_hex(16)  # short enough, and easy to type where it is asked for
-        live = LiveSession(name, patient, wish, self.sources, profile)
+        live = LiveSession(name, patient, wish, self.sources, profile, offset_db=offset_db)
         entry = Entry(live, session_tokens(self._access, name, wish.frames))
-        self._entries[name] = entry
         if self._journaling is not None:
             self._journaling.begin(live, wish)
-        if named:
-            self._newest[patient] = live
+        self._begin(entry)
         self.metrics.opened.inc()
-        task = self._group.create_task(self._supervise(entry.live), name=f"session {name}")
+        return entry
+
+    def _begin(self, entry: Entry) -> None:
+        live = entry.live
+        self._entries[live.name] = entry
+        if live.named:
+            self._newest[live.patient] = live
+        task = self._group.create_task(self._supervise(live), name=f"session {live.name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         for listener in list(self.on_open):
             listener(live)
-        return entry
+
+    async def take_up(self, seconds: float) -> None:
+        """Go on with the sessions that this server was playing when it was killed or closed, as the journal has them.
+
+        Returns when they go on, or after `seconds`: a journal that cannot be read yet is asked again and again.
+        """
+        if self._journaling is not None:
+            task = self._group.create_task(self._take_up(self._journaling), name="take up")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            await asyncio.wait({task}, timeout=seconds)
+
+    async def settle(self, seconds: float) -> None:
+        """Return when every session has music to begin with, or after `seconds`."""
+        waiting = [asyncio.ensure_future(live.composed.wait()) for live in self.lives]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=seconds)
+            for task in late:
+                task.cancel()
+
+    async def _take_up(self, journaling: Journaling) -> None:
+        begun, fault = time.monotonic(), ""
+        while time.monotonic() - begun < RESUMABLE_SECONDS:
+            try:
+                checkpoints = await journaling.take_up()
+            except CannotServe as found:
+                if str(found) != fault:
+                    fault = str(found)
+                    log.error("sessions that were playing cannot be taken up yet: %s", fault)
+                await asyncio.sleep(RETRY_SECONDS)
+            except InvalidInput as found:
+                log.error("sessions that were playing cannot be taken up: %s", found)
+                return
+            else:
+                for checkpoint in checkpoints:
+                    await self._try_to_resume(journaling, checkpoint)
+                return
+
+    async def _try_to_resume(self, journaling: Journaling, checkpoint: Checkpoint) -> None:
+        try:
+            await self._resume(journaling, checkpoint)
+        except InvalidInput as fault:
+            log.error("session %s cannot be taken up: %s", checkpoint.session, fault)
+            journaling.give_up(checkpoint, CANNOT_RESUME)
+
+    async def _resume(self, journaling: Journaling, checkpoint: Checkpoint) -> None:
+        gone_seconds = max(0.0, time.time() - checkpoint.at)
+        past = Past(read(checkpoint.body), gone_seconds)
+        wish = past.snapshot.plan
+        offset_db = await asyncio.to_thread(self._offset_db, wish)
+        live = LiveSession(checkpoint.session, past.snapshot.patient, wish, self.sources, None, past, offset_db)
+        journaling.resume(live, gone_seconds)
+        self._begin(Entry(live, session_tokens(self._access, live.name, wish.frames)))
+        log.warning("session %s goes on at %d, after %.1f s", live.name, live.heard, gone_seconds)
 
     def of_patient(self, patient: str) -> LiveSession | None:
         """The newest open session of a patient."""
@@ -166,7 +240,7 @@ class Hub:
     async def _supervise(self, live: LiveSession) -> None:
         """Run a session so that whatever becomes of it stays its own affair."""
         task = asyncio.create_task(live.run(), name=f"{live.name} run")
-        tasks = {task}
+        tasks = {task, asyncio.create_task(self._keep_dose(live), name=f"{live.name} dose")}
         if self._journaling is not None:
             tasks.add(asyncio.create_task(self._journaling.watch(live), name=f"{live.name} journal"))
         try:
@@ -175,9 +249,10 @@ class Hub:
             cut_off = not task.done()
             for each in tasks:
                 each.cancel()
+            await asyncio.wait(tasks)
             if self._journaling is not None:
-                await asyncio.wait(tasks)
                 self._journaling.end(live, _reason(live, cut_off))
+            await self._add_dose(live)
             await self._keep_profile(live)
         for each in tasks:
             fault = None if each.cancelled() else each.exception()
@@ -190,6 +265,34 @@ class Hub:
             while len(self._last_states) > REMEMBERED_SESSIONS:
                 self._last_states.popitem(last=False)
 
+    async def _keep_dose(self, live: LiveSession) -> None:
+        """Learn what the patient has heard in the last week, and add to it while the session plays."""
+        if live.named:
+            profile = await asyncio.to_thread(self._profiles.load, live.patient)
+            live.safety.know(profile.week, {})
+            while True:
+                await asyncio.sleep(DOSE_SECONDS)
+                await self._add_dose(live)
+
+    async def _add_dose(self, live: LiveSession) -> None:
+        doses_pa2h = live.safety.unkept_pa2h
+        if live.named and doses_pa2h:
+            week = await asyncio.to_thread(self._profiles.expose, live.patient, doses_pa2h)
+            if week is not None:
+                live.safety.know(week, doses_pa2h)
+
+    async def dose(self, patient: str) -> dict[str, Any] | None:
+        """How much of the week's dose a patient has used, as it is kept; None where nothing is known of that.
+
+        Raises `InvalidInput` where `patient` is no pseudonym.
+        """
+        profile = await asyncio.to_thread(self._profiles.load, patient)
+        hour = int(time.time() // 3600)
+        return {"week_share": round(profile.week.share(hour), 4)} if profile.week.hours else None
+
+    def _offset_db(self, wish: Plan) -> float | None:
+        return None if wish.output is None else self.outputs.find(wish.output).offset_db
+
     async def _keep_profile(self, live: LiveSession) -> None:
         """Keep what was learned of a patient who has a name, unless a later session has begun to learn anew."""
         if self._newest.get(live.patient) is live:
@@ -201,9 +304,11 @@ class Hub:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()
-            for name in [n for n, entry in self._entries.items() if entry.live.idle_seconds(now) > IDLE_SECONDS]:
-                log.warning("session %s: nobody has listened for %d s; it is ended", name, IDLE_SECONDS)
-                self.end(name)
+            for name, entry in list(self._entries.items()):
+                seconds = IDLE_SECONDS if entry.live.started else WAITING_SECONDS
+                if entry.live.idle_seconds(now) > seconds:
+                    log.warning("session %s: nobody has listened for %d s; it is ended", name, seconds)
+                    self.end(name)
 
 
 def _reason(live: LiveSession, cut_off: bool) -> str:

@@ -3,170 +3,43 @@
 import asyncio
 import logging
 import platform
+import secrets
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from musicmed_live import __version__
 from musicmed_live.core import messages
-from musicmed_live.core.events import Event, Finished, Goal, Obey, Pause, Play, Report, Stop, TooMuch, Unsensed
-from musicmed_live.core.path import EmotionPath
 from musicmed_live.core.plan import Plan
-from musicmed_live.core.readings import Kind as Sign
-from musicmed_live.core.timeline import Clip
 from musicmed_live.errors import CannotServe
-from musicmed_live.journal.entries import Entry, Kind
+from musicmed_live.journal.entries import Checkpoint, Entry, Kind
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.live import LiveSession
+from musicmed_live.service.scribe import Keeper, Scribe
+
+if TYPE_CHECKING:
+    from musicmed_live.journal.store import Journal
 
 LOOK_SECONDS = 0.1
-SUMMARY_SECONDS = 10.0  # between two summaries of one source, or two estimates
 NONE = "none"  # the address of no journal
 LIBRARIES = ("numpy", "scipy", "torch", "transformers")  # their versions are kept, as they shape the music
 
-# What the readings of a source come to, of the session's vital signs.
-_SIGNS = {
-    Sign.HEART_RATE: ("heart_rate_bpm", "rmssd_ms"),
-    Sign.SKIN_CONDUCTANCE: ("skin_conductance_us",),
-    Sign.RESPIRATION: ("respiration_per_minute",),
-    Sign.MOTION: (),
-}
-
-_WORDS: dict[type[Event], str] = {
-    Play: "play",
-    Pause: "pause",
-    TooMuch: "too_much",
-    Stop: "stop",
-    Report: "report",
-    Goal: "goal",
-    Obey: "rules",
-    Unsensed: "unsensed",
-    Finished: "finished",
-}
-
 log = logging.getLogger(__name__)
 
-Put = Callable[[Entry], None]
 Body = dict[str, Any]
-
-
-class Scribe:
-    """Writes down one session, from when it is opened until `end`."""
-
-    def __init__(self, live: LiveSession, opened: Body, put: Put) -> None:
-        """`opened` is what there is to say of it from the beginning."""
-        self._live, self._put = live, put
-        self._clips: dict[tuple[int, int], bool] = {}  # track and position of those that began; whether they are judged
-        self._decided: tuple[str, str, EmotionPath] | None = None
-        self._felt: Body | None = None
-        self._underruns = 0
-        self._summed: dict[Sign, float] = {}  # when each source was summed up,
-        self._lost: set[Sign] = set()  # and those that were not worth anything then
-        self._felt_at = float("-inf")
-        self._note(Kind.OPENED, opened)
-        live.on_event.add(self._note_event)
-        live.on_cut.add(self._note_cut)
-        self._look_at_decision()
-
-    def look(self, now: float) -> None:
-        """Write down what has become of the session since; `now` in seconds of a steady clock."""
-        self._look_at_decision()
-        self._look_at_clips()
-        self._look_at_underruns()
-        self._look_at_estimate(now)
-        self._look_at_sources(now)
-
-    def end(self, reason: str) -> None:
-        """It is over: `reason` says how that came."""
-        self._look_at_decision()
-        self._look_at_clips()
-        self._look_at_underruns()
-        body = {"reason": reason, "underruns": self._live.mixer.underruns, "bridges": self._live.bridges}
-        self._note(Kind.ENDED, body)
-
-    def _note(self, kind: Kind, body: Body, position: int | None = None) -> None:
-        at = self._live.heard if position is None else position
-        self._put(Entry(self._live.name, time.time(), at, kind, body))
-
-    def _note_event(self, event: Event, by: str) -> None:
-        self._note(Kind.EVENT, {"event": _WORDS[type(event)], "by": by, **_details(event)})
-        self._look_at_decision()
-
-    def _note_cut(self, position: int, reason: str) -> None:
-        self._note(Kind.CUT, {"reason": reason}, position)
-
-    def _look_at_decision(self) -> None:
-        session, heard = self._live.session, self._live.heard
-        decision, phase = session.decision_at(heard), session.wire_phase(heard)
-        if self._decided is not None:
-            before = self._decided
-            if (phase, decision.why) == before[:2] and decision.path is before[2]:
-                return
-        self._decided = phase, decision.why, decision.path
-        body = {"phase": phase, "stance": decision.stance.value, "why": decision.why}
-        self._note(Kind.DECISION, {**body, "path": messages.path_objects(decision.path)})
-
-    def _look_at_clips(self) -> None:
-        """What lies before the frame that is being heard has begun to be heard; what comes may still be changed."""
-        live, heard = self._live, self._live.heard
-        for clip in live.timeline.clips:
-            if clip.position >= heard:
-                break
-            key = id(clip.track), clip.position
-            if key not in self._clips:
-                self._note(Kind.CLIP, self._of_clip(clip), clip.position)
-            elif not self._clips[key] and clip.heard is not None:
-                self._note(Kind.JUDGED, {"heard": messages.judgement_object(clip.heard)}, clip.position)
-            self._clips[key] = clip.heard is not None
-
-    def _of_clip(self, clip: Clip) -> Body:
-        return {
-            **messages.clip_object(clip, self._live.timeline.describe(clip)),
-            "from": messages.emotion_object(clip.start),
-            "to": messages.emotion_object(clip.end_emotion),
-            "generator": clip.track.generator,
-        }
-
-    def _look_at_underruns(self) -> None:
-        found = self._live.mixer.underruns
-        if found > self._underruns:
-            self._note(Kind.UNDERRUN, {"times": found - self._underruns})
-            self._underruns = found
-
-    def _look_at_estimate(self, now: float) -> None:
-        if now - self._felt_at < SUMMARY_SECONDS:
-            return
-        felt = messages.estimate_object(self._live.session.estimate(now))
-        if felt is not None and felt != self._felt:
-            self._felt, self._felt_at = felt, now
-            self._note(Kind.ESTIMATE, dict(felt))
-
-    def _look_at_sources(self, now: float) -> None:
-        """Sum up each source that is worth something, and once that it no longer is."""
-        sensing = self._live.session.sensing
-        if now - min(self._summed.values(), default=float("-inf")) < SUMMARY_SECONDS:
-            return
-        for source in sensing.sources(now):
-            if now - self._summed.get(source.kind, float("-inf")) < SUMMARY_SECONDS:
-                continue
-            self._summed[source.kind] = now
-            if source.trust > 0 or source.kind not in self._lost:
-                vitals = messages.vitals_object(sensing.vitals(now))
-                signs = {name: vitals[name] for name in _SIGNS[source.kind]}
-                self._note(Kind.READING, {**messages.source_object(source), **signs})
-            (self._lost.discard if source.trust > 0 else self._lost.add)(source.kind)
 
 
 class Journaling:
     """Writes down all sessions of a hub, each beside a task that watches it."""
 
-    def __init__(self, choice: Choice, put: Put, health: Callable[[], Body]) -> None:
-        """`put` takes entries, at once and whatever happens; `health` says what becomes of them."""
-        self.health = health
-        self._put = put
+    def __init__(self, choice: Choice, journal: "Journal", keeper: Keeper, owner: str) -> None:
+        """`keeper` writes into `journal`, in which `owner` is this server's name among those that share it."""
+        self.journal, self.health = journal, keeper.health
+        self._keeper, self._owner = keeper, owner
         self._made_with = {
             "generator": {"name": choice.name, "model": choice.model or None, "adapters": list(choice.adapters)},
             "versions": _versions(),
@@ -175,21 +48,53 @@ class Journaling:
 
     def begin(self, live: LiveSession, wish: Plan) -> None:
         """A session is opened."""
-        self._scribes[live] = Scribe(live, {**_planned(live.patient, wish), **self._made_with}, self._put)
+        opened = {**_planned(live.patient, wish), **self._made_with}
+        self._scribes[live] = Scribe(live, self._owner, self._keeper, Kind.OPENED, opened)
+
+    def resume(self, live: LiveSession, gone_seconds: float) -> None:
+        """A session goes on that this server has taken up, after nobody had played it for so long."""
+        body = {"seconds": round(gone_seconds, 1), "version": __version__}
+        self._scribes[live] = Scribe(live, self._owner, self._keeper, Kind.RESUMED, body)
 
     def end(self, live: LiveSession, reason: str) -> None:
         """It is over."""
         self._scribes.pop(live).end(reason)
 
+    def give_up(self, checkpoint: Checkpoint, reason: str) -> None:
+        """A session that was taken up cannot go on."""
+        body = {"reason": reason, "underruns": 0, "bridges": 0}
+        self._keeper.put(Entry(checkpoint.session, checkpoint.at, checkpoint.position, Kind.ENDED, body))
+
+    async def take_up(self) -> list[Checkpoint]:
+        """Where the sessions are that this server has played and that may go on. Raises as `Journal.take_up` does."""
+        return await asyncio.to_thread(self.journal.take_up, self._owner, time.time())
+
+    def when_kept(self, live: LiveSession, then: Callable[[bool], None]) -> None:
+        """Call `then`, here, as soon as all that has happened in `live` is on the disk: never, if it is lost."""
+        scribe = self._scribes.get(live)
+        if scribe is None:
+            then(False)
+        elif scribe.kept:
+            loop = asyncio.get_running_loop()
+            self._keeper.when_written(lambda: _call_in(loop, then))
+
     async def watch(self, live: LiveSession) -> None:
         """Look at what becomes of it, until cancelled."""
         while True:
-            self._scribes[live].look(time.monotonic())
+            self._scribes[live].look(live.now)
             await asyncio.sleep(LOOK_SECONDS)
 
 
+def owner_name(port: int) -> str:
+    """This server's name: the same when it is started anew by the same command, and no other's meanwhile.
+
+    With 0, any free port, it has a new one each time.
+    """
+    return f"{socket.gethostname()}:{port or secrets.token_hex(8)}"
+
+
 @contextmanager
-def keeping(choice: Choice, address: str, keep_days: int) -> Iterator[Journaling | None]:
+def keeping(choice: Choice, address: str, keep_days: int, owner: str) -> Iterator[Journaling | None]:
     """The journal at `address`, which is written until this ends; None where there is to be none.
 
     Raises `InvalidInput` where the address is none, or what is there is no journal, or one of a newer version. One that
@@ -207,7 +112,12 @@ def keeping(choice: Choice, address: str, keep_days: int) -> Iterator[Journaling
         except CannotServe as fault:
             log.warning("%s; the music plays all the same", fault)
         with Writer(journal, keep_days) as writer:
-            yield Journaling(choice, writer.put, writer.health)
+            yield Journaling(choice, journal, writer, owner)
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, then: Callable[[bool], None]) -> None:
+    with suppress(RuntimeError):  # it is closed, and nobody waits any more
+        loop.call_soon_threadsafe(then, True)
 
 
 def _planned(patient: str, wish: Plan) -> Body:
@@ -220,6 +130,7 @@ def _planned(patient: str, wish: Plan) -> Body:
         "instruments": asdict(wish.instruments),
         "style": asdict(wish.style),
         "rules": asdict(wish.rules),
+        "plan": messages.plan_object(wish),
     }
 
 
@@ -230,14 +141,3 @@ def _versions() -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
-
-
-def _details(event: Event) -> Body:
-    """What an event says, as a client's message would."""
-    match event:
-        case Report(emotion) | Goal(emotion):
-            return messages.emotion_object(emotion)
-        case Obey(changes):
-            return dict(changes)
-        case _:
-            return {}

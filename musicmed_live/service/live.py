@@ -35,9 +35,11 @@ from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.readings import Kind, Reading
 from musicmed_live.core.session import REACTION_FRAMES, REST_FRAMES, Phase, Session
+from musicmed_live.core.snapshot import Past, Snapshot, recall, remember
 from musicmed_live.errors import InvalidInput
 from musicmed_live.service.conductor import BAR_FRAMES, Conductor
 from musicmed_live.service.playhead import Playhead
+from musicmed_live.service.safety import SafeSound
 from musicmed_live.service.sources import Sources
 
 log = logging.getLogger(__name__)
@@ -60,24 +62,56 @@ ChangeListener = Callable[[], None]
 class LiveSession:
     """Plays one plan. `run` it as a task; talk to it from the same event loop."""
 
-    def __init__(self, name: str, patient: str, wish: Plan, sources: Sources, profile: Profile | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        patient: str,
+        wish: Plan,
+        sources: Sources,
+        profile: Profile | None = None,
+        past: Past | None = None,
+        offset_db: float | None = None,
+    ) -> None:
+        """`profile` is of a patient who has a name. With a `past`, the session goes on from there.
+
+        `offset_db` is that of the calibrated output that it is heard by, if it is known.
+
+        Raises `InvalidInput` where it cannot.
+        """
         self.name = name
         self.patient = patient
-        self.session = Session(wish, profile, time.monotonic())
+        self.named = profile is not None if past is None else past.snapshot.named
+        self._clock_offset = 0.0 if past is None else past.clock - time.monotonic()
+        if past is None:
+            self.session = Session(wish, profile, self.now)
+        else:
+            self.session = recall(past.snapshot.memory, wish, self.now)
         self.over = asyncio.Event()
+        self.composed = asyncio.Event()  # there is music to begin with
         self.close_code = ENDED  # told to those who are connected when it is over
         self.on_event: set[EventListener] = set()  # of what was done, once it is taken in: by whom, and whose name
         self.on_cut: set[CutListener] = set()
         self.on_change: set[ChangeListener] = set()  # of anything that `state` tells, but for the passing of time
-        self._playhead = Playhead(wish.frames)
+        self._playhead = Playhead(self.session.ends, 0 if past is None else past.position)
         self._music = Conductor(
             name, patient, self.session, sources, self._playhead, self._announce_cut, self._go_if_waiting
         )
         self.timeline, self.mixer = self._music.timeline, self._music.mixer
+        self.safety = SafeSound(self.mixer, offset_db, self.heard)
         self._wish = wish
-        self._ends: int | None = wish.frames
+        self._ends = self.session.ends
         self._attending = 0
         self._last_used = time.monotonic()
+        if past is not None:
+            self._music.go_on(past)
+            if past.snapshot.playing:
+                self._playhead.wait()
+        self.safety.heed(self.session.bounds, self.heard)
+
+    @property
+    def now(self) -> float:
+        """The session's clock, in seconds: it goes on when another process takes the session up."""
+        return time.monotonic() + self._clock_offset
 
     @property
     def heard(self) -> int:
@@ -117,9 +151,14 @@ class LiveSession:
         return self._music.bridges
 
     @property
+    def broken(self) -> int:
+        """Times that a generator made what the bounds forbid. Nothing of that was heard."""
+        return self._music.broken
+
+    @property
     def felt(self) -> Emotion:
         """What holds for an axis that a report leaves out: the word of just now that it corrects, or the estimate."""
-        now, reported = time.monotonic(), self.session.reported
+        now, reported = self.now, self.session.reported
         if reported is not None and now - reported[1] <= CORRECTION_SECONDS:
             return reported[0]
         estimate = self.session.estimate(now)
@@ -165,7 +204,7 @@ class LiveSession:
         heard, before = self.heard, self.session.decision
         clip = self.timeline.clip_at(heard)
         sounding, expresses = (None, None) if clip is None else (clip.emotion_at(heard), clip.expressed_at(heard))
-        actions = self.session.handle(event, heard, sounding, time.monotonic(), expresses)
+        actions = self.session.handle(event, heard, sounding, self.now, expresses)
         for action in actions:
             match action:
                 case Run():
@@ -212,7 +251,7 @@ class LiveSession:
         """The `state` message."""
         heard = self.heard
         clip = self.timeline.clip_at(heard)
-        session, now = self.session, time.monotonic()
+        session, now = self.session, self.now
         decision = session.decision_at(heard)
         return {
             "type": "state",
@@ -238,7 +277,26 @@ class LiveSession:
             "path": messages.path_objects(session.path),
             "clip": None if clip is None else messages.clip_object(clip, self.timeline.describe(clip)),
             "generator": self._music.generator_at(heard),
+            "level": self.safety.level_object(heard if self.playing else None),
+            "dose": self.safety.dose_object(_hour()),
         }
+
+    def snapshot(self) -> Snapshot:
+        """All that it needs to go on in another process."""
+        heard, phase = self.heard, self.session.phase
+        moves = self.playing or self._playhead.waiting_since is not None
+        return Snapshot(
+            self.patient,
+            self.named,
+            self._wish,
+            self.now,
+            heard,
+            moves and phase in (Phase.PLAYING, Phase.LANDING),
+            remember(self.session),
+            self.mixer.level_at(heard),
+            self._music.wanted,
+            self._music.passages,
+        )
 
     def audio(self, position: int, frames: int) -> Samples:
         """Mixed sound, shape (frames, 2)."""
@@ -279,6 +337,7 @@ class LiveSession:
                 self._announce_change()  # a path leads, and arrives, by itself
             self._music.watch()
             self._keep_pauses(heard)
+            self._keep_safe(heard)
             if moves:
                 self._mix_ahead(heard)
             elif moved:
@@ -290,14 +349,20 @@ class LiveSession:
                 self.over.set()
             await asyncio.sleep(TICK_SECONDS)
 
+    def _keep_safe(self, heard: int) -> None:
+        """Count what was heard, and keep the ceilings that hold now."""
+        self.safety.count(heard, _hour())
+        mixed, position = self.mixer.end, heard + REACTION_FRAMES if self.started else heard
+        if self.safety.heed(self.session.bounds, position) and mixed > position:
+            self._announce_cut(position, "level")
+
     def _keep_pauses(self, heard: int) -> None:
         """Rest where that was planned, and go on after it."""
-        rest_seconds, pause = self.session.rest_seconds(time.monotonic()), self.session.next_pause
+        session = self.session
+        rest_seconds, pause = session.rest_seconds(self.now), session.next_pause
         if rest_seconds is not None and rest_seconds <= 0:
             self.handle(Play())
-        elif (
-            pause is not None and self.session.phase in (Phase.PLAYING, Phase.LANDING) and heard >= self._fade_to(pause)
-        ):
+        elif pause is not None and session.phase in (Phase.PLAYING, Phase.LANDING) and heard >= self._fade_to(pause):
             self.handle(Rest(pause.seconds))
 
     def _fade_to(self, pause: PlannedPause) -> int:
@@ -313,7 +378,7 @@ class LiveSession:
         trusted = False
         while True:
             await asyncio.sleep(SOURCES_SECONDS)
-            sources = self.session.sensing.sources(time.monotonic())
+            sources = self.session.sensing.sources(self.now)
             before, trusted = trusted, any(source.trust > 0 for source in sources)
             if before and not trusted and self.session.phase is not Phase.ENDED:
                 self.handle(Unsensed())
@@ -342,6 +407,8 @@ class LiveSession:
             self._playhead.wait()
 
     def _go_if_waiting(self) -> None:
+        if self._music.ready:
+            self.composed.set()
         if self._playhead.waiting_since is not None:
             self._go()
 
@@ -353,3 +420,8 @@ class LiveSession:
     def _announce_change(self) -> None:
         for listener in list(self.on_change):
             listener()
+
+
+def _hour() -> int:
+    """The present hour, since 1970."""
+    return int(time.time() // 3600)

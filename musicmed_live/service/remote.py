@@ -36,17 +36,17 @@ class RemoteVoice:
         """Whether a clip may begin at `position` without a new voice."""
         return self.begins is not None and self.begins <= position <= self.end
 
-    async def begin(self, request: ClipRequest, deadline: float) -> Block:
+    async def begin(self, request: ClipRequest, deadline: float, memory: str | None = None) -> Block:
         """Begin a clip and return its first block. `deadline` is in seconds of the loop's clock.
 
         A voice that has sounded `request.position` is rewound to the first cue point at or after it, and the clip
-        begins there. Otherwise a new voice begins at `request.position`.
+        begins there. Otherwise a new voice begins at `request.position`, with the `memory` of another one.
         """
         known = self.remembers(request.position)
         begins = self.begins if known else request.position
         self.begins, self._in_clip = None, False  # until it is known to have gone well
         if not known:
-            await self._worker.call(deadline, voices.open_voice, self._name, self._seed, request.position)
+            await self._worker.call(deadline, voices.open_voice, self._name, self._seed, request.position, memory)
         rewinds = known and (request.position < self.end or self._is_ahead)
         block = checked(await self._worker.call(deadline, voices.begin_clip, self._name, request, rewinds))
         self.begins, self._in_clip, self._is_ahead = begins, True, False

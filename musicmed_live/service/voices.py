@@ -11,9 +11,9 @@ from itertools import chain
 
 import numpy as np
 
-from musicmed_live.core.generator import Block, ClipRequest, Generator, Pace, Voice, frames_of
+from musicmed_live.core.generator import Block, ClipRequest, Generator, Pace, Recipe, Voice, frames_of
 from musicmed_live.core.judgement import Mono, mono_of
-from musicmed_live.errors import GeneratorFailed
+from musicmed_live.errors import GeneratorFailed, InvalidInput
 from musicmed_live.service.generators import Choice, load_generator
 
 
@@ -31,6 +31,7 @@ class _Rehearsal:
     """Takes that are being made, and what they have come to."""
 
     request: ClipRequest
+    memory: str | None  # of the voice where it begins
     blocks: Iterator[Sequence[Block]]
     made: list[list[Block]] = field(default_factory=list)  # of each take
 
@@ -58,10 +59,16 @@ def warm_up() -> Measured:
     return Measured(generator.warm_up(), generator.voices, generator.takes)
 
 
-def open_voice(name: str, seed: int, position: int) -> None:
-    """A new voice under that name, whose first clip begins at `position`; it takes the place of an older one."""
+def open_voice(name: str, seed: int, position: int, memory: str | None = None) -> None:
+    """A new voice under that name, whose first clip begins at `position`; it takes the place of an older one.
+
+    It goes on from the `memory` of another one, if that can be used.
+    """
     close_voice(name)
-    _voices[name] = _generator().open_voice(seed, position)
+    try:
+        _voices[name] = _generator().open_voice(seed, position, memory)
+    except InvalidInput as fault:
+        raise GeneratorFailed(f"the voice cannot go on: {fault}") from None
 
 
 def begin_clip(name: str, request: ClipRequest, rewind: bool) -> Block:
@@ -76,8 +83,9 @@ def begin_clip(name: str, request: ClipRequest, rewind: bool) -> Block:
             cue = voice.rewind(request.position)
             end = max(request.position + request.frames, cue + frames_of(1.0))
             request = replace(request, position=cue, frames=end - cue)
+        memory = voice.memory()
         _clips[name] = voice.compose(request)
-        return next(_clips[name])
+        return _with_recipe(next(_clips[name]), request, memory)
     except ValueError as fault:
         raise GeneratorFailed(f"the voice cannot go on: {fault}") from None
 
@@ -91,7 +99,8 @@ def next_block(name: str) -> Block | None:
 def rehearse(name: str, request: ClipRequest, takes: int) -> None:
     """Begin to try a clip, in up to so many takes. `rehearse_on` goes on with it, `begin_take` plays one of them."""
     try:
-        _rehearsals[name] = _Rehearsal(request, _voice(name).rehearse(request, takes))
+        voice = _voice(name)
+        _rehearsals[name] = _Rehearsal(request, voice.memory(), voice.rehearse(request, takes))
     except ValueError as fault:
         raise GeneratorFailed(f"the voice cannot rehearse: {fault}") from None
 
@@ -121,7 +130,12 @@ def begin_take(name: str, take: int) -> Block:
     made = rehearsal.made[take]
     rest = rehearsal.request.rest(made[-1].end)
     _clips[name] = chain(made, () if rest is None else voice.compose(rest))
-    return next(_clips[name])
+    return _with_recipe(next(_clips[name]), rehearsal.request, rehearsal.memory)
+
+
+def _with_recipe(first: Block, request: ClipRequest, memory: str | None) -> Block:
+    """The first block of a clip, with how that can be made again."""
+    return first if memory is None else replace(first, recipe=Recipe(request, memory))
 
 
 def _voice(name: str) -> Voice:

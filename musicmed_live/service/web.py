@@ -31,12 +31,16 @@ from musicmed_live.service.journaling import Journaling
 from musicmed_live.service.kiosk import ROUTES as KIOSK_ROUTES
 from musicmed_live.service.limits import Call
 from musicmed_live.service.mqtt import Address, Bridge
+from musicmed_live.service.outputs import ROUTES as OUTPUT_ROUTES
+from musicmed_live.service.outputs import default_outputs
 from musicmed_live.service.pages import Pages
 from musicmed_live.service.profiles import Profiles, default_folder
 from musicmed_live.service.sources import Sources
 from musicmed_live.service.staff import ROUTES as STAFF_ROUTES
 
 MOST_SOCKETS = 32  # of one session
+RESUME_SECONDS = 1.0  # the start does not wait longer for a journal,
+SETTLE_SECONDS = 10.0  # nor what else is to be loaded for sessions that are taken up
 COMPRESSION = 6  # of gzip: the higher ones take twice as long for a hundredth less
 
 OnFault = Callable[[BaseException], None]
@@ -120,7 +124,7 @@ async def _metrics(request: Request) -> Response:
 async def _live(socket: WebSocket) -> None:
     hub, name, sockets = _hub(socket), socket.path_params["id"], socket.app.state.sockets
     try:
-        role, _person = _entering(socket, name)
+        role, person = _entering(socket, name)
         entry = hub.find(name)
         if sockets[name] >= MOST_SOCKETS:
             raise InvalidInput(f"session: {MOST_SOCKETS} sockets are open already", "id", "too_many_sockets")
@@ -128,7 +132,7 @@ async def _live(socket: WebSocket) -> None:
         hub.metrics.refused.inc()
         await socket.send_denial_response(error_response(fault))
         return
-    connection = Connection(socket, entry.live, role)
+    connection = Connection(socket, entry.live, role, person, hub.when_kept)
     # A strap that is left on must not keep a session that everybody has left.
     attending = nullcontext() if role is Role.SENSOR else entry.live.attended()
     with _counted(sockets, name), hub.metrics.listeners.track_inprogress():
@@ -181,13 +185,16 @@ def build_app(
         async with asyncio.TaskGroup() as group:
             sources = sources_of()
             working = sources.start(group)
-            hub = app.state.hub = Hub(sources, group, Profiles(default_folder()), entrance.access, journaling)
+            hub = app.state.hub = Hub(
+                sources, group, Profiles(default_folder()), entrance.access, default_outputs(), journaling
+            )
             bridge = app.state.bridge = None if mqtt is None else Bridge(mqtt, hub)
-            warming = group.create_task(_get_ready(sources, on_fault), name="get ready")
+            app.state.journaling, app.state.entrance, app.state.sockets = journaling, entrance, Counter()
+            await hub.take_up(RESUME_SECONDS)
+            warming = group.create_task(_get_ready(sources, hub, on_fault), name="get ready")
             for task in (warming, *working):
                 task.add_done_callback(lambda task: _report_fault(task, on_fault))
             bridging = None if bridge is None else group.create_task(bridge.run(), name="mqtt")
-            app.state.journaling, app.state.entrance, app.state.sockets = journaling, entrance, Counter()
             following = group.create_task(follow_secret(entrance.access, secret_path()), name="secret")
             on_start(hub)
             yield
@@ -206,6 +213,7 @@ def build_app(
         *tokens.ROUTES,
         *STAFF_ROUTES,
         *KIOSK_ROUTES,
+        *OUTPUT_ROUTES,
         Route("/api/words", _words),
         Route("/healthz", _health),
         Route("/metrics", _metrics),
@@ -225,8 +233,10 @@ def _report_fault(task: asyncio.Task[None], on_fault: OnFault) -> None:
         on_fault(fault)
 
 
-async def _get_ready(sources: Sources, on_fault: OnFault) -> None:
+async def _get_ready(sources: Sources, hub: Hub, on_fault: OnFault) -> None:
+    """Let the sessions go on that were taken up; then load and measure, which takes a worker a few seconds."""
     try:
+        await hub.settle(SETTLE_SECONDS)
         await sources.warm_up()
     except MusicmedError as fault:
         on_fault(fault)

@@ -317,3 +317,23 @@ def test_a_voice_goes_on_from_a_rehearsal_that_it_settles_on(generator: Composer
     played = [rehearsed, sound(list(voice.compose(request(voice, 5, ANXIOUS))))]
     np.testing.assert_allclose(np.concatenate(played), expected, atol=1e-5)
     assert voice.rewind(frames_of(4)) >= frames_of(4)
+
+
+def test_another_voice_goes_on_from_a_memory_sample_for_sample(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(7)
+    list(voice.compose(ClipRequest(0, frames_of(8.0), CALM, ANXIOUS)))
+    voice.rewind(frames_of(5.0))  # notes are let go in the middle of a bar
+    wish = ClipRequest(voice.position, frames_of(9.0), ANXIOUS, CALM, Preference(forbid=("piano",)), final=True)
+    memory = voice.memory()
+    other = generator.open_voice(7, voice.position, memory)
+    assert other.memory() == memory
+    again = sound(list(other.compose(wish)))
+    assert np.abs(again - sound(list(voice.compose(wish)))).max() < 1e-5
+    assert again[: frames_of(0.5)].std() > 0
+
+
+def test_a_memory_that_is_none_is_refused(generator: ComposerGenerator) -> None:
+    memory = generator.open_voice(7).memory()
+    for damaged in ("", "{}", memory[:-9], memory.replace('"version":1', '"version":0'), '"note"'):
+        with pytest.raises(InvalidInput):
+            generator.open_voice(7, 0, damaged)

@@ -23,10 +23,12 @@ from musicmed_live.core.messages import judgement_object
 from musicmed_live.core.plan import Plan
 from musicmed_live.core.readings import HeartRate
 from musicmed_live.errors import IllegalTransition
-from musicmed_live.journal.entries import Entry, Kind
-from musicmed_live.service import journaling
+from musicmed_live.journal.entries import Checkpoint, Entry, Kind
+from musicmed_live.journal.store import Journal
+from musicmed_live.service import scribe
 from musicmed_live.service.generators import Choice
-from musicmed_live.service.journaling import LOOK_SECONDS, SUMMARY_SECONDS, Journaling, keeping
+from musicmed_live.service.journaling import LOOK_SECONDS, Journaling, keeping
+from musicmed_live.service.scribe import SUMMARY_SECONDS
 from tests.service.stage import ANXIOUS, CALM, JOYFUL, Stage, stage
 
 HEARD = Judgement(Emotion(0.1, 0.2), 0.3, 0.25, (Reason("tempo", "arousal", 0.3),))
@@ -34,7 +36,11 @@ WELL: dict[str, Any] = {"writing": True, "reason": None, "waiting": 0, "lost": 0
 
 
 class Kept(list[Entry]):
-    """The entries of a session so far."""
+    """The entries of a session so far, and its checkpoints."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checkpoints: list[Checkpoint] = []
 
     def bodies(self, kind: Kind) -> list[dict[str, Any]]:
         """What was kept of that kind."""
@@ -44,15 +50,32 @@ class Kept(list[Entry]):
         """The entries of that kind."""
         return [entry for entry in self if entry.kind is kind]
 
+    def put(self, entry: Entry) -> bool:
+        """Keep it."""
+        self.append(entry)
+        return True
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Keep it, too."""
+        self.checkpoints.append(checkpoint)
+
+    def when_written(self, then: Callable[[], None]) -> None:
+        """It is."""
+        then()
+
+    def health(self) -> dict[str, Any]:
+        """All is well."""
+        return WELL
+
 
 @contextmanager
 def kept(stage: Stage, start: Emotion | None = ANXIOUS, frames: int | None = None) -> Iterator[Kept]:
     """What is kept of the session on that stage, which ends as a server that is closed."""
     entries = Kept()
-    keeper = Journaling(Choice(), entries.append, lambda: WELL)
+    keeper = Journaling(Choice(), Journal("sqlite:////never-opened"), entries, "ward7:8765")
     with pytest.MonkeyPatch.context() as patch:
         clock = stage.clock.monotonic
-        patch.setattr(journaling, "time", SimpleNamespace(monotonic=clock, time=clock))
+        patch.setattr(scribe, "time", SimpleNamespace(monotonic=clock, time=clock))
         keeper.begin(stage.live, Plan(start, CALM, frames, 1))
         running = stage._loop.create_task(keeper.watch(stage.live))
         try:
@@ -141,7 +164,7 @@ def test_a_decision_is_kept_at_once_with_its_path_and_its_reason_and_only_when_i
         assert [entry.kind for entry in entries[-1:]] == [Kind.DECISION]
         decided = entries.bodies(Kind.DECISION)[-1]
         assert decided["phase"] == "matching"
-        assert decided["why"] == on.live.session.decision.why
+        assert decided["why"] == str(on.live.session.decision.why)
         assert [corner["position"] for corner in decided["path"]] == sorted(c["position"] for c in decided["path"])
         on.wait(3)
         assert len(entries.of(Kind.DECISION)) == before + 1
@@ -268,7 +291,7 @@ def test_a_session_that_ends_by_itself_says_so_and_nothing_follows() -> None:
 
 
 def test_without_a_journal_nothing_is_kept() -> None:
-    with keeping(Choice(), "none", 365) as keeper:
+    with keeping(Choice(), "none", 365, "here") as keeper:
         assert keeper is None
 
 
@@ -276,7 +299,7 @@ def test_a_journal_that_cannot_be_had_keeps_nobody_from_playing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    with keeping(Choice(), f"sqlite:///{tmp_path}/file/journal.sqlite", 365) as keeper, stage() as on:
+    with keeping(Choice(), f"sqlite:///{tmp_path}/file/journal.sqlite", 365, "here") as keeper, stage() as on:
         assert keeper is not None
         keeper.begin(on.live, Plan(ANXIOUS, CALM, None, 1))
         start(on)
