@@ -4,9 +4,9 @@ The rule, its sources, and what it is worth are in docs/planner.md. The paths th
 """
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from musicmed_live.core.bounds import Region
+from musicmed_live.core.decision import Decision, Stance
 from musicmed_live.core.emotion import NEUTRAL, Emotion, clamp
 from musicmed_live.core.estimate import CORRECTION_SECONDS, Estimate
 from musicmed_live.core.following import Answer, Finding, Meeting, judge, mood, nearest
@@ -24,26 +24,6 @@ LEASH, LEASH_BOUNDS = 2.0, (1.2, 2.6)
 SHORTENED, LENGTHENED = 0.8, 1.1
 WAITS = 2  # stays that the music waits for a word where the leash ends, before it leads on
 MOST_DOUBLINGS = 6  # of a stay: half an hour and more
-
-
-class Stance(StrEnum):
-    """What the music does about the patient."""
-
-    MATCH = "match"  # it goes where the patient is, and stays a while
-    LEAD = "lead"
-    HOLD = "hold"  # it waits where it is
-    STEP_BACK = "step_back"  # it goes back to where it last met the patient, and stays
-    ARRIVE = "arrive"  # it is at the goal, and stays
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What the music is to do, until something happens."""
-
-    stance: Stance
-    path: EmotionPath
-    why: Why
-    asks: bool = False  # whether a report is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +78,9 @@ class Planner:
         """The decision as it stands at `position`: its path may have begun to lead by then, or have arrived."""
         decision, path = self.decision, self.decision.path
         if path.arrives is not None and position >= path.arrives:
-            decision = _turned(decision, Stance.ARRIVE, Why("arrived"))
+            decision = decision.turned(Stance.ARRIVE, Why("arrived"))
         elif path.leads_from is not None and position >= path.leads_from:
-            decision = _turned(decision, Stance.LEAD, Why("leading"))
+            decision = decision.turned(Stance.LEAD, Why("leading"))
         if self._told_at is not None and position - self._told_at > ASKING_FRAMES:
             decision = replace(decision, asks=True)
         return decision
@@ -432,11 +412,6 @@ def _as_asked(emotion: Emotion, heard: Emotion, asked: Emotion) -> Emotion:
     return Emotion(
         clamp(emotion.valence - heard.valence + asked.valence), clamp(emotion.arousal - heard.arousal + asked.arousal)
     )
-
-
-def _turned(decision: Decision, stance: Stance, why: Why) -> Decision:
-    """What a decision has become on its way."""
-    return decision if decision.stance is stance else replace(decision, stance=stance, why=why)
 
 
 def _bounded(leash: float) -> float:

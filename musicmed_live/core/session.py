@@ -1,15 +1,15 @@
 """The session: what happens to it, what it does about it. Time comes in as the position that is being heard.
 
-The transitions are the table below; what they do stands under it. The session only decides: the shell carries
-its actions out.
+Which event leads from which phase to which is a table (phases.py); what is done about it stands here. The session only
+decides: the shell carries its actions out.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from musicmed_live.core.bounds import Bounds, Region
+from musicmed_live.core.decision import Decision, Stance
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.estimate import Estimate, Estimator
 from musicmed_live.core.events import (
@@ -35,14 +35,14 @@ from musicmed_live.core.events import (
     Sense,
     Shorten,
     StepBack,
-    Stop,
     TooMuch,
     Unsensed,
 )
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, Preference, frames_of
 from musicmed_live.core.path import CLIP_FRAMES, EmotionPath
+from musicmed_live.core.phases import TRANSITIONS, Phase
 from musicmed_live.core.plan import Plan, PlannedPause
-from musicmed_live.core.planner import Decision, Planner, Stance
+from musicmed_live.core.planner import Planner
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.reasons import Why
 from musicmed_live.core.sensing import Sensing
@@ -62,38 +62,6 @@ GENTLE_FADE_FRAMES = frames_of(20.0)  # of which at least so much fades out
 
 LANDING_EMOTION = Emotion(0.4, -0.8)  # calm, unhurried
 LANDING_GAIN = 0.35  # -9 dB
-
-
-class Phase(StrEnum):
-    """What the session as a whole is doing."""
-
-    READY = "ready"
-    PLAYING = "playing"
-    PAUSED = "paused"
-    LANDING = "landing"
-    ENDED = "ended"
-
-
-_R, _P, _Z, _L, _E = Phase.READY, Phase.PLAYING, Phase.PAUSED, Phase.LANDING, Phase.ENDED
-
-TRANSITIONS: dict[tuple[Phase, type[Event]], Phase] = {
-    (_R, Play): _P, (_P, Play): _P, (_Z, Play): _P, (_L, Play): _P,
-    (_R, Pause): _R, (_P, Pause): _Z, (_Z, Pause): _Z, (_L, Pause): _Z,
-    (_R, TooMuch): _R, (_P, TooMuch): _L, (_Z, TooMuch): _Z, (_L, TooMuch): _L,
-    (_R, Stop): _E, (_P, Stop): _E, (_Z, Stop): _E, (_L, Stop): _E,
-    (_R, Report): _R, (_P, Report): _P, (_Z, Report): _Z, (_L, Report): _L,
-    (_R, Goal): _R, (_P, Goal): _P, (_Z, Goal): _Z, (_L, Goal): _L,
-    (_R, Sense): _R, (_P, Sense): _P, (_Z, Sense): _Z, (_L, Sense): _L,
-    (_R, Unsensed): _R, (_P, Unsensed): _P, (_Z, Unsensed): _Z, (_L, Unsensed): _L,
-    (_R, Obey): _R, (_P, Obey): _P, (_Z, Obey): _Z, (_L, Obey): _L,
-    (_R, Bound): _R, (_P, Bound): _P, (_Z, Bound): _Z, (_L, Bound): _L,
-    (_R, Hold): _R, (_P, Hold): _P, (_Z, Hold): _Z, (_L, Hold): _L,
-    (_R, Lead): _R, (_P, Lead): _P, (_Z, Lead): _Z, (_L, Lead): _L,
-    (_R, StepBack): _R, (_P, StepBack): _P, (_Z, StepBack): _Z, (_L, StepBack): _L,
-    (_R, EndGently): _E, (_P, EndGently): _P, (_Z, EndGently): _E, (_L, EndGently): _L,
-    (_P, Rest): _Z, (_Z, Rest): _Z, (_L, Rest): _L,
-    (_P, Finished): _E, (_Z, Finished): _E, (_L, Finished): _E,
-}  # fmt: skip
 
 
 _RESTING = {

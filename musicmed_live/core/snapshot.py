@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from musicmed_live.core import (
     bounds,
+    decision,
     emotion,
     estimate,
     events,
@@ -18,6 +19,7 @@ from musicmed_live.core import (
     generator,
     judgement,
     path,
+    phases,
     planner,
     reasons,
     session,
@@ -174,5 +176,20 @@ def _classes(modules: tuple[ModuleType, ...]) -> Iterator[type]:
         yield from (found for found in own if is_dataclass(found) or issubclass(found, Enum))
 
 
-_MODULES = (bounds, emotion, estimate, events, following, generator, judgement, path, planner, plans, reasons, session)
+_MODULES = (
+    bounds,
+    decision,
+    emotion,
+    estimate,
+    events,
+    following,
+    generator,
+    judgement,
+    path,
+    phases,
+    planner,
+    plans,
+    reasons,
+    session,
+)
 _NOTATION = Notation((*_classes(_MODULES), Level, Passage, Memory, Snapshot))

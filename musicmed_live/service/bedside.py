@@ -9,8 +9,8 @@ from typing import Any
 
 from musicmed_live.core.events import Pause, Play
 from musicmed_live.core.messages import parse_patient
+from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import parse_plan
-from musicmed_live.core.session import Phase
 from musicmed_live.errors import CannotServe, InvalidInput
 from musicmed_live.service import headphones
 from musicmed_live.service.headphones import Plug

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from musicmed_live.core.events import Stop
 from musicmed_live.core.messages import Role
+from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import DRAWN_SEEDS, Plan
-from musicmed_live.core.session import Phase
 from musicmed_live.core.snapshot import Past, read
 from musicmed_live.errors import CannotServe, InvalidInput, shown
 from musicmed_live.journal.entries import RESUMABLE_SECONDS, Checkpoint

@@ -31,10 +31,11 @@ from musicmed_live.core.events import (
     Unsensed,
 )
 from musicmed_live.core.generator import Cue, Preference, Samples, frames_of
+from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.readings import Kind, Reading
-from musicmed_live.core.session import REACTION_FRAMES, REST_FRAMES, Phase, Session
+from musicmed_live.core.session import REACTION_FRAMES, REST_FRAMES, Session
 from musicmed_live.core.snapshot import Past, Snapshot, recall, remember
 from musicmed_live.errors import InvalidInput
 from musicmed_live.service.conductor import BAR_FRAMES, Conductor

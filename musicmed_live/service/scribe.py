@@ -8,8 +8,8 @@ from musicmed_live.core import messages, snapshot
 from musicmed_live.core.bounds import Bounds, bounds_object
 from musicmed_live.core.events import WORDS, Bound, Event, Goal, Obey, Report, Rest
 from musicmed_live.core.path import EmotionPath
+from musicmed_live.core.phases import Phase
 from musicmed_live.core.readings import Kind as Sign
-from musicmed_live.core.session import Phase
 from musicmed_live.core.timeline import Clip
 from musicmed_live.journal.entries import Checkpoint, Entry, Kind
 from musicmed_live.service.live import LiveSession

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from musicmed_live.core.bounds import Bounds, Region
+from musicmed_live.core.bounds import Region
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.events import (
     Action,
@@ -38,6 +38,7 @@ from musicmed_live.core.events import (
 )
 from musicmed_live.core.generator import SAMPLE_RATE, Cue, Preference, frames_of
 from musicmed_live.core.path import CLIP_FRAMES, Rules, onwards
+from musicmed_live.core.phases import TRANSITIONS, Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.readings import HeartRate, Motion
 from musicmed_live.core.session import (
@@ -49,8 +50,6 @@ from musicmed_live.core.session import (
     REACTION_FRAMES,
     RETURN_FRAMES,
     STOP_FRAMES,
-    TRANSITIONS,
-    Phase,
     Session,
 )
 from musicmed_live.errors import IllegalTransition

@@ -29,6 +29,7 @@ from musicmed_live.core.events import (
 )
 from musicmed_live.core.generator import SAMPLE_RATE, Cue, Preference, frames_of
 from musicmed_live.core.path import CLIP_FRAMES
+from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.readings import HeartRate
 from musicmed_live.core.session import (
@@ -38,7 +39,6 @@ from musicmed_live.core.session import (
     REACTION_FRAMES,
     REST_FRAMES,
     RETURN_FRAMES,
-    Phase,
     Session,
 )
 

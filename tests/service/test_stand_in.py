@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.events import Event, Goal, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Pace, frames_of
-from musicmed_live.core.session import LANDING_EMOTION, Phase
+from musicmed_live.core.phases import Phase
+from musicmed_live.core.session import LANDING_EMOTION
 from musicmed_live.service.landing import REASON
 from tests.service.stage import ANXIOUS, CALM, JOYFUL, FreeGenerator, FreeVoice, Stage, stage
 
