@@ -1,0 +1,246 @@
+"""A server with an administrator's key: who may do what, how often, and that none of it stands in its log."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from benchmarks.listener import join
+from musicmed_live.core.messages import Role
+from musicmed_live.service.access import Access, StaffRole, kept_secret, renew_secret, secret_path
+from musicmed_live.service.listening import KEY_VARIABLE
+
+KEY = "an-administrators-key-that-nobody-may-see"
+DAY = 86400
+# As the command itself, but that everything which can be logged is.
+VERBOSE = "import logging, sys; logging.basicConfig(level=1); from musicmed_live.cli import main; main(sys.argv[1:])"
+
+
+@dataclass(frozen=True)
+class Ward:
+    """A server that asks for tokens."""
+
+    url: str
+    log: Path
+    access: Access
+
+    def token(self, role: StaffRole, seconds: float = DAY) -> str:
+        """Of one of the staff."""
+        return self.access.grant(role, name="Ada", seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+    folder = tmp_path_factory.mktemp("ward")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", os.fspath(folder))
+        access, environment = Access(kept_secret(secret_path())), {**os.environ, KEY_VARIABLE: KEY}
+    log = folder / "log"
+    command = [sys.executable, "-c", VERBOSE, "serve", "--port", "0"]
+    with (
+        log.open("w") as said,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, env=environment) as server,
+    ):
+        try:
+            assert server.stdout is not None
+            yield Ward(server.stdout.readline().split()[1], log, access)
+        finally:
+            server.terminate()
+            server.wait(15)
+
+
+@pytest.fixture
+async def web(ward: Ward) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=ward.url) as client:
+        yield client
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def opened(web: httpx.AsyncClient, ward: Ward, **wish: Any) -> dict[str, Any]:
+    """A session, by a therapist."""
+    headers = bearer(ward.token(StaffRole.THERAPIST))
+    answer = await web.post("api/sessions", json={"goal": "calm", **wish}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    session: dict[str, Any] = answer.json()
+    return session
+
+
+async def status_of_socket(ward: Ward, session: str, token: str) -> int:
+    address = f"{ward.url.replace('http', 'ws')}api/sessions/{session}/live?token={token}"
+    try:
+        async with connect(address):
+            return 101
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
+async def test_strangers_get_nothing(web: httpx.AsyncClient, ward: Ward) -> None:
+    session = (await opened(web, ward))["id"]
+    for method, path, body in (
+        ("POST", "api/sessions", {"goal": "calm"}),
+        ("GET", "api/sessions", None),
+        ("GET", f"api/sessions/{session}", None),
+        ("GET", "api/sessions/none", None),
+        ("DELETE", f"api/sessions/{session}", None),
+        ("POST", "api/tokens", {"role": "admin", "name": "Eve"}),
+        ("GET", "api/me", None),
+        ("GET", "metrics", None),
+    ):
+        answer = await web.request(method, path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (401, "bad_token"), path
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert await status_of_socket(ward, session, "") == 401
+    assert await status_of_socket(ward, "none", "") == 401
+
+
+async def test_strangers_may_know_that_it_runs_and_no_more(web: httpx.AsyncClient, ward: Ward) -> None:
+    assert set((await web.get("healthz")).json()) == {"status", "warm"}
+    assert (await web.get("api/words")).status_code == 200
+    assert (await web.get("")).status_code == 200
+    told = await web.get("healthz", headers=bearer(ward.token(StaffRole.NURSE)))
+    assert {"generators", "journal", "version"} <= set(told.json())
+
+
+@pytest.mark.parametrize("role", StaffRole)
+async def test_the_staff_open_sessions(web: httpx.AsyncClient, ward: Ward, role: StaffRole) -> None:
+    answer = await web.post("api/sessions", json={"goal": "calm"}, headers=bearer(ward.token(role)))
+    assert answer.status_code == 201
+    assert (await web.get("metrics", params={"token": ward.token(role)})).status_code == 200
+
+
+async def test_a_session_is_its_own_clients_and_the_staffs(web: httpx.AsyncClient, ward: Ward) -> None:
+    session, other = await opened(web, ward), await opened(web, ward)
+    path, tokens = f"api/sessions/{session['id']}", session["tokens"]
+    for role in Role:
+        assert (await web.get(path, headers=bearer(tokens[role]))).status_code == 200
+        refused = await web.get(path, headers=bearer(other["tokens"][role]))
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    for role in (Role.LISTENER, Role.SENSOR):
+        assert (await web.delete(path, headers=bearer(tokens[role]))).status_code == 403
+    assert (await web.get(path, headers=bearer(ward.token(StaffRole.NURSE)))).status_code == 200
+    assert (await web.delete(path, headers=bearer(ward.token(StaffRole.KIOSK)))).status_code == 403
+    assert (await web.delete(path, headers=bearer(tokens[Role.PATIENT]))).status_code == 204
+    assert (await web.get(path, headers=bearer(tokens[Role.PATIENT]))).status_code == 404
+
+
+async def test_a_clients_token_is_nobody_of_the_staffs(web: httpx.AsyncClient, ward: Ward) -> None:
+    tokens = (await opened(web, ward))["tokens"]
+    for role in Role:
+        for method, path in (("POST", "api/sessions"), ("GET", "api/sessions"), ("GET", "metrics")):
+            answer = await web.request(method, path, json={"goal": "calm"}, headers=bearer(tokens[role]))
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (role, path)
+
+
+async def test_a_socket_opens_for_its_own_session_alone(web: httpx.AsyncClient, ward: Ward) -> None:
+    session, other = await opened(web, ward), await opened(web, ward)
+    assert await status_of_socket(ward, session["id"], session["tokens"]["patient"]) == 101
+    assert await status_of_socket(ward, session["id"], other["tokens"]["patient"]) == 401
+    assert await status_of_socket(ward, session["id"], ward.token(StaffRole.THERAPIST)) == 401
+    assert await status_of_socket(ward, session["id"], KEY) == 401
+    old = ward.access.grant(Role.PATIENT, session["id"], seconds=-1)
+    assert await status_of_socket(ward, session["id"], old) == 401
+
+
+async def test_the_administrator_gives_out_tokens(web: httpx.AsyncClient, ward: Ward) -> None:
+    wish = {"role": "therapist", "name": "Ada", "hours": 8}
+    given = await web.post("api/tokens", json=wish, headers=bearer(KEY))
+    assert given.status_code == 201
+    me = (await web.get("api/me", headers=bearer(given.json()["token"]))).json()
+    assert me == {
+        "role": "therapist",
+        "session": None,
+        "name": "Ada",
+        "expires": given.json()["expires"],
+        "open": False,
+    }
+    for token, status in ((given.json()["token"], 403), (ward.token(StaffRole.ADMIN), 201)):
+        assert (await web.post("api/tokens", json=wish, headers=bearer(token))).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"role": "patient"}, "role"),
+        ({"role": None}, "role"),
+        ({"role": ["admin"]}, "role"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 65}, "name"),
+        ({"name": "two\nlines"}, "name"),
+        ({"name": "\ud800"}, "name"),
+        ({"hours": 0}, "hours"),
+        ({"hours": True}, "hours"),
+        ({"hours": 1e9}, "hours"),
+        ({"days": 3}, "days"),
+    ],
+)
+async def test_tokens_that_cannot_be_given(web: httpx.AsyncClient, change: dict[str, Any], field: str) -> None:
+    content = json.dumps({"role": "nurse", "name": "Ada", **change})
+    headers = {"Content-Type": "application/json", **bearer(KEY)}
+    answer = await web.post("api/tokens", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
+async def test_a_session_has_32_sockets_at_most(web: httpx.AsyncClient, ward: Ward) -> None:
+    session = await opened(web, ward)
+    async with AsyncExitStack() as stack:
+        for _ in range(32):
+            await stack.enter_async_context(join(ward.url, session, "listener"))
+        assert await status_of_socket(ward, session["id"], session["tokens"]["patient"]) == 503
+    async with asyncio.timeout(10):
+        while await status_of_socket(ward, session["id"], session["tokens"]["patient"]) != 101:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+
+
+async def test_who_guesses_is_told_to_wait_and_locks_nobody_out(web: httpx.AsyncClient, ward: Ward) -> None:
+    codes = [(await web.get("api/me", headers=bearer(f"a-guess-{number}"))).status_code for number in range(40)]
+    assert codes[0] == 401
+    refused = await web.get("api/me", headers=bearer("one-more-guess"))
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_calls")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 6
+    assert (await web.get("api/me", headers=bearer(KEY))).status_code == 429  # else a guess would be told from a hit
+    assert (await web.get("api/me", headers=bearer(ward.token(StaffRole.NURSE)))).status_code == 200
+    assert (await web.get("api/me")).status_code == 401
+
+
+async def test_opening_sessions_has_its_limit(web: httpx.AsyncClient, ward: Ward) -> None:
+    headers = bearer(ward.token(StaffRole.THERAPIST))
+    for _ in range(80):
+        answer = await web.post("api/sessions", json={"goal": "nowhere"}, headers=headers)
+        if answer.status_code == 429:
+            break
+        assert answer.status_code == 400
+    assert answer.json()["code"] == "too_many_calls"
+
+
+async def test_what_is_taken_back_is_so_within_seconds(web: httpx.AsyncClient, ward: Ward) -> None:
+    headers = bearer(ward.token(StaffRole.THERAPIST))
+    assert (await web.get("api/me", headers=headers)).status_code == 200
+    renew_secret(ward.log.parent / "musicmed-live" / "access-secret")
+    async with asyncio.timeout(10):
+        while (await web.get("api/me", headers=headers)).status_code == 200:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.1)
+
+
+async def test_no_token_no_key_and_no_secret_stands_in_the_log(ward: Ward) -> None:
+    """After all that was done above."""
+    log = ward.log.read_text()
+    assert "DEBUG" in log
+    assert KEY not in log
+    assert ward.access.secret.hex() not in log
+    assert "token=" not in log
+    assert "Bearer" not in log
+    assert "AQAAAAB" not in log  # as every token begins
