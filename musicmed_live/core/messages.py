@@ -35,8 +35,6 @@ from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, frames_of
 from musicmed_live.core.judgement import Judgement
 from musicmed_live.core.path import EmotionPath
 from musicmed_live.core.plan import RULES, parse_rules
-from musicmed_live.core.plan import parse_plan as parse_plan
-from musicmed_live.core.plan import plan_object as plan_object
 from musicmed_live.core.readings import Reading, parse_reading
 from musicmed_live.core.sensing import Vitals
 from musicmed_live.core.sources import SourceState

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicmed_live import __version__
 from musicmed_live.core import messages
-from musicmed_live.core.plan import Plan
+from musicmed_live.core.plan import Plan, plan_object
 from musicmed_live.errors import CannotServe
 from musicmed_live.journal.entries import Checkpoint, Entry, Kind
 from musicmed_live.service.generators import Choice
@@ -130,7 +130,7 @@ def _planned(patient: str, wish: Plan) -> Body:
         "instruments": asdict(wish.instruments),
         "style": asdict(wish.style),
         "rules": asdict(wish.rules),
-        "plan": messages.plan_object(wish),
+        "plan": plan_object(wish),
     }
 
 

@@ -20,6 +20,7 @@ from musicmed_live.composer.preferences import check_preferences
 from musicmed_live.core import messages
 from musicmed_live.core.emotion import WORDS
 from musicmed_live.core.messages import Role
+from musicmed_live.core.plan import parse_plan
 from musicmed_live.errors import InvalidInput, MusicmedError
 from musicmed_live.service import tokens
 from musicmed_live.service.access import follow_secret, secret_path
@@ -69,7 +70,7 @@ async def _open(request: Request) -> Response:
     count(request, Call.OPEN)
     hub = _hub(request)
     body = messages.parse_object(await body_of(request))
-    wish, patient = messages.parse_plan(body, hub.draw_seed), messages.parse_patient(body)
+    wish, patient = parse_plan(body, hub.draw_seed), messages.parse_patient(body)
     check_preferences(wish.instruments, wish.style)
     entry = await hub.open(wish, patient)
     granted = {role.value: token for role, token in entry.tokens.items()}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from musicmed_live.core import messages
 from musicmed_live.core.bounds import Region
-from musicmed_live.core.emotion import WORDS, Emotion
+from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.events import (
     Bound,
     EndGently,
@@ -26,13 +26,14 @@ from musicmed_live.core.events import (
     Stop,
     TooMuch,
 )
-from musicmed_live.core.generator import Cue, Preference
+from musicmed_live.core.generator import Cue
 from musicmed_live.core.judgement import Judgement, Reason
-from musicmed_live.core.messages import Codec, Listen, Role, parse_message, parse_object, parse_patient, parse_plan
-from musicmed_live.core.path import Rules, Shape, plan
+from musicmed_live.core.messages import Codec, Listen, Role, parse_message, parse_object, parse_patient
+from musicmed_live.core.path import Rules, plan
 from musicmed_live.core.readings import HeartRate, Motion, Reading
 from musicmed_live.core.timeline import Clip, Description, Track
 from musicmed_live.errors import InvalidInput
+from tests.core.junk import junk
 
 CALM = {"valence": 0.6, "arousal": -0.4}
 STEERING = {"rules", "bounds", "hold", "lead", "step_back", "end_gently"}
@@ -46,13 +47,6 @@ def refusal(text: str) -> InvalidInput:
     assert json.dumps(messages.error(fault), ensure_ascii=False).encode()
     assert len(fault.message) < 400
     return fault
-
-
-def refused_plan(body: dict[str, Any]) -> InvalidInput:
-    with pytest.raises(InvalidInput) as refused:
-        parse_plan(body, lambda: 1)
-    assert json.dumps(messages.error(refused.value), ensure_ascii=False).encode()
-    return refused.value
 
 
 @pytest.mark.parametrize(
@@ -184,21 +178,10 @@ def test_no_text_raises_anything_but_invalid_input(text: str) -> None:
         assert fault.code in ("not_json", "unknown_type", "unknown_kind", "invalid")
 
 
-junk = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
-    max_leaves=10,
-)
 kinds = st.sampled_from(["report", "goal", "listen", "play", "pause", "too_much", "stop", "rules", "reading", "bounds"])
 keys = st.sampled_from(
     ["valence", "arousal", "codec", "lead_ms", "step", "patience", "kind", "at", "bpm", "rr_ms", "region", "forbid"]
 ) | st.text(max_size=10)
-plan_keys = st.sampled_from(
-    [
-        *("start", "goal", "minutes", "seed", "instruments", "style", "shape", "patience", "region", "tempo_bpm"),
-        *("loudest_lufs", "loudest_dba", "generator", "control", "pauses", "ending_seconds", "output"),
-    ]
-)
 
 
 @given(kinds | junk, st.dictionaries(keys, junk, max_size=4))
@@ -208,93 +191,6 @@ def test_no_json_raises_anything_but_invalid_input(kind: Any, rest: dict[str, An
     except InvalidInput as fault:
         assert fault.message
         assert json.dumps(messages.error(fault), ensure_ascii=False).encode()
-
-
-@given(st.dictionaries(plan_keys, junk, max_size=7), st.booleans())
-def test_no_body_raises_anything_but_invalid_input(body: dict[str, Any], with_goal: bool) -> None:
-    try:
-        parse_plan({**body, "goal": "calm"} if with_goal else body, lambda: 1)
-    except InvalidInput as fault:
-        assert fault.field or fault.code == "invalid"
-        assert json.dumps(messages.error(fault), ensure_ascii=False).encode()
-
-
-def test_a_body_of_only_a_goal_gets_the_defaults() -> None:
-    wish = parse_plan({"goal": "calm"}, lambda: 42)
-    assert wish.start is None
-    assert wish.goal == WORDS["calm"][0]
-    assert wish.frames == 900 * 48_000
-    assert wish.seed == 42
-    assert wish.instruments == wish.style == Preference()
-    assert wish.rules == Rules()
-
-
-def test_a_full_body_is_read() -> None:
-    body = {
-        "start": "anxious",
-        "goal": CALM,
-        "minutes": 0.5,
-        "seed": 2**63 - 1,
-        "instruments": {"prefer": ["piano", "harp", "piano"], "forbid": []},
-        "style": {"forbid": ["waltz"]},
-        "shape": "curved",
-        "step": 0.1,
-        "patience": 3,
-        "tolerance": 0.3,
-    }
-    wish = parse_plan(body, lambda: 0)
-    assert (wish.start, wish.goal) == (WORDS["anxious"][0], Emotion(0.6, -0.4))
-    assert (wish.frames, wish.seed) == (30 * 48_000, 2**63 - 1)
-    assert wish.instruments == Preference(prefer=("piano", "harp"))
-    assert wish.style == Preference(forbid=("waltz",))
-    assert wish.rules == Rules(step=0.1, patience=3, tolerance=0.3, shape=Shape.CURVED)
-
-
-def test_minutes_of_null_leave_the_end_open() -> None:
-    assert parse_plan({"goal": "calm", "minutes": None}, lambda: 1).frames is None
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "field", "code", "named"),
-    [
-        ("start", "grumpy", "start", "unknown_word", "'grumpy'"),
-        ("goal", "grumpy", "goal", "unknown_word", "'grumpy'"),
-        ("goal", None, "goal", "invalid", "null"),
-        ("goal", {"valence": math.nan, "arousal": 0}, "goal.valence", "invalid", "NaN"),
-        ("start", {"valence": 0}, "start", "invalid", '{"valence": 0}'),
-        ("minutes", 0.49, "minutes", "invalid", "0.49"),
-        ("minutes", 240.5, "minutes", "invalid", "240.5"),
-        ("minutes", math.nan, "minutes", "invalid", "NaN"),
-        ("minutes", "15", "minutes", "invalid", '"15"'),
-        ("minutes", True, "minutes", "invalid", "true"),
-        ("seed", -1, "seed", "invalid", "-1"),
-        ("seed", 2**63, "seed", "invalid", "9223372036854775808"),
-        ("seed", 1.0, "seed", "invalid", "1.0"),
-        ("seed", True, "seed", "invalid", "true"),
-        ("seed", "7", "seed", "invalid", '"7"'),
-        ("shape", "zigzag", "shape", "invalid", '"zigzag"'),
-        ("shape", ["linear"], "shape", "invalid", '["linear"]'),
-        ("step", 0.01, "step", "invalid", "0.01"),
-        ("step", True, "step", "invalid", "true"),
-        ("patience", 1.5, "patience", "invalid", "1.5"),
-        ("patience", 11, "patience", "invalid", "11"),
-        ("tolerance", "wide", "tolerance", "invalid", '"wide"'),
-        ("instruments", ["piano"], "instruments", "invalid", '["piano"]'),
-        ("instruments", {"prefer": "piano"}, "instruments.prefer", "invalid", '"piano"'),
-        ("instruments", {"forbid": [1]}, "instruments.forbid", "invalid", "[1]"),
-        ("style", {"prefer": ["x"] * 65}, "style.prefer", "invalid", '["x", "x"'),
-        ("style", {"avoid": []}, "style", "invalid", '"avoid"'),
-        ("tempo", 90, "tempo", "invalid", '"tempo"'),
-        ("\ud800", 90, "\\ud800", "invalid", '"\\ud800"'),
-    ],
-)
-def test_a_bad_part_of_a_body_is_refused_by_name_and_value(
-    key: str, value: Any, field: str, code: str, named: str
-) -> None:
-    fault = refused_plan({"goal": "calm", key: value})
-    assert (fault.field, fault.code) == (field, code)
-    assert fault.message.startswith((f"{field}: ", "unknown key "))
-    assert named in fault.message
 
 
 @pytest.mark.parametrize(("patient", "found"), [({}, None), ({"patient": "anna-3_B"}, "anna-3_B")])
@@ -333,11 +229,6 @@ def test_a_role_may_say_what_is_its_own(role: Role, said: set[str]) -> None:
         "end_gently": EndGently(),
     }
     assert {kind for kind, message in everything.items() if role.may(message)} == said
-
-
-def test_a_body_without_a_goal_is_refused() -> None:
-    fault = refused_plan({"start": "anxious"})
-    assert (fault.field, fault.code) == ("goal", "invalid")
 
 
 @given(st.binary(max_size=64))
