@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musicmed_live.core.bounds import Region
 from musicmed_live.core.emotion import NEUTRAL, Emotion, parse_emotion
 from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.core.messages import emotion_object
-from musicmed_live.core.path import CLIP_FRAMES, EmotionPath, Rules, Shape, plan, stay
+from musicmed_live.core.path import CLIP_FRAMES, EmotionPath, Rules, Shape, onwards, plan, stay, within
 
 ANXIOUS, CALM = Emotion(-0.6, 0.6), Emotion(0.6, -0.4)
 QUARTER_HOUR = 30 * CLIP_FRAMES
@@ -153,3 +154,34 @@ def test_who_is_led_nowhere_stays() -> None:
     path = stay(NEUTRAL, 7)
     assert (path.arrives, path.leads_from) == (None, None)
     assert {path.at(position) for position in (0, 7, QUARTER_HOUR)} == {NEUTRAL}
+
+
+sides = st.tuples(st.floats(-1, 0.8), st.floats(0.1, 1)).map(lambda side: (side[0], min(1.0, side[0] + side[1])))
+regions = st.builds(Region, sides, sides)
+
+
+@given(emotions, emotions, st.sampled_from(Shape), regions, st.integers(0, 30 * CLIP_FRAMES))
+def test_a_path_within_a_region_never_leaves_it_and_is_nowhere_faster(
+    here: Emotion, goal: Emotion, shape: Shape, region: Region, position: int
+) -> None:
+    path = plan(here, goal, 0, None, Rules(shape=shape))
+    confined = within(path, region)
+    step = confined.at(position).distance(confined.at(position + CLIP_FRAMES))
+    assert region.holds(confined.at(position))
+    assert step <= Rules().step + 1e-9
+    assert (confined.arrives, confined.leads_from) == (path.arrives, path.leads_from)
+
+
+def test_a_path_that_never_leaves_a_region_stays_the_very_same() -> None:
+    path = plan(Emotion(0.0, 0.0), Emotion(0.5, 0.5), 0, None, Rules())
+    assert within(path, Region((0.0, 1.0), (0.0, 1.0))) is path
+
+
+@given(emotions, emotions, st.integers(0, 30 * CLIP_FRAMES), st.integers(0, 30 * CLIP_FRAMES))
+def test_a_path_onwards_from_a_place_is_the_same_from_there_on(
+    here: Emotion, goal: Emotion, position: int, later: int
+) -> None:
+    path = plan(here, goal, 0, None, Rules())
+    rest = onwards(path, position)
+    assert rest.at(position + later).distance(path.at(position + later)) < 1e-9
+    assert rest.corners[0].position == position
