@@ -30,34 +30,29 @@ async def run_kiosk(server: Server, screen: tuple[str, ...] | None, say: Callabl
     Raises `CannotServe` where there is no sound card, or no browser.
     """
     speaker, supervisor = Speaker(), Supervisor(os.environ)
-    serving = asyncio.create_task(server.serve_here(), name="server")
     page = f"{server.url}{PAGE}"
-    tasks = {serving, asyncio.create_task(_run(server, speaker, supervisor, lambda: say(f"Serving {page}")))}
+    running = asyncio.create_task(_run(server, speaker, supervisor, lambda: say(f"Serving {page}")), name="kiosk")
     try:
         async with _shown(page, screen) as closed:
-            await asyncio.wait(tasks | closed, return_when=asyncio.FIRST_COMPLETED)
+            for task in (running, *closed):
+                task.add_done_callback(lambda _: server.leave())
+            await server.serve_here()
     finally:
         supervisor.tell(STOPPING)
-        server.should_exit = True
-        for task in tasks - {serving}:
-            task.cancel()
-        await asyncio.wait(tasks)
+        running.cancel()
+        await asyncio.wait({running})
         speaker.close()
-    for task in tasks:
-        if not task.cancelled():
-            task.result()
+    if not running.cancelled():
+        running.result()
 
 
 async def _run(server: Server, speaker: Speaker, supervisor: Supervisor, ready: Callable[[], None]) -> None:
     await server.started_up.wait()
     assert server.hub is not None
 
-    def restart() -> None:
-        server.should_exit = True
-
     folder = default_folder().parent
     store = Store(folder / "kiosk.json")
-    kiosk = Kiosk(server.hub, speaker, store, dict, restart if supervisor.is_there else None)
+    kiosk = Kiosk(server.hub, speaker, store, dict, server.leave if supervisor.is_there else None)
     await kiosk.prepare()
     server.app.state.kiosk = kiosk
     await server.hub.sources.stand_in.workers.answer()  # they load before anything else

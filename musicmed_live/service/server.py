@@ -79,6 +79,10 @@ class Server(uvicorn.Server):
         if self.fault is not None:
             raise self.fault
 
+    def leave(self) -> None:
+        """End, as soon as what is being answered is answered."""
+        self.should_exit = True
+
     def _started_with(self, hub: Hub) -> None:
         self.hub = hub
         self.started_up.set()

@@ -141,7 +141,7 @@ async def play_on_speaker(wish: Plan, patient: str | None, server: "Server", say
     try:
         await asyncio.wait({serving, playing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        server.should_exit = True
+        server.leave()
         playing.cancel()
         speaker.close()
     await serving
