@@ -1,6 +1,7 @@
 """A live session: the pure session, its music, and a clock. Events are carried out at once, on the spot."""
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from musicmed_live.core.events import (
     Unsensed,
 )
 from musicmed_live.core.generator import Cue, Preference, Samples, frames_of
+from musicmed_live.core.messages import Role
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.profile import Profile
@@ -102,6 +104,7 @@ class LiveSession:
         self._wish = wish
         self._ends = self.session.ends
         self._attending = 0
+        self._numbers: set[int] = set()  # of therapists without a name who are connected
         self._last_used = time.monotonic()
         if past is not None:
             self._music.go_on(past)
@@ -174,6 +177,19 @@ class LiveSession:
         finally:
             self._attending -= 1
             self._last_used = time.monotonic()
+
+    @contextmanager
+    def named(self, role: Role, name: str) -> Iterator[str]:
+        """The name of a client for as long as it is connected: a therapist whom nobody has named gets a number."""
+        if name or role is not Role.THERAPIST:
+            yield name
+            return
+        number = next(n for n in itertools.count(1) if n not in self._numbers)
+        self._numbers.add(number)
+        try:
+            yield f"therapist {number}"
+        finally:
+            self._numbers.remove(number)
 
     def idle_seconds(self, now: float) -> float:
         """For how long nobody has been connected."""

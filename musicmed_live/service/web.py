@@ -133,10 +133,10 @@ async def _live(socket: WebSocket) -> None:
         hub.metrics.refused.inc()
         await socket.send_denial_response(error_response(fault))
         return
-    connection = Connection(socket, entry.live, role, person, hub.when_kept)
     # A strap that is left on must not keep a session that everybody has left.
     attending = nullcontext() if role is Role.SENSOR else entry.live.attended()
-    with _counted(sockets, name), hub.metrics.listeners.track_inprogress():
+    with _counted(sockets, name), hub.metrics.listeners.track_inprogress(), entry.live.named(role, person) as known_as:
+        connection = Connection(socket, entry.live, role, known_as, hub.when_kept)
         await socket.accept(subprotocol=messages.SUBPROTOCOL if socket.scope["subprotocols"] else None)
         with attending:
             await connection.serve()
