@@ -179,7 +179,7 @@ class LiveSession:
             self._last_used = time.monotonic()
 
     @contextmanager
-    def named(self, role: Role, name: str) -> Iterator[str]:
+    def introduced(self, role: Role, name: str) -> Iterator[str]:
         """The name of a client for as long as it is connected: a therapist whom nobody has named gets a number."""
         if name or role is not Role.THERAPIST:
             yield name
