@@ -1,206 +1,214 @@
-// The patient page: puts pad, path, player and session together.
+// The patient page: what it knows, and what a touch does. view.js shows it.
 
-import { BodyView } from "./body.js";
-import { EstimateView, estimateText } from "./estimate.js";
-import { MoodPad, nearestWord } from "./pad.js";
-import { PathView } from "./path.js";
-import { Player } from "./player.js";
-import { createSession, fetchWords, Session } from "./session.js";
-import { generatorText, heardText, isAsked, phaseText, playingText, timeText, whyText } from "./status.js";
+import { invitationOf, requestOf, wished } from "./address.js";
+import { CallFailed, createSession, fetchWords } from "./api.js";
+import { Device } from "./device.js";
+import { NoSound, Player } from "./player.js";
+import { Session } from "./session.js";
+import { errorText } from "./status.js";
+import { OneSwitch } from "./switch.js";
 import { Throttle } from "./throttle.js";
-import { WearableView } from "./wearable.js";
+import { keepUpToDate } from "./update.js";
+import { needsPlay, PageView } from "./view.js";
+import { forgetVisit, keepVisit, keptVisit } from "./visit.js";
+import { chooseLanguage, loadWords, say } from "./words.js";
 
 const REPORT_INTERVAL_MS = 350;
-const NEEDS_PLAY = ["paused", "landing"]; // phases that `play` leads out of
+const WORDS_RETRY_MS = 2000;
+const FORMS = ["pad", "sliders", "faces"];
 
 const byId = (id) => document.getElementById(id);
-const goalButtons = [...byId("goals").querySelectorAll("button")];
-
-const path = new PathView(byId("pad"));
-const estimate = new EstimateView(byId("pad"));
-const body = new BodyView(byId("body"));
-const wearable = new WearableView(byId("wearable"));
-const reports = new Throttle(REPORT_INTERVAL_MS, (emotion) => live?.session.send({ type: "report", ...emotion }));
-const pad = new MoodPad(byId("pad"), { valence: byId("valence"), arousal: byId("arousal") }, moved);
-
-let words = {};
-// The address may say what to play, and for whom: ?start=anxious&goal=0.5,-0.4&minutes=15&seed=7&patient=anna
 const address = new URLSearchParams(location.search);
-let goal = address.get("goal") ?? "calm";
+
+/** All that is shown. */
+const model = {
+  stage: "start", // "live" while a session runs
+  status: "patient.phase.idle", // what is said where there is no state
+  state: null, // the last that the server sent
+  emotion: null, // what the patient said last
+  words: {}, // the server's mood words and their points
+  goal: address.get("goal") ?? "calm", // a word, or a point
+  form: "pad", // how the patient says a mood
+  waits: false, // whether there is a session to go on with
+  starting: false,
+  silent: false, // whether the server's own speaker plays
+  quiet: null, // the key of a calm line
+  problem: "",
+};
+let chosenForm = null; // by the patient, who knows best
+let connected = true;
 let live = null; // {session, player} while a session runs; player is null where the server's own speaker plays
-let phase = null; // of the last state
+
+const reports = new Throttle(REPORT_INTERVAL_MS, (emotion) => live?.session.send({ type: "report", ...emotion }));
+const view = new PageView(moved);
+const device = new Device((playing) => live?.session.send({ type: playing ? "play" : "pause" }));
+const oneSwitch = new OneSwitch(choices, () => model.form === "faces");
 
 byId("start").addEventListener("click", start);
-byId("toggle").addEventListener("click", () => live.session.send({ type: needsPlay() ? "play" : "pause" }));
+byId("toggle").addEventListener("click", () => move(needsPlay(model.state) ? "play" : "pause"));
+byId("too-much").addEventListener("click", () => move("too_much"));
 byId("stop").addEventListener("click", () => live.session.stop());
-byId("too-much").addEventListener("click", () => live.session.send({ type: "too_much" }));
 byId("volume").addEventListener("input", () => live?.player?.setVolume(volume()));
-for (const button of goalButtons) button.addEventListener("click", () => chooseGoal(button.value));
-document.addEventListener("pointerdown", () => live?.player?.wake());
-addEventListener("pagehide", () => {
-  if (live?.player) live.session.leave(); // what the server's own speaker plays goes on
-});
-loadWords();
+onChoice("goals", chooseGoal);
+onChoice("forms", (form) => show({ form: (chosenForm = form) }));
+onChoice("languages", speak);
+await begin();
 
-async function loadWords() {
-  try {
-    words = await fetchWords();
-  } catch (error) {
-    showProblem(error.message);
-    return;
+async function begin() {
+  await loadWords();
+  view.speak();
+  const asked = address.get("control");
+  if (FORMS.includes(asked)) model.form = chosenForm = asked;
+  if (address.get("switch") === "1") {
+    model.form = chosenForm = "faces";
+    oneSwitch.begin();
   }
-  pad.words = words;
-  showGoal();
+  model.goal = wished(model.goal);
+  showWaiting();
+  document.body.classList.remove("loading");
+  keepUpToDate(() => live === null && !model.starting && model.emotion === null);
+  loadMoods();
+}
+
+/** Change what is shown. */
+function show(changes) {
+  Object.assign(model, changes);
+  view.show(model);
+}
+
+async function loadMoods() {
+  try {
+    show({ words: await fetchWords(), quiet: null });
+  } catch {
+    show({ quiet: "patient.no_server" });
+    setTimeout(loadMoods, WORDS_RETRY_MS);
+  }
+}
+
+// Before a session: whether one waits for this patient, as an invitation or since a reload.
+function showWaiting(status = "patient.phase.idle") {
+  const visit = invitationOf(location.hash) ?? keptVisit();
+  show({ waits: visit !== null, silent: visit?.silent ?? false, status: visit === null ? status : "patient.phase.waits" });
 }
 
 function start() {
-  showProblem("");
-  byId("phase").textContent = "Tuning up …";
-  const invited = invitation();
-  if (invited === null) startHere();
-  else begin(invited, null);
+  show({ starting: true, problem: "", status: "patient.phase.tuning" });
+  const visit = invitationOf(location.hash) ?? keptVisit();
+  if (visit?.silent) join(visit, null);
+  else startHere(visit);
 }
 
-async function startHere() {
+async function startHere(visit) {
   const player = new Player(volume()); // before any await: a tap unlocks sound only until then
-  byId("start").disabled = true;
   try {
     await player.prepare();
-    begin(await createSession(request()), player);
-    live.session.send({ type: "play" });
+    if (visit === null) open(await createSession(requestOf(location.search, model.goal, model.emotion)), player);
+    else join(visit, player);
   } catch (error) {
     player.close();
-    byId("phase").textContent = "Ready when you are.";
-    showProblem(error.message);
+    show({ starting: false, problem: problemText(error) });
+    showWaiting();
   }
-  byId("start").disabled = false;
 }
 
-function request() {
-  const wish = { start: null };
-  for (const [key, value] of address) wish[key] = key === "patient" ? value : wished(value); // 007 is a name
-  if (pad.emotion !== null) wish.start = pad.emotion;
-  return { ...wish, goal: wished(goal) };
+function problemText(error) {
+  if (error instanceof CallFailed) return errorText(error);
+  if (error instanceof NoSound) return say(error.key);
+  throw error;
 }
 
-// A number, a point V,A or a word. What cannot be used, or not exactly, goes as it is, for the server to say so.
-function wished(text) {
-  const numbers = text.split(",").map(Number);
-  if (text.trim() === "" || !numbers.every((number) => Math.abs(number) <= Number.MAX_SAFE_INTEGER)) return text;
-  return numbers.length === 2 ? { valence: numbers[0], arousal: numbers[1] } : numbers[0];
+function open(created, player) {
+  join({ id: created.id, token: created.tokens.patient, silent: false }, player);
+  view.offerWearable(created);
+  live.session.send({ type: "play" });
 }
 
-// `#session=ID&token=TOKEN`: the session that plays on the server's own speaker, to be steered from here.
-function invitation() {
-  const { session: id, token } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-  return id && token ? { id, tokens: { patient: token } } : null;
-}
-
-function begin(created, player) {
-  const session = new Session(created, {
-    state: showState,
+function join(visit, player) {
+  keepVisit(visit);
+  const session = new Session(visit, {
+    state: took,
     block: player && ((position, samples) => player.write(position, samples)),
     cut: (position) => player?.cut(position),
-    refused: ({ message }) => showProblem(message),
-    connected: (yes) => {
-      player?.forgetClock();
-      showProblem(yes ? "" : "The connection is lost. Trying again …");
-    },
+    refused: (error) => show({ problem: errorText(error) }),
+    connected: showConnected,
     ended: end,
   });
   live = { session, player };
-  wearable.offer(created);
-  showStage("live");
+  show({ stage: "live", starting: false, waits: false, silent: player === null });
 }
 
-function end(why) {
+function took(state) {
+  const { session, player } = live;
+  player?.follow(state);
+  // Whoever joins leaves the session as it is, unless nobody has started it.
+  if (model.state === null && state.phase === "ready") session.send({ type: "play" });
+  device.show(state.playing, say("patient.media_title"));
+  view.addState(state, performance.now() / 1000);
+  show({ state, form: chosenForm ?? state.control ?? model.form, quiet: quietLine(state) });
+}
+
+function quietLine(state) {
+  if (!connected) return "patient.away";
+  if (live.player?.isAsleep && state?.playing) return "patient.asleep";
+  return state?.dose?.limited ? "patient.limited" : null;
+}
+
+function showConnected(yes) {
+  connected = yes;
+  live.player?.forgetClock();
+  if (yes) live.player?.setVolume(volume());
+  show({ quiet: quietLine(model.state) });
+}
+
+function end(code) {
   reports.cancel();
-  if (live.player === null) history.replaceState(null, "", location.pathname + location.search);
   live.player?.close();
   live = null;
-  phase = null;
-  for (const view of [path, body, wearable]) view.clear();
-  estimate.show(null);
-  byId("phase").textContent = "The session has ended. Ready when you are.";
-  for (const line of ["why", "estimate-text", "playing", "heard", "generator", "time"]) byId(line).textContent = "";
-  showProblem(why);
-  showStage("start");
+  connected = true;
+  forgetVisit();
+  device.clear();
+  view.offerWearable(null);
+  history.replaceState(null, "", location.pathname + location.search); // an invitation holds once
+  const problem = code === "" ? "" : errorText({ code, message: code });
+  show({ stage: "start", state: null, starting: false, quiet: null, problem });
+  showWaiting("patient.phase.over");
+}
+
+// Where the server cannot be asked, what is kept here of its music falls silent at once.
+function move(type) {
+  live.session.send({ type });
+  if (!live.session.isOpen && type !== "play") live.player?.hush();
 }
 
 function moved(emotion, released) {
-  if (live === null) return;
-  if (!released) reports.push(emotion);
-  else reports.flush();
+  show({ emotion });
+  if (live === null || emotion === null) return;
+  if (released) reports.flush();
+  else reports.push(emotion);
 }
 
-function chooseGoal(word) {
-  goal = word;
-  showGoal();
-  if (words[goal] !== undefined) live?.session.send({ type: "goal", ...words[goal] });
+function chooseGoal(goal) {
+  show({ goal });
+  if (model.words[goal] !== undefined) live?.session.send({ type: "goal", ...model.words[goal] });
 }
 
-function showGoal() {
-  for (const button of goalButtons) button.ariaPressed = String(button.value === goal);
-  const point = words[goal] ?? wished(goal);
-  if (typeof point === "object") path.showGoal(point);
+function speak(chosen) {
+  chooseLanguage(chosen);
+  view.speak();
+  show({ problem: "" });
 }
 
-function showState(state) {
-  live.player?.follow(state);
-  // Whoever joins leaves the session as it is, unless nobody has started it.
-  if (live.player === null && phase === null && state.phase === "ready") live.session.send({ type: "play" });
-  phase = state.phase;
-  path.show(state);
-  estimate.show(state.estimate);
-  body.show(state, performance.now() / 1000);
-  wearable.name(state.patient);
-  byId("toggle").textContent = needsPlay() ? "Play" : "Pause";
-  showControls();
-  showQuestion(isAsked(state));
-  setText("phase", phaseText(state, nearestWord(state.goal, words)));
-  setText("why", whyText(state));
-  setText("estimate-text", estimateText(state.estimate, words));
-  setText("playing", playingText(state));
-  setText("heard", heardText(state, (emotion) => nearestWord(emotion, words)));
-  setText("generator", generatorText(state));
-  setText("time", timeText(state));
+function onChoice(group, choose) {
+  byId(group).addEventListener("click", ({ target }) => {
+    if (target.value) choose(target.value);
+  });
 }
 
-// Only a change is written: a screen reader reads the line out whenever it is.
-function setText(id, text) {
-  if (byId(id).textContent !== text) byId(id).textContent = text;
-}
-
-function showStage(stage) {
-  document.body.dataset.stage = stage;
-  byId("volume-label").hidden = live?.player === null;
-  showControls();
-  showQuestion(false);
-}
-
-function showQuestion(asked) {
-  byId("mood").classList.toggle("asked", asked);
-  setText("asked", asked ? "How do you feel now? Move the point, or press Enter on it." : "");
-  setText("mood-hint", hint(asked));
-}
-
-function hint(asked) {
-  if (asked) return `Move the point, or touch it${pad.emotion === null ? "" : " again"}.`;
-  if (live !== null) return "Move the point when that changes.";
-  return "Move the point to how you feel. Leave it alone, and the music begins neutrally.";
-}
-
-function showControls() {
-  byId("toggle").disabled = phase === "ended";
-  byId("too-much").disabled = live === null || phase === "ended";
-}
-
-function showProblem(text) {
-  byId("problem").textContent = text;
-}
-
-function needsPlay() {
-  return NEEDS_PLAY.includes(phase);
+// For one switch: the faces, row by row, and the moves.
+function choices() {
+  const faces = [...byId("faces-form").children];
+  const moves = ["too-much", "toggle", "stop", "start"].map(byId);
+  return [moves, faces.slice(0, 4), faces.slice(4)].map((row) => row.filter((button) => button.checkVisibility() && !button.disabled));
 }
 
 function volume() {

@@ -1,6 +1,7 @@
 // What is believed of the patient's mood, from reports and readings: an ellipse as wide as the doubt.
 
-import { nearestWord } from "./pad.js";
+import { nearestWord } from "./emotion.js";
+import { moodName, say } from "./words.js";
 
 export class EstimateView {
   #ellipse;
@@ -20,11 +21,11 @@ export class EstimateView {
 
 /** The same in words, for those who do not see the pad. */
 export function estimateText(estimate, words) {
-  if (estimate === null) return "What we believe: nothing yet.";
+  if (estimate === null) return say("patient.believed_nothing");
   const { valence, arousal } = estimate;
+  const place = say("patient.place", { valence: tenths(valence), arousal: tenths(arousal) });
   const word = nearestWord(estimate, words);
-  const place = `pleasantness ${tenths(valence)}, liveliness ${tenths(arousal)}`;
-  return `What we believe: ${word ? `near ${word}, ` : ""}${place}.`;
+  return word === "" ? say("patient.believed", { place }) : say("patient.believed_near", { mood: moodName(word), place });
 }
 
 function tenths(x) {

@@ -6,26 +6,38 @@ const RUNNING_SECONDS = 0.1; // a clock that has come so far is running
 const START_MS = 8000; // more than a sound card needs to start
 const STATES = 16; // how many states the clock is read from
 const VOLUME_SECONDS = 0.03; // time constant of the volume's steps
-const CLOSE_SECONDS = 0.1; // and of the last fade
+const HUSH_SECONDS = 0.25; // of a fade that cannot wait for the server
+const CLOSE_SECONDS = 0.1; // and of the last one
+
+/** This device cannot play; `key` is that of the sentence which says why. */
+export class NoSound extends Error {
+  constructor(key) {
+    super(key);
+    this.key = key;
+  }
+}
 
 export class Player {
   #context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "balanced" });
   #volume = this.#context.createGain();
   #ring = null;
   #offsets = [];
+  #awake = () => this.wake();
 
   /** Make it in the tap, before any `await`: only there browsers allow sound to begin. */
   constructor(volume) {
+    if ("audioSession" in navigator) navigator.audioSession.type = "playback"; // iOS: also where the ringer is off
     this.#context.resume();
     this.#volume.gain.value = gainOf(volume);
     this.#volume.connect(this.#context.destination);
+    this.#context.addEventListener("statechange", this.#awake);
+    document.addEventListener("visibilitychange", this.#awake);
+    document.addEventListener("pointerdown", this.#awake);
   }
 
-  /** Load the audio thread's part; blocks and states may come once this is done. */
+  /** Load the audio thread's part; blocks and states may come once this is done. Throws `NoSound`. */
   async prepare() {
-    if (!this.#context.audioWorklet) {
-      throw new Error("This browser plays here only over https:// or from http://127.0.0.1.");
-    }
+    if (!this.#context.audioWorklet) throw new NoSound("patient.no_worklet");
     await this.#context.audioWorklet.addModule(new URL("./ring-worklet.js", import.meta.url));
     this.#ring = new AudioWorkletNode(this.#context, "ring", { numberOfInputs: 0, outputChannelCount: [2] });
     this.#ring.connect(this.#volume);
@@ -36,9 +48,14 @@ export class Player {
   async #running() {
     const deadline = performance.now() + START_MS;
     while (this.#context.currentTime < RUNNING_SECONDS) {
-      if (performance.now() > deadline) throw new Error("The sound of this device does not start.");
+      if (performance.now() > deadline) throw new NoSound("patient.no_sound");
       await new Promise((done) => setTimeout(done, 20));
     }
+  }
+
+  /** Whether the system has put the sound to sleep, as for a call; a touch wakes it where the system allows it. */
+  get isAsleep() {
+    return this.#context.state !== "running";
   }
 
   /** `samples`: interleaved 16-bit stereo. Their buffer is given away. */
@@ -70,19 +87,31 @@ export class Player {
 
   /** `volume`: 0 to 1. */
   setVolume(volume) {
-    this.#volume.gain.setTargetAtTime(gainOf(volume), this.#context.currentTime, VOLUME_SECONDS);
+    this.#fade(gainOf(volume), VOLUME_SECONDS);
+  }
+
+  /** Silence now, until `setVolume`: the server cannot be asked for it. */
+  hush() {
+    this.#fade(0, HUSH_SECONDS);
   }
 
   /** Wake the sound again where the system put it to sleep. */
   wake() {
-    return this.#context.resume();
+    if (this.isAsleep && document.visibilityState === "visible") this.#context.resume().catch(() => {}); // a call goes on
   }
 
   /** Let the last fade be heard, then give the sound card back. */
   async close() {
-    this.#volume.gain.setTargetAtTime(0, this.#context.currentTime, CLOSE_SECONDS);
+    this.#context.removeEventListener("statechange", this.#awake);
+    document.removeEventListener("visibilitychange", this.#awake);
+    document.removeEventListener("pointerdown", this.#awake);
+    this.#fade(0, CLOSE_SECONDS);
     await new Promise((done) => setTimeout(done, 6 * CLOSE_SECONDS * 1000));
     await this.#context.close();
+  }
+
+  #fade(gain, timeConstant) {
+    this.#volume.gain.setTargetAtTime(gain, this.#context.currentTime, timeConstant);
   }
 }
 

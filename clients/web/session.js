@@ -1,109 +1,89 @@
-// The wire protocol, version 1, as docs/protocol.md has it.
+// One session over the wire protocol, version 1, as docs/protocol.md has it. The connection comes back by itself.
 
+import { endSession, fetchState, liveAddress } from "./api.js";
 import { Outbox } from "./outbox.js";
 
-const LISTEN = { type: "listen", codec: "pcm_s16le", lead_ms: 1500 };
-const SILENCE_MS = 3000; // states come every second: after this long the connection is dead
+// So much is kept ahead that a network may be away for a moment without anybody hearing it.
+const LISTEN = { type: "listen", codec: "pcm_s16le", lead_ms: 4000 };
+const SILENCE_MS = 2500; // states come every half second: after this long the connection is dead
+const FIRST_OPENING_MS = 8000; // longer than any network takes that can carry music
+const SHORTEST_OPENING_MS = 1500; // a network that has just come back is not to be missed for long
+const SLOWER = 4; // times as long as it took the last time, a connection may take to open
 const FIRST_RETRY_MS = 250;
-const LONGEST_RETRY_MS = 4000;
+const LONGEST_RETRY_MS = 1000;
+const REFUSED_MS = 60_000; // a server that has just started may not know yet which sessions it goes on with
 const ENDED = [1000, 1008]; // close codes after which there is nothing to come back to
 
-/** A new session: `{id, seed, tokens}`. Throws an `Error` in the server's words. */
-export function createSession(request) {
-  return call("/api/sessions", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(request),
-  });
-}
-
-/** The mood words and their points: `{calm: {valence, arousal}, ...}`. */
-export async function fetchWords() {
-  const words = await call("/api/words");
-  return Object.fromEntries(words.map(({ word, valence, arousal }) => [word, { valence, arousal }]));
-}
-
-async function call(path, options) {
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch {
-    throw new Error("The music server does not answer. Is it running?");
-  }
-  if (answer.ok) return answer.json();
-  const { message } = await answer.json().catch(() => ({}));
-  throw new Error(message ?? `The music server answered ${answer.status}.`);
-}
-
-/** Where a session's socket is for whoever holds `token`; `page`: the address that this page came from. */
-export function liveAddress(id, token, page = location.href) {
-  const url = new URL(`/api/sessions/${id}/live`, page);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  url.searchParams.set("token", token);
-  return url.href;
-}
-
-/** One session's socket. It comes back by itself until the session has ended. */
 export class Session {
-  #path;
-  #address;
+  #visit;
   #listeners;
   #socket = null;
   #timer = null;
   #retryMs = FIRST_RETRY_MS;
-  #outbox = new Outbox();
+  #openingMs = FIRST_OPENING_MS;
+  #begun = 0; // when the socket was made
+  #refusedSince = null;
+  #outbox = new Outbox(crypto.getRandomValues(new Uint32Array(2)).join("-"));
   #ending = false; // what is said from now on would be refused
+  #online = () => this.#hurry();
 
   /**
-   * `listeners`: `state(state)`, `block(position, samples)`, `cut(position)`, `refused(error)`, `connected(yes)`,
-   * `ended(why)`; `why` is "" where the session ended as it should. `block` is null where the sound is not wanted here.
+   * `visit`: `{id, token}` of a patient. `listeners`: `state(state)`, `block(position, samples)`, `cut(position)`,
+   * `refused(error)`, `connected(yes)`, `ended(code)`; `code` is "" where the session ended as it should, else why it
+   * cannot be gone on with. `block` is null where the sound is not wanted here.
    */
-  constructor({ id, tokens }, listeners) {
-    this.#path = `/api/sessions/${id}`;
-    this.#address = liveAddress(id, tokens.patient);
+  constructor(visit, listeners) {
+    this.#visit = visit;
     this.#listeners = listeners;
+    addEventListener("online", this.#online);
     this.#connect();
   }
 
-  /** Send a message now, and again after a connection that broke before the server answered. Nothing, once it ends. */
+  /** Send a message now, and again after a connection that broke before it was done. Nothing, once it ends. */
   send(message) {
     if (this.#ending) return;
-    this.#outbox.put(message, seconds());
-    if (this.#isOpen) this.#socket.send(JSON.stringify(message));
+    const kept = this.#outbox.put(message);
+    if (this.isOpen) this.#socket.send(JSON.stringify(kept));
   }
 
   /** Fade out and end. Without a connection it ends here at once, and on the server as far as that can be reached. */
   stop() {
-    if (this.#isOpen) {
+    if (this.isOpen) {
       this.send({ type: "stop" });
       this.#ending = true;
       return;
     }
-    this.leave();
+    endSession(this.#visit);
     this.#end("");
   }
 
-  /** End it on the server, too, as nobody will listen any more: there may not be room for many. */
+  /** Let go of the session, which goes on without this page. */
   leave() {
-    fetch(this.#path, { method: "DELETE", keepalive: true }).catch(() => {}); // unreachable: its clock runs out there
+    this.#drop();
+    removeEventListener("online", this.#online);
+    this.#listeners = null;
   }
 
-  get #isOpen() {
+  get isOpen() {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
   #connect() {
-    const socket = new WebSocket(this.#address, "musicmed.v1");
+    const socket = new WebSocket(liveAddress(this.#visit.id, this.#visit.token), "musicmed.v1");
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened();
     socket.onmessage = ({ data: content }) => this.#received(content);
     socket.onclose = ({ code }) => this.#closed(code);
     this.#socket = socket;
-    this.#expect(SILENCE_MS, () => this.#lost());
+    this.#begun = performance.now();
+    this.#expect(this.#openingMs, () => this.#lost());
   }
 
   #opened() {
+    this.#openingMs = Math.max(SHORTEST_OPENING_MS, SLOWER * (performance.now() - this.#begun));
     this.#retryMs = FIRST_RETRY_MS;
+    this.#refusedSince = null;
+    this.#expect(SILENCE_MS, () => this.#lost());
     this.#listeners.connected(true);
     const listen = this.#listeners.block === null ? [] : [LISTEN];
     for (const message of [...listen, ...this.#outbox.messages]) this.#socket.send(JSON.stringify(message));
@@ -114,47 +94,72 @@ export class Session {
     if (content instanceof ArrayBuffer) {
       const position = Number(new DataView(content).getBigUint64(0, true));
       this.#listeners.block(position, new Int16Array(content, 8));
-      return;
-    }
-    const message = JSON.parse(content);
+    } else this.#told(JSON.parse(content));
+  }
+
+  #told(message) {
     if (message.type === "state") {
-      this.#outbox.settle(message, seconds());
-      this.#ending ||= message.phase === "ended";
+      if (message.phase === "ended") {
+        this.#ending = true;
+        this.#outbox.clear();
+      }
       this.#listeners.state(message);
     } else if (message.type === "cut") {
       this.#listeners.cut(message.position);
+    } else if (message.type === "done") {
+      this.#outbox.settle(message.id);
     } else if (message.type === "error") {
-      this.#outbox.clear(); // what the page says is well-formed: refused is the role, or everything after the end
+      this.#outbox.settle(message.id);
       this.#listeners.refused(message);
     }
   }
 
   #closed(code) {
-    if (ENDED.includes(code)) this.#end("");
-    else this.#lost();
+    if (ENDED.includes(code)) {
+      this.#end("");
+      return;
+    }
+    this.#lost();
+    this.#look();
   }
 
   #lost() {
     this.#drop();
     this.#listeners.connected(false);
-    this.#expect(this.#retryMs * (0.75 + Math.random() / 2), () => this.#retry());
+    this.#expect(this.#retryMs * (0.75 + Math.random() / 2), () => this.#connect());
     this.#retryMs = Math.min(LONGEST_RETRY_MS, this.#retryMs * 2);
   }
 
-  // A refused handshake looks like a lost one from here; only this call tells them apart.
-  async #retry() {
-    const answer = await fetch(this.#path).catch(() => null);
-    if (this.#socket !== null || this.#listeners === null) return;
-    if (answer === null) this.#lost();
-    else if (answer.status === 404) this.#end("The music server no longer knows this session.");
-    else this.#connect();
+  // The network is back: what was begun without it may hang for long.
+  #hurry() {
+    if (this.isOpen) return;
+    this.#drop();
+    this.#connect();
   }
 
-  #end(why) {
+  // A refused handshake looks like a lost one from here; only this call tells them apart.
+  async #look() {
+    let refusal = "";
+    try {
+      const { phase } = await fetchState(this.#visit);
+      if (phase === "ended" && this.#listeners !== null) this.#end("");
+    } catch (error) {
+      refusal = error.code;
+    }
+    if (this.#listeners === null || this.isOpen) return;
+    if (refusal === "" || refusal === "unreachable") this.#refusedSince = null;
+    else {
+      this.#refusedSince ??= performance.now();
+      if (performance.now() - this.#refusedSince >= REFUSED_MS) this.#end(refusal);
+    }
+  }
+
+  #end(code) {
     this.#drop();
+    removeEventListener("online", this.#online);
     const { ended } = this.#listeners;
     this.#listeners = null;
-    ended(why);
+    ended(code);
   }
 
   #drop() {
@@ -170,8 +175,4 @@ export class Session {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(then, delayMs);
   }
-}
-
-function seconds() {
-  return performance.now() / 1000;
 }

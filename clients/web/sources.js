@@ -1,11 +1,6 @@
 // What each wearable measures, how far it is trusted, and why.
 
-const NAMES = {
-  heart_rate: "Heart rate",
-  skin_conductance: "Skin conductance",
-  respiration: "Breathing",
-  motion: "Movement",
-};
+import { say } from "./words.js";
 
 export class SourcesView {
   #list;
@@ -39,18 +34,23 @@ export class SourcesView {
     row.classList.toggle("fault", source.fault !== null);
     row.querySelector(".said").textContent = sourceText(source);
     row.querySelector("meter").value = source.trust;
-    row.querySelector("meter").ariaLabel = `Trust in: ${NAMES[source.kind]}`;
+    row.querySelector("meter").ariaLabel = say("patient.trust_in", { name: nameOf(source.kind) });
     row.querySelector(".trust").textContent = trustText(source.trust);
   }
 }
 
 /** "Heart rate: nothing heard for 8 s". */
-export function sourceText({ kind, reason }) {
-  return `${NAMES[kind]}: ${reason}`;
+export function sourceText({ kind, fault, seconds }) {
+  const what = say(`patient.fault.${fault ?? "none"}`, { seconds: Math.round(seconds) });
+  return say("patient.source_says", { name: nameOf(kind), what });
 }
 
 /** `trust`: 0 to 1. */
 export function trustText(trust) {
   const percent = Math.round(100 * trust);
-  return percent === 0 ? "not used" : `trust ${percent} %`;
+  return percent === 0 ? say("patient.trust_none") : say("patient.trust", { percent });
+}
+
+function nameOf(kind) {
+  return say(`patient.source.${kind}`);
 }

@@ -1,30 +1,31 @@
-// What the session does, in plain words.
+// What the session does, in plain words of the reader's language.
+
+import { canSay, moodName, say } from "./words.js";
 
 const SAMPLE_RATE = 48000;
-
-const PHASES = {
-  ready: () => "Tuning up …",
-  matching: () => "Meeting you",
-  leading: (goal) => `Leading gently towards ${goal}`,
-  holding: () => "Waiting for you",
-  stepping_back: () => "Stepping back",
-  arrived: (goal) => `Arrived at ${goal}`,
-  paused: () => "Paused. Press Play to go on.",
-  landing: () => "Softer now, and it stays so. Press Play to go on.",
-  ended: () => "The session has ended.",
-};
-
 const GUIDED = ["matching", "leading", "holding", "stepping_back", "arrived"]; // phases in which the plan is at work
 
-/** What the session does. `goal`: the word nearest to the goal of `state`. */
-export function phaseText({ phase, estimate }, goal) {
-  if (phase === "matching" && estimate === null) return "Ready to meet you";
-  return PHASES[phase]?.(goal || "the goal") ?? "";
+/** What the session does. `goal`: the word nearest to the goal of `state`, in the reader's language. */
+export function phaseText({ phase, estimate, rest, because }, goal) {
+  if (rest) return say("patient.phase.rest");
+  if (because?.key === "ending" && GUIDED.includes(phase)) return say("patient.phase.ending");
+  if (phase === "matching" && estimate === null) return say("patient.phase.unmet");
+  const key = `patient.phase.${phase}`;
+  return canSay(key) ? say(key, { goal: goal || say("patient.the_goal") }) : "";
 }
 
-/** Why it does so, where that is the plan's choice. */
-export function whyText({ phase, why }) {
-  return GUIDED.includes(phase) ? `${why}.` : "";
+/** Why it does so, where that is the plan's choice. A reason that the page has no words for is given as the server does. */
+export function whyText({ phase, why, because }) {
+  if (!GUIDED.includes(phase)) return "";
+  const key = `why.${because?.key}`;
+  if (!canSay(key)) return `${why}.`;
+  return say(key, { mood: because.mood && moodName(because.mood), times: because.times && timesText(because.times) });
+}
+
+/** How often, in words as far as there are some: "twice", "4 times". */
+export function timesText(count) {
+  const key = `why.times_${count}`;
+  return canSay(key) ? say(key) : say("why.times_more", { count });
 }
 
 /** Whether the patient is asked for a report. Who has paused, or finds it too much, is left in peace. */
@@ -35,7 +36,7 @@ export function isAsked({ phase, asks }) {
 /** Key, tempo and instruments of what plays, as far as they are known. */
 export function playingText({ clip }) {
   if (clip === null) return "";
-  const tempo = clip.tempo_bpm === null ? "" : `${Math.round(clip.tempo_bpm)} beats a minute`;
+  const tempo = clip.tempo_bpm === null ? "" : say("patient.tempo", { bpm: Math.round(clip.tempo_bpm) });
   const parts = [clip.key ?? "", tempo, clip.instruments.join(", ")];
   return parts.filter((part) => part !== "").join(" · ");
 }
@@ -50,20 +51,33 @@ export function heardText({ clip }, word) {
   const [meant, found] = [word(emotion), word(heard)];
   const valenceOff = Math.abs(heard.valence - emotion.valence) / heard.valence_sd;
   const arousalOff = Math.abs(heard.arousal - emotion.arousal) / heard.arousal_sd;
-  if (meant === found || Math.max(valenceOff, arousalOff) <= 1) return `Meant as ${meant}, and it sounds so.`;
-  return `Meant as ${meant}, most likely heard as ${found}.`;
+  if (meant === found || Math.max(valenceOff, arousalOff) <= 1) return say("patient.heard_so", { meant });
+  return say("patient.heard_as", { meant, heard: found });
 }
 
 /** Why another generator plays than the chosen one; nothing in the plain case. */
 export function generatorText({ generator }) {
-  return generator.reason === null ? "" : `${generator.reason}.`;
+  return generator.reason === null ? "" : say("patient.stand_in", { reason: generator.reason });
 }
 
 export function timeText({ position, frames }) {
-  return frames === null ? clock(position) : `${clock(position)} of ${clock(frames)}`;
+  const time = clock(position / SAMPLE_RATE);
+  return frames === null ? time : say("patient.elapsed", { time, whole: clock(frames / SAMPLE_RATE) });
 }
 
-function clock(position) {
-  const seconds = Math.floor(position / SAMPLE_RATE);
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+/** How far the session has come, for those who do not see the line. An open-ended one has no share to tell. */
+export function journeyText({ position, frames }, goal) {
+  const share = frames === null ? "–" : Math.round((10 * position) / frames) * 10; // in tenths: it is not read out all the time
+  return say("patient.journey", { share, goal });
+}
+
+/** What went wrong, by the error's code. */
+export function errorText({ code, message }) {
+  const key = `patient.error.${code}`;
+  return canSay(key) ? say(key) : say("patient.error.other", { message });
+}
+
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }

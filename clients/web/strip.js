@@ -1,5 +1,7 @@
 // The heart rate of the last three minutes as a line. What is missing stays missing: the line has a gap there.
 
+import { say } from "./words.js";
+
 const SPAN_S = 180;
 const GAP_S = 3; // states come every second: of a longer silence nothing is known
 const MARGIN_BPM = 5; // between the line and the edges, so that a steady heart draws a calm line
@@ -43,15 +45,15 @@ export class HeartStrip {
 
 /** "72 beats a minute", or that it is not known. */
 export function beatsText(bpm) {
-  return bpm === null ? "not known just now" : `${Math.round(bpm)} beats a minute`;
+  return bpm === null ? say("patient.beats_unknown") : say("patient.beats", { bpm: Math.round(bpm) });
 }
 
 /** The lowest and the highest of what was known, in words. */
 export function spokenText(samples) {
   const known = knownOf(samples);
-  if (known.length === 0) return "No heart rate in the last three minutes";
+  if (known.length === 0) return say("patient.beats_none");
   const [least, most] = [Math.min(...known), Math.max(...known)].map(Math.round);
-  return `Heart rate in the last three minutes: ${least} to ${most} beats a minute`;
+  return say("patient.beats_between", { least, most });
 }
 
 /** The rates at the lower and the upper edge, whole tens; null where nothing is known. */

@@ -1,6 +1,7 @@
 // How a wearable joins the session: one command line to copy, and the patient's name for MQTT.
 
-import { liveAddress } from "./session.js";
+import { liveAddress } from "./api.js";
+import { say } from "./words.js";
 
 const COPIED_MS = 3000; // how long the button says so
 
@@ -41,8 +42,8 @@ export class WearableView {
       () => true,
       () => false,
     );
-    this.#copy.textContent = copied ? "Copied" : "Marked: copy it by hand";
-    setTimeout(() => (this.#copy.textContent = "Copy"), COPIED_MS);
+    this.#copy.textContent = say(copied ? "patient.copied" : "patient.copy_by_hand");
+    setTimeout(() => (this.#copy.textContent = say("patient.copy")), COPIED_MS);
   }
 }
 

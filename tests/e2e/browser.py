@@ -31,7 +31,7 @@ _FLAGS = (
     "--no-proxy-server",
     "--remote-debugging-port=0",
 )
-_KEY_CODES = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+_KEY_CODES = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, " ": 32}
 
 
 def wait_for(seen: Callable[[], T], what: str, seconds: float = 10.0) -> T:
@@ -111,8 +111,8 @@ class Page:
 
     def key(self, key: str) -> None:
         """Press and release a key on what has the focus."""
-        text = {"text": "\r"} if key == "Enter" else {}
-        named = {"key": key, "code": key, "windowsVirtualKeyCode": _KEY_CODES[key], **text}
+        text = {"text": {"Enter": "\r", " ": " "}[key]} if key in ("Enter", " ") else {}
+        named = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": _KEY_CODES[key], **text}
         self.call("Input.dispatchKeyEvent", type="keyDown", **named)
         self.call("Input.dispatchKeyEvent", type="keyUp", **named)
 
@@ -126,12 +126,12 @@ class Page:
 
 
 @contextmanager
-def chromium(profile: Path, environment: Mapping[str, str] | None = None) -> Iterator[Page]:
+def chromium(profile: Path, environment: Mapping[str, str] | None = None, *flags: str) -> Iterator[Page]:
     """A fresh browser with one tab; closed at the end. `environment` names the sound card, if one is wanted."""
     if shutil.which("chromium") is None:
         pytest.fail("chromium is not installed; on Debian: apt-get install chromium", pytrace=False)
     process = subprocess.Popen(
-        ["chromium", *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        ["chromium", *_FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

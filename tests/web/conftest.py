@@ -61,5 +61,8 @@ def live(stage: Stage) -> Stage:
 
 
 def run_script(page: Page, script: str) -> Any:
-    """What the body of an async JavaScript function returns."""
-    return json.loads(page.evaluate(f"(async () => JSON.stringify(await (async () => {{{script}}})()))()"))
+    """What the body of an async JavaScript function returns, once the pages' words are there."""
+    words = "await (await import('/words.js')).loadWords();"
+    return json.loads(
+        page.evaluate(f"(async () => {{{words} return JSON.stringify(await (async () => {{{script}}})())}})()")
+    )

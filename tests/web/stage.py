@@ -21,7 +21,9 @@ const answers = {{
     tokens: {{patient: "secret", listener: "l", therapist: "t", sensor: "{SENSOR_TOKEN}"}},
   }},
 }};
+const network = globalThis.fetch;
 globalThis.fetch = async (path, options) => {{
+  if (!String(path).startsWith("/api/")) return network(path, options);
   if (options?.body !== undefined) posted.push(JSON.parse(options.body));
   return {{ok: true, status: 200, json: async () => answers[path]}};
 }};
@@ -43,6 +45,9 @@ _STATE = {
     "playing": True,
     "phase": "leading",
     "why": "Leading on: you are with the music",
+    "because": {"key": "followed", "mood": None, "times": None},
+    "control": "pad",
+    "rest": None,
     "asks": False,
     "frames": 43_200_000,
     "report": None,
@@ -57,6 +62,10 @@ _STATE = {
     "clip": None,
     "generator": {"name": "composer", "chosen": "composer", "reason": None},
 }
+
+
+# What `state` says of a hold after two reports.
+STAYING = {"key": "staying_reported", "mood": "tense", "times": 2}
 
 
 def source(kind: str = "heart_rate", **changes: Any) -> dict[str, Any]:
@@ -85,6 +94,10 @@ class Stage:
         }
         state = {**_STATE, "vitals": vitals, **changes}
         self.page.evaluate(f"sockets.at(-1).tell({json.dumps(state)})")
+
+    def show_more(self) -> None:
+        """Open what is kept out of the way."""
+        self.page.click("#more > summary")
 
     def said(self) -> list[str]:
         """The types of the messages that the page has sent."""
@@ -115,4 +128,5 @@ def on_stage(tab: Page, url: str) -> Iterator[Stage]:
         wait_for(lambda: tab.attribute("#goal-point", "style"), "the mood words to arrive")
         yield Stage(tab)
     finally:
+        tab.evaluate("sessionStorage.clear()")  # the next test is not to go on with this session
         tab.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)

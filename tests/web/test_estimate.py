@@ -23,7 +23,11 @@ def test_the_ellipse_lies_at_the_estimate_and_is_as_wide_as_its_doubt(live: Stag
     assert style == "translate(-0.5px, -0.25px) scale(0.2, 0.1)"
 
 
-def test_nothing_is_drawn_before_anything_is_believed(live: Stage) -> None:
+def test_it_is_drawn_for_those_who_want_more_as_soon_as_anything_is_believed(live: Stage) -> None:
+    live.tell(estimate=TENSE)
+    assert live.style("#estimate", "display") == "none"
+
+    live.show_more()
     live.tell(estimate=None)
     assert live.style("#estimate", "display") == "none"
 

@@ -1,97 +1,48 @@
-"""What waits for the server's answer, and which state is one. A state may have been on its way before."""
+"""What waits until the server says that it is done."""
 
-import json
 from typing import Any
-
-import pytest
 
 from tests.e2e.browser import Page
 from tests.web.conftest import run_script
 
-ANXIOUS = {"valence": -0.6, "arousal": 0.6}
-CALM = {"valence": 0.6, "arousal": -0.4}
-SAID_AT = 100.0  # seconds of the page's clock; what it is told comes two seconds later
+
+def waiting(page: Page, script: str) -> Any:
+    """The types of the messages that wait after `script`."""
+    setup = "const {Outbox} = await import('/outbox.js'); const outbox = new Outbox('page');"
+    return run_script(page, f"{setup}{script}; return outbox.messages.map(({{type}}) => type);")
 
 
-def waiting(page: Page, said: list[str | dict[str, Any]], *states: dict[str, Any]) -> Any:
-    """The types of the messages that still wait once `states` have come after what was said."""
-    messages = [{"type": message} if isinstance(message, str) else message for message in said]
-    script = f"""
-        const {{Outbox}} = await import("/outbox.js");
-        const outbox = new Outbox();
-        for (const message of {json.dumps(messages)}) outbox.put(message, {SAID_AT});
-        for (const state of {json.dumps(states)}) outbox.settle(state, {SAID_AT + 2});
-        return outbox.messages.map(({{type}}) => type);
-    """
-    return run_script(page, script)
+def test_a_message_waits_until_it_is_done(modules: Page) -> None:
+    assert waiting(modules, "outbox.put({type: 'play'})") == ["play"]
+    assert waiting(modules, "outbox.settle(outbox.put({type: 'play'}).id)") == []
 
 
-def state(phase: str = "leading", report: dict[str, float] | None = None, seconds: float = 1.9) -> dict[str, Any]:
-    told = None if report is None else {**report, "seconds": seconds}
-    return {"phase": phase, "report": told, "goal": CALM}
+def test_of_several_of_a_kind_the_latest_counts_and_waits_in_its_new_place(modules: Page) -> None:
+    said = "for (const type of ['play', 'pause', 'play']) outbox.put({type})"
+
+    assert waiting(modules, said) == ["pause", "play"]
 
 
-@pytest.mark.parametrize(
-    ("message", "before", "after"),
-    [
-        ("play", "ready", "matching"),
-        ("play", "paused", "leading"),
-        ("play", "landing", "arrived"),
-        ("play", "paused", "holding"),
-        ("play", "paused", "stepping_back"),
-        ("pause", "leading", "paused"),
-        ("too_much", "leading", "landing"),
-        ("stop", "leading", "ended"),
-    ],
-)
-def test_a_move_is_answered_by_the_phase_it_leads_to(modules: Page, message: str, before: str, after: str) -> None:
-    assert waiting(modules, [message], state(before)) == [message]
-    assert waiting(modules, [message], state(before), state(after)) == []
+def test_what_was_said_before_does_not_settle_what_was_said_after_it(modules: Page) -> None:
+    said = "const first = outbox.put({type: 'report', valence: 0.1}); outbox.put({type: 'report', valence: 0.2});"
+
+    assert waiting(modules, f"{said} outbox.settle(first.id)") == ["report"]
 
 
-def test_a_report_is_answered_by_the_last_that_the_server_knows(modules: Page) -> None:
-    report = {"type": "report", **ANXIOUS}
+def test_no_two_messages_have_the_same_id(modules: Page) -> None:
+    script = (
+        "const {Outbox} = await import('/outbox.js'); const [one, other] = [new Outbox('a'), new Outbox('b')];"
+        "return [one, one, other].map((outbox) => outbox.put({type: 'play'}).id);"
+    )
 
-    assert waiting(modules, [report], state(report=None), state(report=CALM)) == ["report"]
-    assert waiting(modules, [report], state(report=ANXIOUS)) == []
-
-
-def test_a_report_of_the_same_place_is_not_answered_by_the_one_before(modules: Page) -> None:
-    report = {"type": "report", **ANXIOUS}
-
-    assert waiting(modules, [report], state(report=ANXIOUS, seconds=9.0)) == ["report"]
-    assert waiting(modules, [report], state(report=ANXIOUS, seconds=9.0), state(report=ANXIOUS, seconds=0.1)) == []
+    assert len(set(run_script(modules, script))) == 3
 
 
-def test_a_goal_is_answered_by_itself(modules: Page) -> None:
-    assert waiting(modules, [{"type": "goal", **ANXIOUS}], state()) == ["goal"]
-    assert waiting(modules, [{"type": "goal", **CALM}], state()) == []
+def test_an_id_of_somebody_else_settles_nothing(modules: Page) -> None:
+    assert waiting(modules, "outbox.put({type: 'play'}); outbox.settle('other-1'); outbox.settle(undefined)") == [
+        "play"
+    ]
 
 
-def test_points_are_compared_as_exactly_as_the_server_tells_them(modules: Page) -> None:
-    report = {"type": "report", "valence": 0.123456, "arousal": -0.00004}
-
-    assert waiting(modules, [report], state(report={"valence": 0.1235, "arousal": 0.0})) == []
-    assert waiting(modules, [report], state(report={"valence": 0.1236, "arousal": 0.0})) == ["report"]
-
-
-def test_of_two_moves_the_later_ones_phase_answers_both(modules: Page) -> None:
-    assert waiting(modules, ["too_much", "pause"], state("paused")) == []
-
-
-def test_of_two_moves_the_earlier_ones_phase_answers_only_that(modules: Page) -> None:
-    assert waiting(modules, ["pause", "too_much"], state("paused")) == ["too_much"]
-
-
-def test_a_move_said_again_waits_in_its_new_place(modules: Page) -> None:
-    assert waiting(modules, ["play", "pause", "play"]) == ["pause", "play"]
-
-
-def test_a_phase_does_not_answer_a_report(modules: Page) -> None:
-    assert waiting(modules, [{"type": "report", **ANXIOUS}, "too_much"], state("landing")) == ["report"]
-
-
-def test_the_end_answers_everything(modules: Page) -> None:
-    said: list[str | dict[str, Any]] = ["play", {"type": "report", **ANXIOUS}, {"type": "goal", **ANXIOUS}, "too_much"]
-
-    assert waiting(modules, said, state("ended")) == []
+def test_after_clear_nothing_waits(modules: Page) -> None:
+    assert waiting(modules, "outbox.put({type: 'play'}); outbox.clear()") == []

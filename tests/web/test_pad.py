@@ -30,9 +30,8 @@ def test_enter_and_space_say_the_present_point_again(live: Stage) -> None:
 def test_a_key_that_is_held_says_it_once(stage: Stage) -> None:
     stage.page.evaluate("""(async () => {
         const {MoodPad} = await import("/pad.js");
-        const [pad, valence, arousal] = ["pad", "valence", "arousal"].map((id) => document.getElementById(id));
         globalThis.moves = [];
-        new MoodPad(pad, {valence, arousal}, (emotion) => moves.push(emotion));
+        new MoodPad(document.getElementById("pad"), (emotion) => moves.push(emotion));
     })()""")
     for repeat in (False, True, True):
         press(stage, "Enter", repeat)
@@ -41,13 +40,13 @@ def test_a_key_that_is_held_says_it_once(stage: Stage) -> None:
 
 
 def test_enter_on_a_point_that_was_never_moved_says_the_middle(live: Stage) -> None:
-    assert live.page.attribute("#pad", "aria-valuetext") == "not set"
+    assert live.page.attribute("#pad", "aria-valuetext") == "not said yet"
 
     focus_pad(live)
     live.page.key("Enter")
 
     assert live.reports() == [(0, 0)]
-    assert live.page.attribute("#pad", "aria-valuetext") != "not set"
+    assert live.page.attribute("#pad", "aria-valuetext") != "not said yet"
 
 
 def test_other_keys_are_left_to_the_browser(live: Stage) -> None:

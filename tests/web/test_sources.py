@@ -1,5 +1,6 @@
 """Each wearable by name, with its trust and the reason for it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -19,31 +20,33 @@ def rows(stage: Stage) -> Any:
 
 
 def test_each_source_says_what_it_is_how_far_it_is_trusted_and_why(live: Stage) -> None:
-    live.tell(sources=[source(), source("skin_conductance", trust=0.42, reason="many false values (34 %)")])
+    live.tell(sources=[source(), source("skin_conductance", trust=0.42, fault="noisy")])
 
     assert rows(live) == [
-        ["Heart rate: in contact, 1 s old", 0.9, "trust 90 %"],
-        ["Skin conductance: many false values (34 %)", 0.42, "trust 42 %"],
+        ["Heart rate: heard 1 s ago", 0.9, "trust 90 %"],
+        ["Skin conductance: too many false values", 0.42, "trust 42 %"],
     ]
 
 
 def test_a_fault_reads_plainly_and_stands_out(live: Stage) -> None:
     live.tell(sources=[source()])
     plain = live.style("#sources .said", "color")
-    live.tell(sources=[source(trust=0.0, reason="nothing heard for 8 s", fault="quiet")])
+    live.tell(sources=[source(trust=0.0, seconds=8.2, fault="quiet")])
 
     assert rows(live) == [["Heart rate: nothing heard for 8 s", 0, "not used"]]
     assert live.style("#sources .said", "color") != plain
 
 
+@pytest.mark.parametrize("fault", [None, "quiet", "no_contact", "noisy", "stuck", "clock", "moving"])
 @pytest.mark.parametrize("kind", ["heart_rate", "skin_conductance", "respiration", "motion"])
-def test_every_kind_has_a_name(modules: Page, kind: str) -> None:
-    said = run_script(modules, f"return (await import('/sources.js')).sourceText({{kind: {kind!r}, reason: 'well'}})")
+def test_every_kind_has_a_name_and_every_fault_its_words(modules: Page, kind: str, fault: str | None) -> None:
+    told = json.dumps({"kind": kind, "fault": fault, "seconds": 3.4})
+    said = run_script(modules, f"return (await import('/sources.js')).sourceText({told})")
 
-    name, reason = said.split(": ")
-    assert reason == "well"
+    name, what = said.split(": ")
     assert name[0].isupper()
-    assert "_" not in name
+    assert "_" not in said
+    assert what
 
 
 def test_a_source_keeps_its_place_when_it_changes(live: Stage) -> None:
@@ -56,11 +59,10 @@ def test_a_source_keeps_its_place_when_it_changes(live: Stage) -> None:
 
 
 def test_what_the_server_says_is_never_taken_for_markup(live: Stage) -> None:
-    live.tell(sources=[source(reason="<b>bold</b>")], why="<img src=x>", patient="<i>anna</i>")
+    live.tell(why="<img src=x>", because=None, patient="<i>anna</i>")
 
-    assert live.page.text("#sources .said") == "Heart rate: <b>bold</b>"
     assert live.page.text("#why") == "<img src=x>."
-    assert live.page.evaluate("document.querySelectorAll('#sources b, #why img, #wearable-patient i').length") == 0
+    assert live.page.evaluate("document.querySelectorAll('#why img, #wearable-patient i').length") == 0
 
 
 def test_the_meter_has_a_name_for_who_does_not_see_it(live: Stage) -> None:

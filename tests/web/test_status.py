@@ -8,6 +8,8 @@ import pytest
 from tests.e2e.browser import Page
 from tests.web.conftest import run_script
 
+BECAUSE = {"key": "staying_reported", "mood": "sad", "times": 4}
+
 
 def said(page: Page, function: str, state: dict[str, Any]) -> Any:
     script = f"const status = await import('/status.js'); return status.{function}({json.dumps(state)}, 'calm');"
@@ -31,14 +33,14 @@ def test_before_anything_is_known_of_the_patient_it_has_not_met_them(modules: Pa
 
 @pytest.mark.parametrize("phase", ["matching", "leading", "holding", "stepping_back", "arrived"])
 def test_what_the_plan_chose_has_a_reason(modules: Page, phase: str) -> None:
-    assert said(modules, "whyText", {"phase": phase, "why": "Staying here"}) == "Staying here."
+    assert said(modules, "whyText", {"phase": phase, "because": BECAUSE}) == "Staying here: you reported sad 4 times."
     assert said(modules, "isAsked", {"phase": phase, "asks": True}) is True
     assert said(modules, "isAsked", {"phase": phase, "asks": False}) is False
 
 
 @pytest.mark.parametrize("phase", ["ready", "paused", "landing", "ended"])
 def test_what_the_patient_chose_needs_none(modules: Page, phase: str) -> None:
-    assert said(modules, "whyText", {"phase": phase, "why": "Staying here"}) == ""
+    assert said(modules, "whyText", {"phase": phase, "because": BECAUSE}) == ""
     assert said(modules, "isAsked", {"phase": phase, "asks": True}) is False
 
 
@@ -80,9 +82,29 @@ def test_who_plays_is_told_only_where_it_is_not_the_chosen_one(modules: Page) ->
     bridged = {"name": "composer", "chosen": "musicgen", "reason": "MusicGen is still loading"}
 
     assert said(modules, "generatorText", {"generator": plain}) == ""
-    assert said(modules, "generatorText", {"generator": bridged}) == "MusicGen is still loading."
+    assert said(modules, "generatorText", {"generator": bridged}) == (
+        "Another source plays for now: MusicGen is still loading."
+    )
 
 
 def test_the_time_counts_towards_the_end_if_there_is_one(modules: Page) -> None:
     assert said(modules, "timeText", {"position": 65 * 48000 - 1, "frames": 900 * 48000}) == "1:04 of 15:00"
     assert said(modules, "timeText", {"position": 3605 * 48000, "frames": None}) == "60:05"
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("unknown_session", "This session is over. You can start a new one."),
+        ("invalid", "This cannot be played: minutes: 0.1 is not 0.5 to 240"),
+        ("of_tomorrow", "This cannot be played: minutes: 0.1 is not 0.5 to 240"),
+    ],
+)
+def test_an_error_is_told_by_its_code_and_else_in_the_servers_words(modules: Page, code: str, text: str) -> None:
+    assert said(modules, "errorText", {"code": code, "message": "minutes: 0.1 is not 0.5 to 240"}) == text
+
+
+def test_a_gentle_end_is_announced(modules: Page) -> None:
+    state = {"phase": "leading", "estimate": None, "because": {"key": "ending", "mood": None, "times": None}}
+
+    assert said(modules, "phaseText", state) == "Coming to a gentle end"

@@ -73,6 +73,7 @@ def test_the_strip_can_be_read_out(modules: Page) -> None:
 
 
 def test_the_present_value_stands_beside_it(live: Stage) -> None:
+    live.show_more()
     live.tell(heart_rate_bpm=72.4, sources=[source()])
     assert live.page.text("#beats") == "72 beats a minute"
 
@@ -82,6 +83,7 @@ def test_the_present_value_stands_beside_it(live: Stage) -> None:
 
 
 def test_there_is_no_strip_before_a_heart_was_heard(live: Stage) -> None:
+    live.show_more()
     live.tell(sources=[source("skin_conductance")])
     assert not live.is_shown("#heart")
 

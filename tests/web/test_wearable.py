@@ -16,7 +16,7 @@ def test_the_command_names_this_server_the_session_and_a_sensors_token(live: Sta
 def test_a_page_that_came_encrypted_is_joined_encrypted(modules: Page) -> None:
     address = run_script(
         modules,
-        "const {liveAddress} = await import('/session.js');"
+        "const {liveAddress} = await import('/api.js');"
         "return liveAddress('abc', 'a&b', 'https://music.example/index.html?goal=calm#x');",
     )
 
@@ -33,6 +33,7 @@ def test_it_is_there_only_while_a_session_runs(stage: Stage) -> None:
     assert not stage.is_shown("#wearable")
 
     stage.start()
+    stage.show_more()
     assert stage.is_shown("#wearable")
 
     stage.page.evaluate("sockets.at(-1).onclose({code: 1000})")
@@ -45,6 +46,7 @@ def test_who_was_only_invited_has_no_sensors_token_to_give(tab: Page, address: s
         stage.page.click("#start")
         wait_for(lambda: stage.page.attribute("body", "data-stage") == "live", "the session to be joined")
 
+        stage.show_more()
         assert not stage.is_shown("#wearable")
 
 
@@ -65,6 +67,7 @@ def test_where_the_clipboard_is_refused_the_command_is_marked(live: Stage) -> No
 def copy(stage: Stage, write: str) -> str:
     """Press the button with that clipboard; what the button says then."""
     stage.page.evaluate(f"navigator.clipboard.writeText = {write}; undefined")
+    stage.show_more()
     stage.page.click("#wearable summary")
     stage.page.click("#wearable-copy")
     wait_for(lambda: stage.page.text("#wearable-copy") != "Copy", "the button to answer")
