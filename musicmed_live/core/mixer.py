@@ -48,6 +48,7 @@ class _State:
     servo_db: float = 0.0
     limiter_gain: float | None = None  # None before anything was heard
     fill: Fill | None = None
+    resumed: int = 0  # where music was back after the last fill: before that the timeline may have a hole
     underruns: int = 0
     ride: Ride = AT_REST
 
@@ -281,9 +282,11 @@ class Mixer:
         ready = self._timeline.ready_until(start)
         fill = state.fill
         if fill is not None and fill.resume is not None and start >= fill.resume + len(fill.loop) + SEAM_FRAMES:
+            state = replace(state, resumed=fill.resume)
             fill = None  # there is a bar of music again that could be repeated
         if ready < due and (fill is None or fill.resume is not None):
-            return replace(state, fill=self._start_fill(max(ready, heard_until), fill), underruns=state.underruns + 1)
+            begun = self._start_fill(max(ready, heard_until), fill, state.resumed)
+            return replace(state, fill=begun, underruns=state.underruns + 1)
         back = heard_until + RESUME_FRAMES
         back += -back % GRID  # a fill may begin in any cell but one in which another still gives way to the music
         if fill is not None and fill.resume is None and ready >= self._meant(back):
@@ -294,12 +297,12 @@ class Mixer:
         """`position`, or where the session ends before it: the silence after that is meant."""
         return position if self._fader.end is None else min(position, self._fader.end)
 
-    def _start_fill(self, since: int, before: Fill | None) -> Fill:
+    def _start_fill(self, since: int, before: Fill | None, resumed: int) -> Fill:
         last = self._timeline.read(since - 1, 1)
         if before is not None:  # the music is late again, and there is no other bar to repeat yet
             return Fill(since, before.loop, before.over(last, since - 1) - before.loop[:1])
-        seam = min(SEAM_FRAMES, since // 2)
-        frames = max(1, min(self._last_bar_frames(since), since - seam))
+        seam = min(SEAM_FRAMES, (since - resumed) // 2)
+        frames = max(1, min(self._last_bar_frames(since), since - seam - resumed))
         lead_in = self._timeline.read(since - frames - seam, frames + seam)
         loop = lead_in[seam:].copy()
         out_gain, in_gain = crossfade_gains(np.arange(seam) / max(1, seam), 0.0)
