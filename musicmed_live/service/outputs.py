@@ -202,6 +202,11 @@ async def _remove(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def _dose(request: Request) -> Response:
+    staff(request)
+    return JSONResponse(await request.app.state.hub.dose(request.path_params["patient"]))
+
+
 async def _presets(_request: Request) -> Response:
     return JSONResponse(PRESETS)
 
@@ -219,6 +224,7 @@ ROUTES: list[BaseRoute] = [
     Route("/api/outputs", _list, methods=["GET"]),
     Route("/api/outputs/{name}", _put, methods=["PUT"]),
     Route("/api/outputs/{name}", _remove, methods=["DELETE"]),
+    Route("/api/patients/{patient}/dose", _dose, methods=["GET"]),
     Route("/api/presets", _presets, methods=["GET"]),
     Route("/api/noise.wav", _noise, methods=["GET"]),
 ]

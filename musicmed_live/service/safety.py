@@ -68,9 +68,9 @@ class SafeSound:
         self._ceilings = ceilings
         return True
 
-    def level_object(self, heard: int) -> dict[str, float | None]:
-        """How loud the last 3 s were; null where nothing was heard, or nobody knows."""
-        mean = self._mean(heard)
+    def level_object(self, heard: int | None) -> dict[str, float | None]:
+        """How loud the 3 s before `heard` were; null where nothing is heard, or nobody knows."""
+        mean = Energy() if heard is None else self._mean(heard)
         lufs = loudness(mean.k)
         if lufs < INAUDIBLE_LUFS:
             return {"lufs": None, "dba": None}
