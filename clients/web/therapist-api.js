@@ -38,8 +38,21 @@ export class Api {
 
   /** What a path answers to `body`. Throws `Refused`. */
   async post(path, body) {
-    const headers = { "Content-Type": "application/json" };
-    return (await this.#call(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+    return (await this.#send("POST", path, body)).json();
+  }
+
+  /** Put `body` at a path; what that answers. Throws `Refused`. */
+  async put(path, body) {
+    return (await this.#send("PUT", path, body)).json();
+  }
+
+  /** Delete what is at a path. Throws `Refused`. */
+  async remove(path) {
+    await this.#call(path, { method: "DELETE" });
+  }
+
+  #send(method, path, body) {
+    return this.#call(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
   }
 
   async #call(path, options = {}) {
