@@ -11,6 +11,8 @@ from musicmed_live.errors import InvalidInput
 from musicmed_live.service.access import Access, Grant, StaffRole
 from musicmed_live.service.limits import Call, Limits
 
+# A kiosk is none of them: it stands among patients.
+CARERS = (StaffRole.ADMIN, StaffRole.THERAPIST, StaffRole.NURSE)
 ANYBODY = Grant(StaffRole.ADMIN, None, "", None)  # of a server that only this machine can reach
 
 
@@ -105,24 +107,24 @@ def client(connection: HTTPConnection, session: str) -> tuple[Role, str]:
     return grant.role, grant.name
 
 
-def client_or_staff(connection: HTTPConnection, session: str, *roles: Role) -> Grant:
-    """The client of `session`, of one of `roles`, or the one of the staff who calls; a kiosk stands among patients.
+def client_or_staff(
+    connection: HTTPConnection, session: str, *roles: Role, among: tuple[StaffRole, ...] = CARERS
+) -> Grant:
+    """The client of `session`, of one of `roles`, or the one of the staff, `among` those, who calls.
 
     Raises `InvalidInput` as `caller` does, or `forbidden` for somebody else. Where the entrance is open, everybody may.
     """
     grant = caller(connection)
-    if entrance_of(connection).is_open or (grant.session is None and grant.role != StaffRole.KIOSK):
+    is_client = grant.session == session and grant.role in roles
+    if entrance_of(connection).is_open or is_client or (grant.session is None and grant.role in among):
         return grant
-    if grant.session == session and grant.role in roles:
-        return grant
-    raise _forbidden(grant, *roles)
+    raise _forbidden(grant, *roles, *among)
 
 
 def _forbidden(grant: Grant, *roles: Role | StaffRole) -> InvalidInput:
     who = "of the staff" if grant.session is None else "of a session"
-    return InvalidInput(
-        f"token: it is that of a {grant.role} {who}; this takes that of: {', '.join(roles)}", "token", "forbidden"
-    )
+    wanted = ", ".join(dict.fromkeys(role.value for role in roles))
+    return InvalidInput(f"token: it is that of a {grant.role} {who}; this takes: {wanted}", "token", "forbidden")
 
 
 def _address(connection: HTTPConnection) -> str:

@@ -121,7 +121,7 @@ async def _account(request: Request) -> "Account":
     from musicmed_live.journal.account import account_of
 
     name = request.path_params["id"]
-    client_or_staff(request, name, Role.THERAPIST)
+    client_or_staff(request, name, Role.THERAPIST, among=(StaffRole.ADMIN, StaffRole.THERAPIST))
 
     def read(journal: "Journal") -> "Account":
         sitting = journal.find(name)
