@@ -52,6 +52,7 @@ export class Fields {
   #blame(field, text) {
     const said = document.createElement("p");
     said.className = "problem";
+    said.role = "alert";
     said.id = `problem-${count++}`;
     said.textContent = text;
     field.closest(".field").append(said);

@@ -126,7 +126,7 @@ export class Plane {
     if (small) return;
     const words = draw("g", { class: "words", "aria-hidden": "true" });
     for (const [key, x, y, anchor] of [
-      ["lively", 0, -1.04, "middle"], ["quiet", 0, 1.1, "middle"], ["unpleasant", -1.1, -0.04, "start"], ["pleasant", 1.1, -0.04, "end"],
+      ["lively", 0, -1.04, "middle"], ["quiet", 0, 1.1, "middle"], ["unpleasant", -0.97, -0.04, "start"], ["pleasant", 0.97, -0.04, "end"],
     ]) {
       const word = draw("text", { x, y, "text-anchor": anchor });
       word.textContent = say(`patient.edge.${key}`);

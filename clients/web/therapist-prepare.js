@@ -154,10 +154,11 @@ export class PrepareView {
     this.#find("#add-pause").disabled = rows.length >= MOST_PAUSES;
   }
 
-  #preset({ name, dba }) {
+  #preset({ name, dba, source }) {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = say("therapist.preset", { name, dba });
+    button.textContent = say("therapist.preset_level", { name: say(`therapist.preset.${name}`), dba });
+    button.title = source;
     button.addEventListener("click", () => (this.#find("#loudest_dba").value = String(dba)));
     return button;
   }

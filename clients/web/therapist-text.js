@@ -1,7 +1,7 @@
 // What the therapist page says of a session, in words.
 
 import { nearestWord } from "./emotion.js";
-import { timesText, timeText } from "./status.js";
+import { isAsked, timesText, timeText } from "./status.js";
 import { canSay, moodName, say } from "./words.js";
 
 const SAMPLE_RATE = 48000;
@@ -30,7 +30,7 @@ export function warningsOf({ state, connected, ended }) {
   if (!connected) found.push("lost");
   if (state.phase === "landing") found.push("landing");
   if (state.sources.some(({ fault }) => fault !== null && fault !== "moving")) found.push("fault");
-  if (state.asks) found.push("asks");
+  if (isAsked(state)) found.push("asks");
   if (state.generator.reason !== null) found.push("generator");
   if (state.dose?.limited) found.push("limited");
   return found;

@@ -86,7 +86,7 @@ async function open() {
   listen();
   byId("alarm").textContent = "";
   byId("login").hidden = true;
-  byId("house").hidden = false;
+  byId("house").hidden = byId("doors").hidden = false;
   await Promise.all([house.look(), offerSound(), offerPatients()]);
   turnToFirst();
 }
@@ -142,14 +142,13 @@ function forbidBox(name) {
   return label;
 }
 
-// What a house may lack is not offered.
 async function offerSound() {
-  const [outputs, presets] = await Promise.all(["/api/outputs", "/api/presets"].map((path) => api.get(path).catch(() => [])));
+  const [outputs, presets] = await Promise.all([api.get("/api/outputs"), api.get("/api/presets")]);
   views.prepare.offerOutputs(outputs, presets);
 }
 
 async function offerPatients() {
-  const past = await api.get("/api/journal/sessions").catch(() => []);
+  const past = await api.get("/api/journal/sessions").catch(() => []); // without a journal nobody is known
   views.prepare.offerPatients([...new Set(past.map(({ patient }) => patient))]);
 }
 
