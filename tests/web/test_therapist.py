@@ -1,0 +1,161 @@
+"""The therapist page's own reckoning: what the form asks for, what is news, who comes first."""
+
+import json
+from typing import Any
+
+import pytest
+
+from musicmed_live.core.plan import parse_plan, plan_object
+from tests.e2e.browser import Page
+from tests.web.conftest import run_script
+
+STATE: dict[str, Any] = {
+    "position": 480_000,
+    "phase": "leading",
+    "asks": False,
+    "because": {"key": "leading", "mood": None, "times": None},
+    "report": None,
+    "goal": {"valence": 0.5, "arousal": 0.0},
+    "bounds": {"region": {"valence": [-1, 1], "arousal": [-1, 1]}, "forbid": []},
+    "clip": None,
+    "generator": {"name": "composer", "chosen": "composer", "reason": None},
+    "sources": [],
+    "rest": None,
+    "dose": None,
+}
+
+
+def request(page: Page, script: str) -> Any:
+    return run_script(page, f"const request = await import('/therapist-request.js'); return {script};")
+
+
+def news(page: Page, before: dict[str, Any] | None, state: dict[str, Any]) -> list[str]:
+    script = (
+        "const {newsOf} = await import('/therapist-news.js');"
+        f"return newsOf({json.dumps(before)}, {json.dumps(state)}, () => 'calm').map(({{key}}) => key);"
+    )
+    found: list[str] = run_script(page, script)
+    return found
+
+
+def test_an_untouched_form_asks_for_what_the_server_takes_for_granted(modules: Page) -> None:
+    plan = parse_plan(request(modules, "request.bodyOf(request.DEFAULTS)"), lambda: 1)
+    assert plan == parse_plan({"goal": {"valence": 0.56, "arousal": -0.31}}, lambda: 1)
+
+
+def test_a_plan_that_is_put_into_the_form_is_asked_for_again_as_it_was(modules: Page) -> None:
+    wish = {
+        "goal": {"valence": 0.2, "arousal": -0.5},
+        "minutes": None,
+        "seed": 1,
+        "region": {"valence": [-0.5, 0.8], "arousal": [-0.9, 0.3]},
+        "tempo_bpm": [50, 95.5],
+        "loudest_lufs": -30,
+        "step": 0.1,
+        "patience": 3,
+        "tolerance": 0.3,
+        "shape": "curved",
+        "control": "faces",
+        "pauses": [{"after_minutes": 5, "minutes": 1}, {"after_minutes": 8.5, "minutes": 0.5}],
+        "ending_seconds": 20,
+        "generator": "composer",
+        "instruments": {"prefer": ["harp"], "forbid": ["timpani", "percussion"]},
+        "style": {"prefer": ["ambient"], "forbid": []},
+    }
+    plan = parse_plan(wish, lambda: 1)
+    body = request(modules, f"request.bodyOf(request.fieldsOf({json.dumps(plan_object(plan))}))")
+    assert parse_plan(body, lambda: 1) == plan
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        *[("0,5", 0.5), (" -0.31 ", -0.31), ("−1", -1), ("1e3", 1000)],
+        *[(text, text) for text in ("9" * 400, "<b>", "1.2.3", "")],
+    ],
+)
+def test_what_is_no_number_goes_to_the_server_as_it_was_typed(modules: Page, typed: str, sent: Any) -> None:
+    assert request(modules, f"request.numberOf({json.dumps(typed)})") == sent
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("minutes", "minutes"),
+        ("tempo_bpm", "tempo_bpm.0"),
+        ("region.arousal", "region.arousal.0"),
+        ("pauses.1", "pauses.1.after_minutes"),
+        ("instruments.forbid", "instruments.harp"),
+        ("goal.valence", "goal.valence"),
+        ("seed", None),
+    ],
+)
+def test_an_error_stands_at_the_field_that_it_is_about(modules: Page, field: str, name: str | None) -> None:
+    names = ["minutes", "goal.valence", "region.valence.0", "region.arousal.0", "tempo_bpm.0", "instruments.harp"]
+    names += ["pauses.0.after_minutes", "pauses.1.after_minutes", "pauses.1.minutes"]
+    assert request(modules, f"request.fieldAt({json.dumps(field)}, {json.dumps(names)})") == name
+
+
+def test_a_report_is_news_once(modules: Page) -> None:
+    said = {**STATE, "report": {"valence": 0.1, "arousal": 0.2, "seconds": 0.4}}
+    later = {**STATE, "report": {"valence": 0.1, "arousal": 0.2, "seconds": 1.4}}
+    assert news(modules, STATE, said) == ["report"]
+    assert news(modules, said, later) == []
+
+
+def test_the_same_word_said_again_is_news(modules: Page) -> None:
+    said = {**STATE, "report": {"valence": 0.1, "arousal": 0.2, "seconds": 30.0}}
+    again = {**STATE, "report": {"valence": 0.1, "arousal": 0.2, "seconds": 0.2}}
+    assert news(modules, said, again) == ["report"]
+
+
+def test_phases_goals_limits_and_sensors_are_news(modules: Page) -> None:
+    source = {"kind": "heart_rate", "fault": "no_contact"}
+    other = {**STATE, "phase": "holding", "goal": {"valence": 0.0, "arousal": 0.0}, "sources": [source]}
+    other["bounds"] = {"region": {"valence": [-1, 0], "arousal": [-1, 1]}, "forbid": []}
+    assert news(modules, STATE, other) == ["phase.holding", "goal", "bounds", "source_fault"]
+
+
+def test_who_needs_somebody_comes_first(modules: Page) -> None:
+    def sitting(name: str, **changes: Any) -> dict[str, Any]:
+        return {"id": name, "connected": True, "ended": False, "state": {**STATE, **changes}}
+
+    sittings = [
+        {**sitting("over"), "ended": True},
+        sitting("well"),
+        sitting("asked", asks=True),
+        sitting("overwhelmed", phase="landing"),
+        {**sitting("lost"), "connected": False},
+    ]
+    script = (
+        "const {orderOf} = await import('/therapist-cards.js');"
+        f"return orderOf({json.dumps(sittings)}).map(({{id}}) => id);"
+    )
+    assert run_script(modules, script) == ["lost", "overwhelmed", "asked", "well", "over"]
+
+
+@pytest.mark.parametrize(
+    ("corner", "where", "valence", "arousal"),
+    [
+        ([0, 0], (-0.5, -0.5), [-0.5, 0.5], [-0.5, 0.5]),
+        ([1, 1], (0.9, 1.0), [-0.2, 0.9], [-0.2, 1.0]),
+        ([1, 0], (-0.9, 0.9), [-0.2, -0.1], [0.4, 0.5]),
+    ],
+)
+def test_what_is_allowed_is_dragged_by_its_corners_and_never_too_narrow(
+    modules: Page, corner: list[int], where: tuple[float, float], valence: list[float], arousal: list[float]
+) -> None:
+    script = (
+        "const {resized} = await import('/therapist-plane.js');"
+        "return resized({valence: [-0.2, 0.5], arousal: [-0.2, 0.5]},"
+        f" {corner}, {{valence: {where[0]}, arousal: {where[1]}}});"
+    )
+    assert run_script(modules, script) == {"valence": valence, "arousal": arousal}
+
+
+def test_only_limits_that_were_changed_are_sent(modules: Page) -> None:
+    script = (
+        "const {changesOf} = await import('/therapist-steer.js');"
+        "return changesOf({tempo_bpm: null, forbid: ['horn']}, {tempo_bpm: [60, 90], forbid: ['horn']});"
+    )
+    assert run_script(modules, script) == {"tempo_bpm": [60, 90]}
