@@ -202,11 +202,6 @@ def report_object(report: tuple[Emotion, float] | None, now: float) -> dict[str,
     return None if report is None else {**emotion_object(report[0]), "seconds": round(now - report[1], 1)}
 
 
-def rest_object(seconds_left: float | None) -> dict[str, float] | None:
-    """A planned pause, and how long it still lasts."""
-    return None if seconds_left is None else {"seconds_left": round(seconds_left, 1)}
-
-
 def vitals_object(vitals: Vitals) -> dict[str, float | None]:
     """What the body's readings come to, each to a tenth, conductance to a thousandth."""
     places = {"skin_conductance_us": 3}

@@ -142,8 +142,8 @@ class Hub:
             await asyncio.wait({task}, timeout=seconds)
 
     async def settle(self, seconds: float) -> None:
-        """Return when every session has music to begin with, or after `seconds`."""
-        waiting = [asyncio.ensure_future(live.composed.wait()) for live in self.lives]
+        """Return when every session has music ahead and nothing to do, or after `seconds`."""
+        waiting = [asyncio.ensure_future(live.settled()) for live in self.lives]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=seconds)
             for task in late:
@@ -306,7 +306,7 @@ class Hub:
             now = time.monotonic()
             for name, entry in list(self._entries.items()):
                 seconds = IDLE_SECONDS if entry.live.started else WAITING_SECONDS
-                if entry.live.idle_seconds(now) > seconds:
+                if entry.live.attendance.idle_seconds(now) > seconds:
                     log.warning("session %s: nobody has listened for %d s; it is ended", name, seconds)
                     self.end(name)
 

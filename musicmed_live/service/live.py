@@ -1,17 +1,13 @@
 """A live session: the pure session, its music, and a clock. Events are carried out at once, on the spot."""
 
 import asyncio
-import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable
 from typing import Any
 
 from musicmed_live.composer.preferences import check_preferences
 from musicmed_live.core import messages
-from musicmed_live.core.bounds import bounds_object
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.estimate import CORRECTION_SECONDS
 from musicmed_live.core.events import (
@@ -32,14 +28,15 @@ from musicmed_live.core.events import (
     Unsensed,
 )
 from musicmed_live.core.generator import Cue, Preference, Samples, frames_of
-from musicmed_live.core.messages import Role
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.readings import Kind, Reading
 from musicmed_live.core.session import REACTION_FRAMES, REST_FRAMES, Session
 from musicmed_live.core.snapshot import Past, Snapshot, recall, remember
+from musicmed_live.core.telling import state_of
 from musicmed_live.errors import InvalidInput
+from musicmed_live.service.attendance import Attendance
 from musicmed_live.service.conductor import BAR_FRAMES, Conductor
 from musicmed_live.service.playhead import Playhead
 from musicmed_live.service.safety import SafeSound
@@ -90,7 +87,6 @@ class LiveSession:
         else:
             self.session = recall(past.snapshot.memory, wish, self.now)
         self.over = asyncio.Event()
-        self.composed = asyncio.Event()  # there is music to begin with
         self.close_code = ENDED  # told to those who are connected when it is over
         self.on_event: set[EventListener] = set()  # of what was done, once it is taken in: by whom, and whose name
         self.on_cut: set[CutListener] = set()
@@ -103,9 +99,7 @@ class LiveSession:
         self.safety = SafeSound(self.mixer, offset_db, self.heard)
         self._wish = wish
         self._ends = self.session.ends
-        self._attending = 0
-        self._numbers: set[int] = set()  # of therapists without a name who are connected
-        self._last_used = time.monotonic()
+        self.attendance = Attendance()
         if past is not None:
             self._music.go_on(past)
             if past.snapshot.playing:
@@ -167,33 +161,6 @@ class LiveSession:
             return reported[0]
         estimate = self.session.estimate(now)
         return NEUTRAL if estimate is None else estimate.emotion
-
-    @contextmanager
-    def attended(self) -> Iterator[None]:
-        """While a client is connected."""
-        self._attending += 1
-        try:
-            yield
-        finally:
-            self._attending -= 1
-            self._last_used = time.monotonic()
-
-    @contextmanager
-    def introduced(self, role: Role, name: str) -> Iterator[str]:
-        """The name of a client for as long as it is connected: a therapist whom nobody has named gets a number."""
-        if name or role is not Role.THERAPIST:
-            yield name
-            return
-        number = next(n for n in itertools.count(1) if n not in self._numbers)
-        self._numbers.add(number)
-        try:
-            yield f"therapist {number}"
-        finally:
-            self._numbers.remove(number)
-
-    def idle_seconds(self, now: float) -> float:
-        """For how long nobody has been connected."""
-        return 0.0 if self._attending else now - self._last_used
 
     def follow(self, position: int) -> None:
         """A sound card says that it plays `position`: its clock rules."""
@@ -268,30 +235,13 @@ class LiveSession:
         """The `state` message."""
         heard = self.heard
         clip = self.timeline.clip_at(heard)
-        session, now = self.session, self.now
-        decision = session.decision_at(heard)
         return {
             "type": "state",
             "patient": self.patient,
             "position": heard,
             "playing": self.playing,
-            "phase": session.wire_phase(heard),
-            "why": str(decision.why),
-            "because": asdict(decision.why),
-            "asks": decision.asks,
-            "frames": self._wish.frames,
             "ends": self._ends,
-            "rest": messages.rest_object(session.rest_seconds(now)),
-            "held": session.held,
-            "bounds": bounds_object(session.bounds),
-            "control": self._wish.control.value,
-            "report": messages.report_object(session.reported, now),
-            "estimate": messages.estimate_object(session.estimate(now)),
-            "vitals": messages.vitals_object(session.sensing.vitals(now)),
-            "sources": [messages.source_object(source) for source in session.sensing.sources(now)],
-            "target": messages.emotion_object(session.target(heard)),
-            "goal": messages.emotion_object(session.goal),
-            "path": messages.path_objects(session.path),
+            **state_of(self.session, heard, self.now),
             "clip": None if clip is None else messages.clip_object(clip, self.timeline.describe(clip)),
             "generator": self._music.generator_at(heard),
             "level": self.safety.level_object(heard if self.playing else None),
@@ -318,6 +268,10 @@ class LiveSession:
     def audio(self, position: int, frames: int) -> Samples:
         """Mixed sound, shape (frames, 2)."""
         return self.mixer.read(position, frames)
+
+    async def settled(self) -> None:
+        """Return when so much is composed ahead that there is nothing to do."""
+        await self._music.settled.wait()
 
     async def run(self) -> None:
         """Compose and keep time until the session is over."""
@@ -424,8 +378,6 @@ class LiveSession:
             self._playhead.wait()
 
     def _go_if_waiting(self) -> None:
-        if self._music.ready:
-            self.composed.set()
         if self._playhead.waiting_since is not None:
             self._go()
 

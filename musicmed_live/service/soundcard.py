@@ -69,7 +69,7 @@ class Speaker:
     async def play(self, live: LiveSession) -> None:
         """Play `live` until it is over."""
         self._ring.clear()
-        with live.attended():
+        with live.attendance.attended():
             await feed(live, self._ring, int(self._stream.latency * SAMPLE_RATE))
 
     def close(self) -> None:
@@ -154,7 +154,7 @@ async def _play_on(
     assert server.hub is not None
     entry = await server.hub.open(wish, patient)
     say(
-        f"Playing on the speaker. Steer it at {server.url}#session={entry.live.name}"
+        f"Playing on the speaker. Steer it at {server.url}#sound=server&session={entry.live.name}"
         f"&token={entry.tokens[Role.PATIENT]} - Ctrl-C ends it."
     )
     socket = f"{server.url.replace('http', 'ws', 1)}api/sessions/{entry.live.name}/live"

@@ -134,11 +134,11 @@ async def _live(socket: WebSocket) -> None:
         await socket.send_denial_response(error_response(fault))
         return
     # A strap that is left on must not keep a session that everybody has left.
-    attending = nullcontext() if role is Role.SENSOR else entry.live.attended()
+    attending = nullcontext() if role is Role.SENSOR else entry.live.attendance.attended()
     with (
         _counted(sockets, name),
         hub.metrics.listeners.track_inprogress(),
-        entry.live.introduced(role, person) as known_as,
+        entry.live.attendance.introduced(role, person) as known_as,
     ):
         connection = Connection(socket, entry.live, role, known_as, hub.when_kept)
         await socket.accept(subprotocol=messages.SUBPROTOCOL if socket.scope["subprotocols"] else None)

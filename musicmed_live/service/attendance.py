@@ -1,0 +1,44 @@
+"""Who is connected to a session."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from musicmed_live.core.messages import Role
+
+
+class Attendance:
+    """Counts those who listen, and names therapists apart."""
+
+    def __init__(self) -> None:
+        self._attending = 0
+        self._numbers: set[int] = set()  # of therapists without a name who are connected
+        self._last_used = time.monotonic()
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """While a client is connected."""
+        self._attending += 1
+        try:
+            yield
+        finally:
+            self._attending -= 1
+            self._last_used = time.monotonic()
+
+    @contextmanager
+    def introduced(self, role: Role, name: str) -> Iterator[str]:
+        """The name of a client for as long as it is connected: a therapist whom nobody has named gets a number."""
+        if name or role is not Role.THERAPIST:
+            yield name
+            return
+        number = next(n for n in itertools.count(1) if n not in self._numbers)
+        self._numbers.add(number)
+        try:
+            yield f"therapist {number}"
+        finally:
+            self._numbers.remove(number)
+
+    def idle_seconds(self, now: float) -> float:
+        """For how long nobody has been connected."""
+        return 0.0 if self._attending else now - self._last_used
