@@ -148,8 +148,8 @@ async def _way_in(request: Request) -> Response:
     """A picture of the address by which the patient joins."""
     import segno
 
-    entry = _hub(request).find(request.path_params["id"])
     staff(request, StaffRole.THERAPIST)
+    entry = _hub(request).find(request.path_params["id"])
     address = f"{request.base_url}#session={entry.live.name}&token={entry.tokens[Role.PATIENT]}"
     picture = io.BytesIO()
     segno.make(address, error="m", micro=False).save(picture, kind="svg", xmldecl=False, omitsize=True, light="#fff")
