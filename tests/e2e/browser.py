@@ -26,6 +26,7 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--lang=en-US",
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--no-proxy-server",
@@ -137,14 +138,14 @@ def chromium(profile: Path, environment: Mapping[str, str] | None = None, *flags
         stderr=subprocess.DEVNULL,
     )
     try:
-        with connect(_tab_address(profile), max_size=None, ping_interval=None) as socket:
+        with connect(tab_address(profile), max_size=None, ping_interval=None) as socket:
             yield Page(socket)
     finally:
         process.terminate()
         process.wait(timeout=10)
 
 
-def _tab_address(profile: Path) -> str:
+def tab_address(profile: Path) -> str:
     port_file = profile / "DevToolsActivePort"
     wait_for(lambda: port_file.exists() and port_file.read_text().count("\n"), "Chromium to start", 30)
     port = port_file.read_text().split()[0]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.browser import Page, chromium, wait_for
+from tests.e2e.patient import open_page
 from tests.e2e.sound import Recording, null_sink, recording
 
 _PACKAGES = {"pulseaudio": "pulseaudio", "parec": "pulseaudio-utils"}
@@ -19,7 +20,7 @@ _PACKAGES = {"pulseaudio": "pulseaudio", "parec": "pulseaudio-utils"}
 @pytest.fixture(scope="session")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the patient page is served."""
-    port = _free_port()
+    port = free_port()
     log = tmp_path_factory.mktemp("server") / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -27,7 +28,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}/"
     try:
-        wait_for(lambda: server.poll() is not None or _is_up(address), "the server to answer", 20)
+        wait_for(lambda: server.poll() is not None or is_up(address), "the server to answer", 20)
         assert server.poll() is None, f"the server ended: {log.read_text()}"
         yield address
     finally:
@@ -59,8 +60,7 @@ def browser(sound_card: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def page(browser: Page, url: str) -> Iterator[Page]:
     """The patient page, freshly opened; what plays at the end of the test is stopped."""
-    browser.open(url)
-    wait_for(lambda: browser.attribute("#goal-point", "style"), "the mood words to arrive")
+    open_page(browser, url)
     yield browser
     if browser.attribute("body", "data-stage") == "live":
         browser.click("#stop")
@@ -72,14 +72,14 @@ def _require(program: str) -> None:
         pytest.fail(f"{program} is not installed; on Debian: apt-get install {_PACKAGES[program]}", pytrace=False)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _is_up(address: str) -> bool:
+def is_up(address: str) -> bool:
     try:
         with urllib.request.urlopen(f"{address}healthz", timeout=2):
             return True

@@ -9,6 +9,21 @@ AUDIBLE_DBFS = -50.0
 _HALF_WINDOW = 1.15  # of the pad, in emotion units
 
 
+def open_page(page: Page, url: str, width: int = 1280, height: int = 800) -> None:
+    """The page before a session, whatever was played in this tab before."""
+    page.open(url, width, height)
+    if page.text("#start") == "Go on":
+        page.evaluate("sessionStorage.clear()")
+        page.open(url, width, height)
+    wait_for(lambda: page.attribute("#goal-point", "style"), "the mood words to arrive")
+
+
+def show_more(page: Page) -> None:
+    """Open what is kept out of the way."""
+    if not page.evaluate("document.querySelector('#more').open"):
+        page.click("#more > summary")
+
+
 def start_music(page: Page, heard: Recording) -> None:
     """Press Start, and wait until it is heard and the page has been told so."""
     page.click("#start")

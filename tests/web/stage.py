@@ -82,6 +82,7 @@ class Stage:
     def start(self) -> None:
         """Press Start, and wait until the session runs."""
         self.page.click("#start")
+        wait_for(lambda: self.page.attribute("body", "data-stage") == "live", "the session to begin")
         wait_for(lambda: "play" in self.said(), "the page to ask for music")
 
     def tell(self, heart_rate_bpm: float | None = None, **changes: Any) -> None:
