@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -13,13 +14,16 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.routing import Route
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from benchmarks.listener import join
 from musicmed_live.core.messages import Role
 from musicmed_live.service.access import Access, StaffRole, kept_secret, renew_secret, secret_path
+from musicmed_live.service.entrance import Entrance
 from musicmed_live.service.listening import KEY_VARIABLE
+from musicmed_live.service.web import build_app
 
 KEY = "an-administrators-key-that-nobody-may-see"
 DAY = 86400
@@ -107,6 +111,23 @@ async def test_strangers_get_nothing(web: httpx.AsyncClient, ward: Ward) -> None
     assert await status_of_socket(ward, "none", "") == 401
 
 
+# What anybody may call; what `/api/kiosk` answers depends on the machine that calls (test_kiosk.py).
+FOR_ALL = ("/healthz", "/api/words", "/api/instruments", "/api/presets", "/api/noise.wav", "/api/kiosk")
+NOBODY = build_app(lambda: pytest.fail("not started"), Entrance(Access(bytes(32))), (), None, None, print, print)
+CALLS = [
+    (method, route.path)
+    for route in NOBODY.routes
+    if isinstance(route, Route) and not route.path.startswith(FOR_ALL)
+    for method in sorted((route.methods or set()) - {"HEAD"})
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+async def test_every_other_call_takes_a_token(web: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await web.request(method, re.sub("{[^}]+}", "x", path))
+    assert answer.status_code == 401
+
+
 async def test_strangers_may_know_that_it_runs_and_no_more(web: httpx.AsyncClient, ward: Ward) -> None:
     assert set((await web.get("healthz")).json()) == {"status", "warm"}
     assert (await web.get("api/words")).status_code == 200
@@ -135,6 +156,19 @@ async def test_a_session_is_its_own_clients_and_the_staffs(web: httpx.AsyncClien
     assert (await web.delete(path, headers=bearer(ward.token(StaffRole.KIOSK)))).status_code == 403
     assert (await web.delete(path, headers=bearer(tokens[Role.PATIENT]))).status_code == 204
     assert (await web.get(path, headers=bearer(tokens[Role.PATIENT]))).status_code == 404
+
+
+async def test_reports_are_the_therapists(web: httpx.AsyncClient, ward: Ward) -> None:
+    session = await opened(web, ward)
+    path, tokens = f"api/sessions/{session['id']}/report", session["tokens"]
+    for token, allowed in (
+        (tokens[Role.THERAPIST], True),
+        (tokens[Role.PATIENT], False),
+        (ward.token(StaffRole.THERAPIST), True),
+        (ward.token(StaffRole.NURSE), False),
+        (ward.token(StaffRole.KIOSK), False),
+    ):
+        assert ((await web.get(path, params={"token": token})).status_code != 403) is allowed
 
 
 async def test_a_clients_token_is_nobody_of_the_staffs(web: httpx.AsyncClient, ward: Ward) -> None:
