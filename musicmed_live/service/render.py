@@ -65,7 +65,7 @@ def _render_clips(
     wish: Plan, length: int, performance: "Performance", write: Callable[[Samples], None]
 ) -> list[dict[str, Any]]:
     session, timeline, track = Session(wish), Timeline(), Track()
-    mixer = Mixer(timeline, length)
+    mixer = Mixer(timeline, length, wish.ending_frames)
     waiting: deque[Clip] = deque()
     clips = []
     for clip in _compose(session, performance, timeline, track):

@@ -68,17 +68,9 @@ async def test_state_comes_at_least_once_a_second(playing: Playing) -> None:
         await listener.until(lambda: listener.head > begun + 2 * SAMPLE_RATE)
         assert len(listener.of_type("state")) >= first + 2
         keys = {
-            *("type", "patient", "why", "asks", "report", "vitals", "sources"),
-            "position",
-            "playing",
-            "phase",
-            "frames",
-            "estimate",
-            "target",
-            "goal",
-            "path",
-            "clip",
-            "generator",
+            *("type", "patient", "position", "playing", "phase", "why", "because", "asks", "frames", "ends", "rest"),
+            *("held", "bounds", "control", "report", "estimate", "vitals", "sources", "target", "goal", "path"),
+            *("clip", "generator", "level", "dose"),
         }
         assert set(listener.state) == keys
         assert listener.state["clip"]["bars"] > 0
