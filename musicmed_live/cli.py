@@ -18,7 +18,7 @@ from musicmed_live.core.emotion import WORDS, Emotion, parse_emotion_text
 from musicmed_live.core.messages import parse_patient
 from musicmed_live.core.plan import DRAWN_SEEDS, MAX_SEED, Plan, parse_minutes
 from musicmed_live.errors import InvalidInput, MusicmedError
-from musicmed_live.service import granting, models, reports
+from musicmed_live.service import calibrating, granting, models, reports
 from musicmed_live.service.generators import DEVICES, GENERATORS, Choice, check_generator
 from musicmed_live.service.listening import add_options, parse_listening
 from musicmed_live.simulation import command as simulation
@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_generator(render)
     reports.add_parsers(commands)
     granting.add_parsers(commands)
+    calibrating.add_parsers(commands)
     models.add_parser(commands)
     simulation.add_parser(commands)
     doctor = commands.add_parser("doctor", help="what this machine can do, and how to get what is missing")

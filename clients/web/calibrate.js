@@ -12,7 +12,6 @@ let playing = false;
 
 function play() {
   playing = !playing;
-  byId("play").ariaPressed = String(playing);
   byId("play").textContent = say(playing ? "calibrate.stop_noise" : "calibrate.play_noise");
   byId("playing").textContent = playing ? say("calibrate.rising") : "";
   if (!playing) {

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class Speaker:
     def __init__(self) -> None:
         """Raises `CannotServe` where there is no sound card."""
         self._ring = Ring()
-        self._stream = _open_stream(self._ring)
+        self._stream = open_stream(self._ring)
 
     @property
     def taken(self) -> int:
@@ -77,15 +77,22 @@ class Speaker:
         self._stream.close()
 
 
-def _open_stream(ring: Ring) -> Any:
-    """A running output stream that plays `ring`."""
+class Player(Protocol):
+    """Has the samples that are to be heard next."""
+
+    def read(self, out: Samples) -> None:
+        """Fill `out`. Called by the card's thread."""
+
+
+def open_stream(player: Player) -> Any:
+    """A running output stream of what `player` has. Raises `CannotServe` where there is no sound card."""
     try:
         import sounddevice  # its import raises OSError where PortAudio is missing
     except OSError as fault:
         raise CannotServe(f"sound card: {fault}; install PortAudio (Debian: libportaudio2)") from None
 
     def fill(out: Samples, _frames: int, _time: object, _status: object) -> None:
-        ring.read(out)
+        player.read(out)
 
     try:
         stream = sounddevice.OutputStream(
