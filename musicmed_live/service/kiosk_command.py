@@ -5,6 +5,7 @@ import importlib.resources
 import logging
 import os
 import signal
+import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from musicmed_live.service.watchdog import READY, STOPPING, Supervisor
 log = logging.getLogger(__name__)
 
 PAGE = "kiosk.html"
+STILL_SECONDS = 5.0  # some cards take much at once; one that takes nothing for so long has stopped
 
 
 async def run_kiosk(server: Server, screen: tuple[str, ...] | None, say: Callable[[str], None]) -> None:
@@ -68,12 +70,14 @@ class _Health:
 
     def __init__(self, hub: Hub, speaker: Speaker) -> None:
         self._hub, self._speaker = hub, speaker
-        self._taken = -1
+        self._taken, self._moved = -1, 0.0
 
     async def fault(self, seconds: float) -> str | None:
         """What does not move, in one sentence; None: everything does."""
-        taken, self._taken = self._taken, self._speaker.taken
-        if self._taken == taken:
+        taken, now = self._speaker.taken, time.monotonic()
+        if taken != self._taken:
+            self._taken, self._moved = taken, now
+        elif now - self._moved > STILL_SECONDS:
             return "the sound card has stopped taking sound"
         try:
             async with asyncio.timeout(seconds):
