@@ -36,14 +36,14 @@ class Listener:
         self.first_changed: int | None = None  # since `mark`
         self.close_code: int | None = None  # once the server has closed the socket
         self._codec = "pcm_s16le"
-        self._state_at = 0.0
+        self.state_at = 0.0  # when that came, by `time.monotonic`
         self._socket = socket
         self._news = asyncio.Event()
 
     @property
     def head(self) -> int:
         """The position being heard, by the server's clock."""
-        passed = (time.monotonic() - self._state_at) * SAMPLE_RATE if self.state.get("playing") else 0.0
+        passed = (time.monotonic() - self.state_at) * SAMPLE_RATE if self.state.get("playing") else 0.0
         return int(self.state["position"] + passed)
 
     def of_type(self, kind: str) -> list[Message]:
@@ -87,7 +87,7 @@ class Listener:
         if message["type"] == "hello":
             self._codec = message["audio"]["codec"]
         if message["type"] == "state":
-            self.state, self._state_at = message, time.monotonic()
+            self.state, self.state_at = message, time.monotonic()
 
     def _take_block(self, position: int, payload: bytes) -> None:
         if self._codec != "pcm_s16le":

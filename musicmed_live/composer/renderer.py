@@ -12,7 +12,7 @@ from musicmed_live.composer.instruments import DRUM_BANK, INSTRUMENTS
 from musicmed_live.composer.room import HALL_FRAMES, Mono, Planes, Room
 from musicmed_live.composer.sampler import Sampler, layer_of
 from musicmed_live.composer.score import Note
-from musicmed_live.composer.tone import RELEASE_DB, Tone, gain_of_db
+from musicmed_live.composer.tone import LONGEST_RELEASE, RELEASE_DB, Tone, gain_of_db
 from musicmed_live.core.generator import CHANNELS, Samples, frames_of
 
 LOUDNESS_EXPONENT = 1.7  # amplitude over velocity: -13 dB from 127 to 52, about the span of a player
@@ -105,9 +105,10 @@ class Renderer:
 
     @staticmethod
     def after(sampler: Sampler, position: int, ringing: Sequence[Note]) -> "Renderer":
-        """Another one at `position`, in which those notes of another renderer ring on; it cannot go back before that."""
+        """Another one at `position`, in which notes ring on that began before; it cannot go back before that."""
         renderer = Renderer(sampler, max(0, position - HALL_FRAMES))
-        renderer._sounding = [renderer._begin(note) for note in ringing]
+        since = renderer.position - LONGEST_RELEASE
+        renderer._sounding = [renderer._begin(note) for note in ringing if note.position + _held(note) > since]
         renderer.render((), position)
         renderer._oldest = position
         return renderer
@@ -122,7 +123,7 @@ class Renderer:
     def _begin(self, note: Note) -> _Sounding:
         instrument = INSTRUMENTS[note.instrument]
         layer = layer_of(note.velocity)
-        held = max(note.frames, _RINGS) if instrument.bank == DRUM_BANK else note.frames
+        held = _held(note)
         tone = self._sampler.tone(instrument, note.key, layer, held)
         gain = 10 ** ((instrument.gain_db + note.level_db) / 20)
         gain *= (note.velocity / 100) ** LOUDNESS_EXPONENT * tone.scale
@@ -165,6 +166,11 @@ class Renderer:
         ended = [(sounding.note, sounding.end) for sounding in self._sounding if sounding.end <= self.position]
         self._silent = [(note, end) for note, end in [*self._silent, *ended] if end > self._oldest]
         self._sounding = [sounding for sounding in self._sounding if sounding.end > self.position]
+
+
+def _held(note: Note) -> int:
+    """For how many frames its key is held."""
+    return max(note.frames, _RINGS) if INSTRUMENTS[note.instrument].bank == DRUM_BANK else note.frames
 
 
 def _seat_gains(pan: float) -> tuple[float, float]:

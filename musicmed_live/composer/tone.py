@@ -22,7 +22,7 @@ _SHORTEST = frames_of(1.0)  # tone; its loudness is measured over that time
 _SHELF_HZ, _SHELF_GAIN = 1680.0, 1.585  # of the K-weighting
 _POINTS = 4  # that a cubic passes through
 _END_FADE = frames_of(0.01)
-_SHORTEST_RELEASE, _LONGEST_RELEASE = frames_of(0.03), frames_of(2.5)
+_SHORTEST_RELEASE, LONGEST_RELEASE = frames_of(0.03), frames_of(2.5)
 _SILENT = 3e-5  # -90 dB: a gain of that is none
 
 
@@ -214,7 +214,7 @@ def gain_of_db(db: Wave) -> Wave:
 
 def _release_frames(zone: PlayedZone) -> int:
     frames = frames_of(zone.seconds(Gen.RELEASE) * RELEASE_DB / _SILENCE_DB)
-    return min(max(frames, _SHORTEST_RELEASE), _LONGEST_RELEASE)
+    return min(max(frames, _SHORTEST_RELEASE), LONGEST_RELEASE)
 
 
 def _rounded_up(frames: int) -> int:

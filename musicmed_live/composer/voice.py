@@ -125,8 +125,9 @@ class ComposerVoice:
         """The frame up to which the music has sounded."""
         return self._marks[-1].position
 
-    def compose(self, request: ClipRequest) -> Generator[Block, None, None]:
-        """The clip in blocks of one beat, written and sounded as they are asked for.
+    def compose(self, request: ClipRequest, heard_from: int = 0) -> Generator[Block, None, None]:
+        """The clip in blocks of one beat, written and sounded as they are asked for; those that end by `heard_from` are
+        only written, and left out.
 
         Where an instrument still rings that the request forbids, all that rings fades out within the first 50 ms.
 
@@ -139,7 +140,7 @@ class ComposerVoice:
             raise ValueError(f"a clip of {request.frames} frames is empty")
         ensemble = choose_ensemble(request.instruments, request.style)
         self._forget_clip()
-        self._clip = self._blocks(request, ensemble)
+        self._clip = self._blocks(request, ensemble, heard_from)
         return self._clip
 
     def rehearse(self, request: ClipRequest, takes: int) -> Iterator[Sequence[Block]]:
@@ -194,7 +195,8 @@ class ComposerVoice:
             self._clip.close()
             self._clip = None
 
-    def _blocks(self, request: ClipRequest, ensemble: Ensemble) -> Generator[Block, None, None]:
+    def _blocks(self, request: ClipRequest, ensemble: Ensemble, heard_from: int) -> Generator[Block, None, None]:
+        unheard: list[Note] = []  # that were written, and not sounded
         tempo = _plan(request, self._marks[-1])
         bars = tempo.bars()
         ringing = self._break_off(ensemble)
@@ -204,11 +206,20 @@ class ComposerVoice:
             thread = self._marks[-1].thread
             bar, following = write_bar(thread, emotion, ensemble, beats, tempo.tempo_bpm(beats[0]), ending)
             for start, end in pairwise(beats):
+                mark = _Mark(end, following, tempo, emotion)
+                if end <= heard_from:
+                    unheard += [note for note in bar.notes if start <= note.position < end]
+                    ringing = None
+                    self._remember(mark)
+                    continue
+                if unheard:
+                    self._renderer = Renderer.after(self._sampler, start, (*self._renderer.ringing, *unheard))
+                    unheard = []
                 block = self._sound(bar, start, end, tempo)
                 if ringing is not None:
                     block.samples[:BREAK_FRAMES] += ringing[: end - start]
                     ringing = None
-                self._remember(_Mark(end, following, tempo, emotion))
+                self._remember(mark)
                 yield block
 
     def _break_off(self, ensemble: Ensemble) -> Samples | None:

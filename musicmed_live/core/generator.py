@@ -96,8 +96,11 @@ class Block:
 class Voice(Protocol):
     """One session's continuous musical thread inside a generator, with its memory."""
 
-    def compose(self, request: ClipRequest) -> Iterator[Block]:
-        """The clip's blocks in order; together exactly `request.frames` long."""
+    def compose(self, request: ClipRequest, heard_from: int = 0) -> Iterator[Block]:
+        """The clip's blocks in order; together exactly `request.frames` long.
+
+        Those that end by `heard_from` may be left out: nobody hears them.
+        """
         ...
 
     def rehearse(self, request: ClipRequest, takes: int) -> Iterator[Sequence[Block]]:

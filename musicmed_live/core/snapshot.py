@@ -30,7 +30,7 @@ from musicmed_live.core.estimate import Estimator
 from musicmed_live.core.events import Land, Recompose
 from musicmed_live.core.generator import Cue, Recipe, frames_of
 from musicmed_live.core.judgement import Judgement
-from musicmed_live.core.mixer import Level
+from musicmed_live.core.mixer import GRID, Level
 from musicmed_live.core.notation import Notation
 from musicmed_live.core.plan import Plan
 from musicmed_live.core.planner import Planner
@@ -105,9 +105,10 @@ class Past:
 
     @property
     def position(self) -> int:
-        """Where it goes on: where those who listened have probably come to, from what they had been sent ahead."""
+        """Where it goes on, on the mixer's grid: where listeners have come to by what they had been sent ahead."""
         ahead = frames_of(min(MOST_AHEAD_SECONDS, self.gone_seconds)) if self.snapshot.playing else 0
-        return self.snapshot.position + ahead
+        position = self.snapshot.position + ahead
+        return position - position % GRID
 
     @property
     def passage(self) -> Passage | None:

@@ -128,8 +128,8 @@ class MusicgenVoice:
     def _reached(self) -> int:
         return self._sounds[0][-1].position
 
-    def compose(self, request: ClipRequest) -> Iterator[Block]:
-        """The clip in blocks of 0.2 s, made as they are asked for; each may be cut at its beginning.
+    def compose(self, request: ClipRequest, heard_from: int = 0) -> Iterator[Block]:
+        """The clip in blocks of 0.2 s, made as they are asked for; each may be cut at its beginning. None is left out.
 
         Raises `ValueError` if the clip does not begin where the music stands or is empty.
         """

@@ -47,6 +47,7 @@ class Comeback:
         `wake` is called when there is a stock.
         """
         self.stock: Stock | None = None
+        self.memory: str | None = None  # of the voice that had played before this process began
         self._source = source
         self._open_part = open_part
         self._next_request = next_request
@@ -101,6 +102,7 @@ class Comeback:
             return None
         stock, self.stock, self._fault = self.stock, None, None
         self._returned = asyncio.get_running_loop().time()
+        self.memory = None
         return stock
 
     async def run(self) -> None:
@@ -142,7 +144,7 @@ class Comeback:
     async def _make(self, request: ClipRequest, deadline: float) -> None:
         part = self._open_part()
         try:
-            part.add(await part.voice.begin(request, deadline))
+            part.add(await part.voice.begin(request, deadline, self.memory))
             enough = request.position + frames_of(STOCK_SECONDS)
             while part.track.end < enough and (block := await part.voice.next_block(deadline)) is not None:
                 part.add(block)

@@ -43,8 +43,13 @@ class Entry:
     """A session and the words that open it."""
 
     live: LiveSession
-    tokens: dict[Role, str]
+    access: Access
     opened_at: float = field(default_factory=time.time)  # seconds since 1970
+
+    @property
+    def tokens(self) -> dict[Role, str]:
+        """New ones: those that were given out before may have been taken back."""
+        return session_tokens(self.access, self.live.name, self.live.session.wish.frames)
 
 
 class Metrics:
@@ -112,7 +117,7 @@ class Hub:
             )
         name = secrets.token_hex(16)  # short enough, and easy to type where it is asked for
         live = LiveSession(name, patient, wish, self.sources, profile, offset_db=offset_db)
-        entry = Entry(live, session_tokens(self._access, name, wish.frames))
+        entry = Entry(live, self._access)
         if self._journaling is not None:
             self._journaling.begin(live, wish)
         self._begin(entry)
@@ -181,7 +186,7 @@ class Hub:
         offset_db = await asyncio.to_thread(self._offset_db, wish)
         live = LiveSession(checkpoint.session, past.snapshot.patient, wish, self.sources, None, past, offset_db)
         journaling.resume(live, gone_seconds)
-        self._begin(Entry(live, session_tokens(self._access, live.name, wish.frames)))
+        self._begin(Entry(live, self._access))
         log.warning("session %s goes on at %d, after %.1f s", live.name, live.heard, gone_seconds)
 
     def of_patient(self, patient: str) -> LiveSession | None:

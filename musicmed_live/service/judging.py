@@ -4,12 +4,15 @@ import asyncio
 import functools
 import logging
 import os
+from typing import TYPE_CHECKING
 
 from musicmed_live.core.judgement import Judgement, Mono
 from musicmed_live.errors import MusicmedError
-from musicmed_live.recognition.embedded import EmbeddedRecognizer, load_recognizer
-from musicmed_live.recognition.features import listen
 from musicmed_live.service.workers import Worker
+
+# Of `recognition`, only the process that judges imports anything: scipy.signal takes longer than all else at the start.
+if TYPE_CHECKING:
+    from musicmed_live.recognition.embedded import EmbeddedRecognizer
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +57,13 @@ def prepare() -> None:
 
 def judge(mono: Mono) -> Judgement:
     """What is heard in `mono`, shape (frames,) at 48 kHz. Raises `CannotJudge`."""
+    from musicmed_live.recognition.features import listen
+
     return _recognizer().judge(listen(mono[:, None]))
 
 
 @functools.cache
-def _recognizer() -> EmbeddedRecognizer:
+def _recognizer() -> "EmbeddedRecognizer":
+    from musicmed_live.recognition.embedded import load_recognizer
+
     return load_recognizer()

@@ -26,11 +26,7 @@ async def take_up(past: Past, part: Part) -> Clip:
         raise GeneratorFailed("nothing is known of what was heard")
     if passage.generator != part.source.name:
         raise GeneratorFailed(f"it was made by {passage.generator}, and now {part.source.name} plays")
-    now = asyncio.get_running_loop().time()
-    block = await part.voice.begin(passage.recipe.request, now, passage.recipe.memory)
-    part.add(block)
-    while block.end <= past.position and (following := await part.voice.next_block(now)) is not None:
-        block = following
-        part.add(block)
+    heard_from = max(passage.position, min(past.position, passage.end - 1))  # the clip may have ended since
+    part.add(await part.voice.take_up(passage.recipe, heard_from, asyncio.get_running_loop().time()))
     clip = Clip(passage.position, passage.end - passage.position, passage.start, passage.end_emotion, part.track)
     return replace(clip, heard=passage.heard, heard_as=passage.heard_as)

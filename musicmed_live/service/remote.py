@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from musicmed_live.core.generator import Block, ClipRequest
+from musicmed_live.core.generator import Block, ClipRequest, Recipe
 from musicmed_live.core.judgement import Mono
 from musicmed_live.errors import GeneratorFailed
 from musicmed_live.service import voices
@@ -35,6 +35,17 @@ class RemoteVoice:
     def remembers(self, position: int) -> bool:
         """Whether a clip may begin at `position` without a new voice."""
         return self.begins is not None and self.begins <= position <= self.end
+
+    async def take_up(self, recipe: Recipe, heard_from: int, deadline: float) -> Block:
+        """Begin a clip as another voice had begun it; its first block that ends after `heard_from`, which it has."""
+        request = recipe.request
+        self.begins = None
+        await self._worker.call(deadline, voices.open_voice, self._name, self._seed, request.position, recipe.memory)
+        begin = voices.begin_clip
+        block = checked(await self._worker.call(deadline, begin, self._name, request, False, heard_from))
+        self.begins, self._in_clip, self._is_ahead = block.position, True, False
+        self.end = block.end
+        return block
 
     async def begin(self, request: ClipRequest, deadline: float, memory: str | None = None) -> Block:
         """Begin a clip and return its first block. `deadline` is in seconds of the loop's clock.

@@ -71,8 +71,9 @@ def open_voice(name: str, seed: int, position: int, memory: str | None = None) -
         raise GeneratorFailed(f"the voice cannot go on: {fault}") from None
 
 
-def begin_clip(name: str, request: ClipRequest, rewind: bool) -> Block:
-    """Begin a clip and return its first block; `rewind` to the first cue point at or after it before.
+def begin_clip(name: str, request: ClipRequest, rewind: bool, heard_from: int = 0) -> Block:
+    """Begin a clip and return its first block that ends after `heard_from`, or else its last one; `rewind` to the first
+    cue point at or after it before.
 
     The clip then begins at that cue point and ends where `request` ends, or lasts at least a second.
     """
@@ -84,8 +85,9 @@ def begin_clip(name: str, request: ClipRequest, rewind: bool) -> Block:
             end = max(request.position + request.frames, cue + frames_of(1.0))
             request = replace(request, position=cue, frames=end - cue)
         memory = voice.memory()
-        _clips[name] = voice.compose(request)
-        return _with_recipe(next(_clips[name]), request, memory)
+        _clips[name] = voice.compose(request, heard_from)
+        block = next(block for block in _clips[name] if block.end > heard_from)
+        return _with_recipe(block, request, memory)
     except ValueError as fault:
         raise GeneratorFailed(f"the voice cannot go on: {fault}") from None
 

@@ -332,6 +332,20 @@ def test_another_voice_goes_on_from_a_memory_sample_for_sample(generator: Compos
     assert again[: frames_of(0.5)].std() > 0
 
 
+@pytest.mark.parametrize("seconds", [0.7, 4.0, 13.0])
+def test_what_nobody_hears_is_left_out_and_what_follows_is_the_same(
+    generator: ComposerGenerator, seconds: float
+) -> None:
+    voice = generator.open_voice(3)
+    list(voice.compose(ClipRequest(0, frames_of(6.0), ANXIOUS, CALM)))
+    wish, heard_from = request(voice, 15.0, CALM), voice.position + frames_of(seconds)
+    memory, whole = voice.memory(), sound(list(voice.compose(wish)))
+    blocks = list(generator.open_voice(3, wish.position, memory).compose(wish, heard_from))
+    left_out = blocks[0].position - wish.position
+    assert blocks[0].position <= heard_from < blocks[0].end
+    assert np.abs(sound(blocks) - whole[left_out:]).max() < 1e-5
+
+
 def test_a_memory_that_is_none_is_refused(generator: ComposerGenerator) -> None:
     memory = generator.open_voice(7).memory()
     for damaged in ("", "{}", memory[:-9], memory.replace('"version":1', '"version":0'), '"note"'):

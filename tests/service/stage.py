@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from musicmed_live.core import snapshot
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.events import Event
 from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, Cue, Pace, frames_of
 from musicmed_live.core.judgement import Judgement, Mono
 from musicmed_live.core.plan import Plan
+from musicmed_live.core.snapshot import Past, Snapshot
 from musicmed_live.errors import MusicmedError, WorkerDied
 from musicmed_live.service import live as service
 from musicmed_live.service import playhead, voices
@@ -47,7 +49,7 @@ class ToneVoice:
         self._clip = 0
         self._doubles: list[ToneVoice] = []
 
-    def compose(self, request: ClipRequest) -> Iterator[Block]:
+    def compose(self, request: ClipRequest, heard_from: int = 0) -> Iterator[Block]:
         if request.position != self._beats[-1]:
             raise ValueError(f"a clip at {request.position} does not continue the music at {self._beats[-1]}")
         self._clip += 1
@@ -132,10 +134,12 @@ class FreeGenerator(ToneGenerator):
 
     def __init__(self, pace: Pace, takes: int = 0) -> None:
         self.pace, self.takes = pace, takes
-        self.opened: list[int] = []  # at which positions voices were
+        self.opened: list[int] = []  # at which positions voices were,
+        self.memories: list[str | None] = []  # and with which memories
 
     def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> FreeVoice:
         self.opened.append(position)
+        self.memories.append(memory)
         return FreeVoice(seed, position, memory)
 
 
@@ -279,10 +283,27 @@ class Stage:
                 self.load()
         loop.run_until_complete(self.composer.warm_up())
         self.listener = Listener()
-        self.live = LiveSession("s", "anna", wish, Sources(self.chosen, self.composer, self.listener))
+        self._sources = Sources(self.chosen, self.composer, self.listener)
+        self.live = LiveSession("s", "anna", wish, self._sources)
         self.cuts: list[tuple[int, str]] = []
         self.live.on_cut.add(lambda position, reason: self.cuts.append((position, reason)))
         self.running = loop.create_task(self.live.run())
+
+    def die(self, seconds: float, change: Callable[[Snapshot], Snapshot] = lambda found: found) -> "LiveSession":
+        """Let the server be killed, and another one take the session up after so many seconds; what is left behind."""
+        before, found = self.live, snapshot.read(snapshot.write(self.live.snapshot()))
+        self.running.cancel()
+        self._loop.run_until_complete(asyncio.wait({self.running}))
+        voices._voices.clear()
+        self.wait(seconds)
+        past = Past(change(found), seconds)
+        self.live = LiveSession("s", "anna", found.plan, self._sources, past=past)
+        self.running = self._loop.create_task(self.live.run())
+        return before
+
+    def unload(self) -> None:
+        """Let the chosen generator have to be loaded again."""
+        self.chosen._pace = None
 
     def load(self) -> None:
         """Let the chosen generator become ready."""

@@ -181,8 +181,8 @@ class Cramped(FreeVoice):
 class CrampedGenerator(FreeGenerator):
     """Opens such voices."""
 
-    def open_voice(self, seed: int, position: int = 0) -> Cramped:
-        return Cramped(seed, position)
+    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> Cramped:
+        return Cramped(seed, position, memory)
 
 
 def test_where_there_is_room_for_one_take_that_one_is_played() -> None:

@@ -1,0 +1,180 @@
+"""A session that goes on after its server was killed: where it was, with the same music, and nothing forgotten."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from musicmed_live.core.events import Pause, Play, Report, TooMuch
+from musicmed_live.core.generator import Pace, frames_of
+from musicmed_live.core.session import LANDING_GAIN, Phase
+from musicmed_live.core.snapshot import Snapshot
+from tests.service.stage import CALM, JOYFUL, FreeGenerator, Stage, stage
+
+GRID = frames_of(0.1)
+ON_A_GPU = Pace(30.0, 0.08)
+
+
+def play(on: Stage, seconds: float = 20.0) -> None:
+    on.do(Play())
+    on.until(lambda: on.live.heard > frames_of(seconds))
+
+
+def level(on: Stage, ahead_seconds: float) -> float:
+    return float(on.live.audio(on.live.heard + frames_of(ahead_seconds), frames_of(0.5)).std())
+
+
+def test_it_goes_on_where_it_was_with_the_same_music() -> None:
+    with stage() as on:
+        play(on)
+        heard = on.live.heard
+        before = on.live.audio(heard + frames_of(2), frames_of(2))
+        on.die(0.7)
+        assert 0 <= heard + frames_of(0.7) - on.live.heard < GRID
+        on.until(lambda: on.live.playing, within=1.0)
+        after = on.live.audio(heard + frames_of(2), frames_of(2))
+        assert np.abs(after - before).max() < 0.01 * np.abs(before).max()  # the slow gain is a little behind
+        on.wait(60.0)
+        on.check()
+        assert on.live.mixer.underruns == 0
+
+
+def test_it_goes_on_no_further_ahead_than_players_had_been_sent_music() -> None:
+    with stage() as on:
+        play(on)
+        heard = on.live.heard
+        on.die(300.0)
+        assert 0 <= heard + frames_of(1.0) - on.live.heard < GRID
+        on.wait(0.1)
+
+
+def test_it_fades_in() -> None:
+    with stage() as on:
+        play(on)
+        on.die(0.5)
+        on.until(lambda: on.live.playing)
+        sound = np.abs(on.live.audio(on.live.heard, frames_of(1.0))).max(axis=1)
+        assert sound[: frames_of(0.05)].max() < 0.1 * sound.max()
+        assert sound[frames_of(0.6) :].max() > 0.9 * sound.max()
+
+
+def test_one_that_nobody_has_started_waits_as_before() -> None:
+    with stage() as on:
+        on.until(lambda: on.live.timeline.clips)
+        on.die(5.0)
+        on.wait(2.0)
+        assert (on.live.session.phase, on.live.heard, on.live.started) == (Phase.READY, 0, False)
+        play(on, 1.0)
+
+
+def test_a_paused_one_stays_so_until_it_is_played() -> None:
+    with stage() as on:
+        play(on)
+        on.do(Pause())
+        on.wait(1.0)
+        heard = on.live.heard
+        on.die(20.0)
+        on.wait(5.0)
+        assert (on.live.session.phase, on.live.playing) == (Phase.PAUSED, False)
+        assert 0 <= heard - on.live.heard < GRID
+        on.do(Play())
+        on.wait(2.0)
+        assert level(on, 0.1) > 0.01
+        on.check()
+
+
+def test_too_much_stays_quiet_and_calm() -> None:
+    with stage() as on:
+        play(on)
+        loud = level(on, 0.5)
+        on.do(TooMuch())
+        on.wait(5.0)
+        on.die(2.0)
+        on.until(lambda: on.live.playing)
+        assert on.live.session.phase is Phase.LANDING
+        assert on.sounding.arousal < -0.5
+        assert level(on, 1.0) < 1.5 * LANDING_GAIN * loud
+
+
+def test_a_report_that_was_not_answered_yet_is_answered_then() -> None:
+    with stage() as on:
+        play(on)
+        on.do(Report(JOYFUL))
+        on.die(0.2)
+        on.until(lambda: on.live.playing)
+        on.wait(4.0)
+        assert on.live.session.reported is not None
+        assert on.live.session.reported[0] == JOYFUL
+        assert on.sounding.distance(JOYFUL) < 0.1
+        on.check()
+
+
+def test_its_clock_goes_on() -> None:
+    with stage() as on:
+        play(on, 5.0)
+        on.do(Report(CALM))
+        before = on.live.now
+        on.die(60.0)
+        assert on.live.now == pytest.approx(before + 60.0)
+        assert on.live.state()["report"]["seconds"] == pytest.approx(60.0, abs=0.1)
+        on.wait(0.1)
+
+
+def without_passages(found: Snapshot) -> Snapshot:
+    return replace(found, passages=())
+
+
+def of_musicgen(found: Snapshot) -> Snapshot:
+    return replace(found, passages=tuple(replace(p, generator="musicgen") for p in found.passages))
+
+
+@pytest.mark.parametrize("change", [without_passages, of_musicgen])
+def test_where_the_music_cannot_be_made_again_a_new_thread_begins(
+    change: Callable[[Snapshot], Snapshot], caplog: pytest.LogCaptureFixture
+) -> None:
+    with stage() as on:
+        play(on)
+        on.die(1.0, change)
+        on.until(lambda: on.live.playing, within=3.0)
+        on.wait(40.0)
+        on.check()
+        assert on.live.mixer.underruns == 0
+    assert "the music begins anew" in caplog.text
+
+
+def test_it_can_be_killed_again_and_again() -> None:
+    with stage(frames=frames_of(60)) as on:
+        play(on, 5.0)
+        for _ in range(4):
+            on.die(0.5)
+            on.wait(3.0)
+            on.check()
+        on.until(on.live.over.is_set, within=90.0)
+        assert on.live.heard == frames_of(60)
+
+
+def test_the_chosen_generator_goes_on_from_what_it_had_played() -> None:
+    with stage(chosen=FreeGenerator(ON_A_GPU)) as on:
+        play(on)
+        on.die(1.0)
+        on.until(lambda: on.live.playing)
+        assert on.generator["name"] == "musicgen"
+        on.wait(40.0)
+        on.check()
+
+
+def test_while_that_is_being_loaded_the_composer_plays() -> None:
+    chosen = FreeGenerator(ON_A_GPU)
+    with stage(chosen=chosen) as on:
+        play(on)
+        on.unload()
+        on.die(1.0)
+        on.until(lambda: on.live.playing)
+        assert on.generator["name"] == "composer"
+        on.wait(5.0)
+        on.load()
+        on.until(lambda: on.generator["name"] == "musicgen")
+        assert chosen.memories[-1] is not None, "it began anew"
+        on.wait(5.0)
+        on.check()
