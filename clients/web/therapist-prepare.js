@@ -19,6 +19,7 @@ export class PrepareView {
   #fields;
   #plane;
   #last = null; // the fields of the patient's last session
+  #asked = ""; // the patient whose last session was asked for
   #opened;
 
   /** `choices`: names of instruments, styles and generators; `opened(session)` is called with each new one. */
@@ -75,6 +76,7 @@ export class PrepareView {
   }
 
   #begin() {
+    this.#asked = "";
     this.#find("#last-time").hidden = true;
     this.#fill(DEFAULTS);
   }
@@ -165,11 +167,12 @@ export class PrepareView {
 
   async #recall() {
     const patient = this.#find("#patient").value.trim();
-    this.#last = null;
+    if (patient === this.#asked) return;
+    this.#asked = patient;
     this.#find("#last-time").hidden = true;
     if (patient === "") return;
     const plan = await this.#api.get(`/api/patients/${encodeURIComponent(patient)}/plan`).catch(() => null); // it is only an offer
-    if (plan === null || this.#find("#patient").value.trim() !== patient) return;
+    if (plan === null || this.#asked !== patient) return;
     this.#last = fieldsOf(plan);
     const length = plan.minutes === null ? say("therapist.open_end") : say("therapist.minutes_long", { count: Math.round(plan.minutes) });
     this.#find("#last-time span").textContent = say("therapist.last_time", { goal: moodAt(plan.goal, this.#words), length });

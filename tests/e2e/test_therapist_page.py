@@ -1,0 +1,290 @@
+"""The therapist page: a session is prepared, joined by its patient, watched, steered, and reported."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.browser import Page, chromium, wait_for
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="session")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The therapist's browser."""
+    with chromium(tmp_path_factory.mktemp("office")) as page:
+        yield page
+
+
+@pytest.fixture
+def therapist(office: Page, url: str) -> Iterator[Page]:
+    """The page, freshly opened; the sessions that are open at the end of the test are ended."""
+    open_page(office, url)
+    yield office
+    for session in call(f"{url}api/sessions"):
+        call(f"{url}api/sessions/{session['id']}", "DELETE")
+
+
+def open_page(page: Page, url: str, language: str = "en") -> None:
+    page.open(f"{url}therapist.html?lang={language}")
+    wait_for(lambda: view(page) in ("prepare", "watch"), "the page to let its reader in")
+
+
+def call(address: str, method: str = "GET", body: Any = None) -> Any:
+    content = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(address, content, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(asked, timeout=20) as answer:
+        told = answer.read()
+    return json.loads(told) if told else None
+
+
+def view(page: Page) -> str | None:
+    return page.attribute("body", "data-view")
+
+
+def is_asked(page: Page) -> bool:
+    """Whether a token is asked for."""
+    return page.evaluate("document.querySelector('#login')?.hidden") is False
+
+
+def write(page: Page, selector: str, text: str) -> None:
+    """Type into a field in place of what stands there."""
+    page.evaluate(f"document.querySelector({selector!r}).select()")
+    page.call("Input.insertText", text=text)
+
+
+def values(page: Page, *names: str) -> list[str]:
+    """What stands in fields of the form."""
+    script = f"{json.dumps(names)}.map((name) => document.querySelector(`#prepare [name='${{name}}']`).value)"
+    found: list[str] = page.evaluate(script)
+    return found
+
+
+def choose(page: Page, selector: str, value: str) -> None:
+    """Choose from a list, as its keys would."""
+    page.evaluate(
+        f"((list) => {{ list.value = {value!r}; list.dispatchEvent(new Event('input', {{bubbles: true}})); }})"
+        f"(document.querySelector({selector!r}))"
+    )
+
+
+def fact(page: Page, label: str) -> str:
+    """What stands beside a label of what plays."""
+    script = f"[...document.querySelectorAll('#facts dt')].find((dt) => dt.textContent === {label!r})"
+    return str(page.evaluate(f"{script}?.nextElementSibling.textContent ?? ''"))
+
+
+def has_begun(page: Page) -> bool:
+    """Whether the session that is looked at has been heard for a second."""
+    return fact(page, "Time").split(" ")[0] not in ("", "0:00")
+
+
+def news(page: Page) -> list[str]:
+    lines: list[str] = page.evaluate("[...document.querySelectorAll('#news span')].map((line) => line.textContent)")
+    return lines
+
+
+def watch_new(page: Page, url: str, patient: str, **wish: Any) -> str:
+    """Open a session behind the page's back, and turn to it."""
+    session: str = call(f"{url}api/sessions", "POST", {"goal": "calm", "patient": patient, **wish})["id"]
+    card = f"#cards [data-id='{session}']"
+    wait_for(lambda: page.evaluate(f"document.querySelector({card!r}) !== null"), "the card of a new session")
+    page.click(card)
+    wait_for(lambda: fact(page, "Goal"), "the session's first state")
+    return session
+
+
+def state_of(url: str, session: str) -> Any:
+    return call(f"{url}api/sessions/{session}")
+
+
+def on_plane(page: Page, selector: str, emotion: tuple[float, float]) -> tuple[float, float]:
+    valence, arousal = emotion
+    return page.point_in(f"{selector} svg", 0.5 + valence / 2.3, 0.5 - arousal / 2.3)
+
+
+def test_a_session_is_prepared_joined_watched_steered_and_reported(therapist: Page, browser: Page, url: str) -> None:
+    write(therapist, "#patient", "anna-office")
+    choose(therapist, "#goal", "relaxed")
+    choose(therapist, "#control", "faces")
+    write(therapist, "[name='tempo_bpm.0']", "50")
+    write(therapist, "[name='tempo_bpm.1']", "90")
+    therapist.click("#prepare button[type=submit]")
+    wait_for(lambda: view(therapist) == "invitation", "the patient's link")
+    wait_for(lambda: therapist.evaluate("document.querySelector('#qr svg') !== null"), "the QR code")
+    link = therapist.evaluate("document.querySelector('#link').value")
+
+    browser.open("about:blank")
+    browser.open(link)
+    wait_for(lambda: browser.is_visible("#start"), "the patient's start button")
+    browser.click("#start")
+    therapist.click("#to-watch")
+    wait_for(lambda: has_begun(therapist), "the session to play", 20)
+    assert fact(therapist, "Goal") == "relaxed"
+    session = therapist.evaluate("document.querySelector('#cards button').dataset.id")
+    state = state_of(url, session)
+    assert (state["bounds"]["tempo_bpm"], state["control"]) == ([50, 90], "faces")
+
+    therapist.click("#hold")
+    wait_for(lambda: therapist.attribute("#hold", "aria-pressed") == "true", "the hold to be told")
+    wait_for(lambda: "therapist 1: hold" in news(therapist), "the therapist's own doing among the news")
+    therapist.click("#hold")
+    wait_for(lambda: therapist.attribute("#hold", "aria-pressed") == "false", "leading on")
+    choose(therapist, "#steer-goal", "happy")
+    therapist.click("#new-goal button")
+    wait_for(lambda: fact(therapist, "Goal") == "happy", "the new goal")
+    therapist.click("#step-back")
+    wait_for(lambda: therapist.text("#answer") == "Done: step back.", "stepping back")
+    therapist.click("#end-gently")
+    assert therapist.text("#end-gently") == "Really end?"
+    therapist.click("#end-gently")
+    wait_for(lambda: therapist.text("#answer") == "Done: end gently.", "the gentle end")
+    assert state_of(url, session)["ends"] < 61 * 48_000 + state["position"] + 48_000 * 30
+
+    report = therapist.evaluate("document.querySelector('#reports a').href")
+    therapist.open(report)
+    wait_for(lambda: "anna-office" in therapist.text("h1"), "the report")
+    assert "therapist" in therapist.text("body")
+
+
+def test_a_new_page_offers_the_settings_of_the_last_time(therapist: Page, url: str) -> None:
+    wish = {"patient": "bert-office", "minutes": 22, "region": {"valence": [-0.4, 1], "arousal": [-1, 0.25]}}
+    call(f"{url}api/sessions", "POST", {"goal": "peaceful", **wish})
+    therapist.click("#to-prepare")
+    wait_for(lambda: call(f"{url}api/patients/bert-office/plan"), "the session to be written down")
+    write(therapist, "#patient", "bert-office")
+    therapist.key("Tab")
+    wait_for(lambda: "22 min" in therapist.text("#last-time"), "the last time's settings")
+    therapist.click("#last-time button")
+    assert values(therapist, "minutes", "region.valence.0", "region.arousal.1") == ["22", "-0.4", "0.25"]
+    assert values(therapist, "patient") == ["bert-office"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("patient", "goal.valence", "goal.arousal", "region.valence.0", "region.arousal.1", "step", "patience"),
+        *("tolerance", "minutes", "ending_seconds", "tempo_bpm.0", "loudest_lufs", "loudest_dba"),
+    ],
+)
+@pytest.mark.parametrize("typed", [HOSTILE, "9" * 400])
+def test_what_the_server_refuses_is_said_at_its_field_and_nothing_is_lost(
+    therapist: Page, name: str, typed: str
+) -> None:
+    field = f"#prepare [name='{name}']"
+    write(therapist, "#minutes", "21")
+    write(therapist, field, typed)
+    therapist.click("#prepare button[type=submit]")
+    wait_for(lambda: therapist.evaluate("document.querySelector('#prepare [aria-invalid]') !== null"), "a refusal")
+    blamed, said, kept = therapist.evaluate(
+        "(({name, value, parentElement}) => [name, document.querySelector('#prepare .field .problem').textContent,"
+        f" document.querySelector({field!r}).value])(document.activeElement)"
+    )
+    assert blamed.rsplit(".", 1)[0] == name.rsplit(".", 1)[0]
+    assert said
+    assert kept == typed
+    assert name == "minutes" or values(therapist, "minutes") == ["21"]
+    assert therapist.evaluate("document.querySelector('#prepare img') === null")
+
+
+def test_goal_and_region_are_dragged_on_the_plane(therapist: Page) -> None:
+    therapist.drag([on_plane(therapist, "#prepare-plane", place) for place in ((0.56, -0.31), (0.2, 0.1), (0.3, 0.4))])
+    therapist.drag([on_plane(therapist, "#prepare-plane", place) for place in ((-1, -1), (-0.5, -0.7), (-0.4, -0.6))])
+    shown = values(therapist, "goal.valence", "goal.arousal", "region.valence.0", "region.arousal.0")
+    assert [float(text) for text in shown] == pytest.approx([0.3, 0.4, -0.4, -0.6], abs=0.02)
+
+
+def test_the_goal_is_moved_by_keys_and_named_for_those_who_do_not_see(therapist: Page) -> None:
+    therapist.evaluate("document.querySelector('#prepare-plane svg').focus()")
+    therapist.key("ArrowRight")
+    therapist.key("ArrowUp")
+    assert values(therapist, "goal.valence") == ["0.61"]
+    assert "pleasantness 0.6" in str(therapist.attribute("#prepare-plane svg", "aria-valuetext"))
+
+
+def test_limits_change_while_it_plays(therapist: Page, url: str) -> None:
+    session = watch_new(therapist, url, "carl-office", start="sad")
+    therapist.click("#toggle")
+    wait_for(lambda: has_begun(therapist), "the session to play", 20)
+    therapist.click("#limits summary")
+    write(therapist, "#limits [name='region.valence.0']", "-0.2")
+    therapist.click("#forbidden input[value=percussion]")
+    therapist.click("#limits button[type=submit]")
+    wait_for(lambda: therapist.text("#answer") == "Done: new limits.", "the new limits")
+    bounds = state_of(url, session)["bounds"]
+    assert (bounds["region"]["valence"], bounds["forbid"]) == ([-0.2, 1], ["percussion"])
+    write(therapist, "#limits [name='region.valence.0']", "2")
+    therapist.click("#limits button[type=submit]")
+    wait_for(lambda: therapist.evaluate("document.querySelector('#limits [aria-invalid]') !== null"), "a refusal")
+    assert therapist.evaluate("document.querySelector(\"#limits [name='region.valence.0']\").value") == "2"
+
+
+def test_another_therapist_is_told_who_steers(
+    therapist: Page, url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    watch_new(therapist, url, "dora-office")
+    with chromium(tmp_path_factory.mktemp("second")) as second:
+        open_page(second, url)
+        wait_for(lambda: fact(second, "Goal"), "the session in the other browser")
+        second.click("#hold")
+        wait_for(lambda: "therapist 2: hold" in news(therapist), "the news of the other")
+        wait_for(lambda: therapist.attribute("#hold", "aria-pressed") == "true", "the hold")
+
+
+def test_eight_patients_have_cards_and_the_one_in_need_comes_first(therapist: Page, url: str) -> None:
+    sessions = [call(f"{url}api/sessions", "POST", {"goal": "calm", "patient": f"many-{i}"})["id"] for i in range(8)]
+    wait_for(lambda: therapist.evaluate("document.querySelectorAll('#cards button').length") == 8, "eight cards")
+    therapist.click(f"#cards [data-id='{sessions[3]}']")
+    wait_for(lambda: fact(therapist, "Goal"), "its state")
+    therapist.click("#toggle")
+    wait_for(lambda: has_begun(therapist), "it to play", 20)
+    therapist.click("#too-much")
+    wait_for(lambda: therapist.text("#cards button .warning") == "too much", "the one who finds it too much")
+    assert therapist.attribute("#cards button", "data-id") == sessions[3]
+    therapist.evaluate("document.querySelector('#cards button').focus()")
+    therapist.key("ArrowRight")
+    assert therapist.evaluate("document.activeElement.dataset.id") != sessions[3]
+
+
+def test_a_guest_of_the_page_needs_a_token_and_leaves_none_in_the_address(
+    office: Page, guarded: tuple[str, str]
+) -> None:
+    address, token = guarded
+    office.open(f"{address}therapist.html?lang=en")
+    wait_for(lambda: is_asked(office), "the question for a token")
+    for said in ("nonsense", token):
+        write(office, "#access", said)
+        office.click("#login button")
+        if said != token:
+            wait_for(lambda: "not known" in office.text("#login-problem"), "the refusal")
+    wait_for(lambda: view(office) == "prepare", "the page")
+    assert office.text("#who") == "Thea"
+    assert token not in office.evaluate("location.href + document.documentElement.outerHTML")
+    office.click("#prepare button[type=submit]")
+    wait_for(lambda: view(office) == "invitation", "a session of a guarded server")
+    office.open(f"{address}therapist.html?lang=de")
+    wait_for(lambda: view(office) == "watch", "the page, which its tab remembers")
+    assert office.attribute("html", "lang") == "de"
+    office.click("#leave")
+    wait_for(lambda: is_asked(office), "the question for a token again")
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[tuple[str, str]]:
+    """A server with an administrator's key, and a therapist's token for it."""
+    from benchmarks.listener import serving
+
+    key = "the-key-that-these-tests-use"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUSICMED_ADMIN_KEY", key)
+        with serving("--journal", "none") as (address, _):
+            asked = urllib.request.Request(
+                f"{address}api/tokens",
+                json.dumps({"role": "therapist", "name": "Thea"}).encode(),
+                {"Content-Type": "application/json", "Authorization": f"Bearer {key}"},
+            )
+            with urllib.request.urlopen(asked, timeout=20) as answer:
+                yield address, json.load(answer)["token"]
