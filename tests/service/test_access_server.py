@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from websockets.exceptions import InvalidStatus
 
 from benchmarks.listener import join
 from musicmed_live.core.messages import Role
-from musicmed_live.service.access import Access, StaffRole, kept_secret, renew_secret, secret_path
+from musicmed_live.service.access import Access, StaffRole, kept_secret, read_secret, renew_secret, secret_path
 from musicmed_live.service.entrance import Entrance
 from musicmed_live.service.listening import KEY_VARIABLE
 from musicmed_live.service.web import build_app
@@ -36,6 +36,7 @@ class Ward:
     """A server that asks for tokens."""
 
     url: str
+    folder: Path
     log: Path
     access: Access
 
@@ -58,7 +59,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     ):
         try:
             assert server.stdout is not None
-            yield Ward(server.stdout.readline().split()[1], log, access)
+            yield Ward(server.stdout.readline().split()[1], folder, log, access)
         finally:
             server.terminate()
             server.wait(15)
@@ -81,6 +82,14 @@ async def opened(web: httpx.AsyncClient, ward: Ward, **wish: Any) -> dict[str, A
     assert answer.status_code == 201, answer.text
     session: dict[str, Any] = answer.json()
     return session
+
+
+async def sessions(web: httpx.AsyncClient, ward: Ward) -> list[dict[str, Any]]:
+    """Those that are open, as a therapist sees them."""
+    listed: list[dict[str, Any]] = (
+        await web.get("api/sessions", headers=bearer(ward.token(StaffRole.THERAPIST)))
+    ).json()
+    return listed
 
 
 async def status_of_socket(ward: Ward, session: str, token: str) -> int:
@@ -260,13 +269,19 @@ async def test_opening_sessions_has_its_limit(web: httpx.AsyncClient, ward: Ward
     assert answer.json()["code"] == "too_many_calls"
 
 
-async def test_what_is_taken_back_is_so_within_seconds(web: httpx.AsyncClient, ward: Ward) -> None:
-    headers = bearer(ward.token(StaffRole.THERAPIST))
+async def test_what_is_taken_back_is_so_within_seconds_and_can_be_given_anew(
+    web: httpx.AsyncClient, ward: Ward
+) -> None:
+    session = (await sessions(web, ward))[0]["id"]
+    headers, secret = bearer(ward.token(StaffRole.THERAPIST)), ward.folder / "musicmed-live" / "access-secret"
     assert (await web.get("api/me", headers=headers)).status_code == 200
-    renew_secret(ward.log.parent / "musicmed-live" / "access-secret")
+    renew_secret(secret)
     async with asyncio.timeout(10):
         while (await web.get("api/me", headers=headers)).status_code == 200:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.1)
+    renewed = replace(ward, access=Access(read_secret(secret)))
+    token = (await sessions(web, renewed))[0]["tokens"]["patient"]
+    assert (await web.get(f"api/sessions/{session}", headers=bearer(token))).status_code == 200
 
 
 async def test_no_token_no_key_and_no_secret_stands_in_the_log(ward: Ward) -> None:
