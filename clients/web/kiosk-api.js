@@ -37,10 +37,10 @@ export function restart(token) {
   return call("/api/kiosk/restart", withBody("POST", undefined, token));
 }
 
-/** The calibrated outputs and what levels are advised: `{outputs, presets}`. Throws `CallFailed`. */
-export async function fetchLevels() {
-  const [outputs, presets] = await Promise.all([call("/api/outputs"), call("/api/presets")]);
-  return { outputs, presets };
+/** The names of the calibrated outputs, and the levels in dB(A) that are advised: `{outputs, presets}`. Throws `CallFailed`. */
+export async function fetchLevels(token) {
+  const [outputs, presets] = await Promise.all([call("/api/outputs", withBody("GET", undefined, token)), call("/api/presets")]);
+  return { outputs: outputs.map(({ name }) => name), presets: presets.map(({ dba }) => dba) };
 }
 
 function withBody(method, body, token = "") {

@@ -86,7 +86,7 @@ export class NurseCorner {
 
   async #enter({ token }) {
     this.#token = token;
-    [this.#settings, this.#levels] = await Promise.all([fetchSettings(token), fetchLevels().catch(() => NO_LEVELS)]);
+    [this.#settings, this.#levels] = await Promise.all([fetchSettings(token), fetchLevels(token).catch(() => NO_LEVELS)]);
     this.#showSettings();
   }
 

@@ -17,6 +17,7 @@ const OFFERED = {
   language: [null, "en", "de"],
 };
 const SOFTNESS_LUFS = [-35, -29, -23]; // very soft, soft, as it comes; where no level in dB(A) is known
+const LEVELS_DBA = [40, 50]; // between those that are advised
 const HEADPHONES = "-headphones"; // ends the name of an output that is a pair of them
 
 /**
@@ -25,7 +26,7 @@ const HEADPHONES = "-headphones"; // ends the name of an output that is a pair o
  */
 export function offered(name, settings, { outputs, presets }) {
   if (name === "output") return withPresent([null, ...outputs.filter((output) => !output.endsWith(HEADPHONES))], settings.output);
-  if (name === "loudness") return withPresent(isCalibrated(settings, outputs) ? presets.map(dba) : SOFTNESS_LUFS.map(lufs), chosen(name, settings));
+  if (name === "loudness") return withPresent(isCalibrated(settings, outputs) ? levels(presets).map(dba) : SOFTNESS_LUFS.map(lufs), chosen(name, settings));
   return withPresent(OFFERED[name], chosen(name, settings));
 }
 
@@ -56,6 +57,10 @@ export function isSame(a, b) {
 /** Whether the level of the output that is set is known. */
 export function isCalibrated(settings, outputs) {
   return settings.output !== null && outputs.includes(settings.output);
+}
+
+function levels(presets) {
+  return [...new Set([...LEVELS_DBA, ...presets])].sort((a, b) => a - b);
 }
 
 function withPresent(values, present) {

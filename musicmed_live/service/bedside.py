@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from musicmed_live.core.events import Pause, Play
+from musicmed_live.core.events import Bound, Pause, Play
 from musicmed_live.core.messages import parse_patient
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import parse_plan
@@ -15,8 +15,9 @@ from musicmed_live.errors import CannotServe, InvalidInput
 from musicmed_live.service import headphones
 from musicmed_live.service.headphones import Plug
 from musicmed_live.service.hub import Entry, Hub
-from musicmed_live.service.kiosk_settings import Memory, Settings, Store
+from musicmed_live.service.kiosk_settings import CEILING_LUFS, Memory, Settings, Store
 from musicmed_live.service.live import LiveSession
+from musicmed_live.service.outputs import Output
 from musicmed_live.service.pin import Guesses, Pin
 from musicmed_live.service.soundcard import Speaker
 
@@ -26,23 +27,16 @@ BY = "kiosk"  # who starts and pauses, as the journal has it
 LEFT_SECONDS = 1800.0  # a session that has stood still for so long is ended: whoever comes next begins anew
 LOOK_SECONDS = 5.0
 
-Calibrated = Callable[[], Mapping[str, Any]]  # the outputs whose level is known, by name
-
 
 class Kiosk:
     """What plays at a bed, and what it is set to. `run` it as a task; talk to it from the same event loop."""
 
-    def __init__(
-        self, hub: Hub, speaker: Speaker, store: Store, calibrated: Calibrated, restart: Callable[[], None] | None
-    ) -> None:
-        """Both `store` and `calibrated` may block: they are used in threads.
-
-        `restart` ends this process, so that it is started again; None where nobody would do that.
-        """
+    def __init__(self, hub: Hub, speaker: Speaker, store: Store, restart: Callable[[], None] | None) -> None:
+        """`restart` ends this process, so that it is started again; None where nobody would do that."""
         self.restart = restart
         self.plug = Plug.UNKNOWN
         self.pulled = False  # the headphones were, and so the music was paused
-        self._hub, self._speaker, self._store, self._calibrated = hub, speaker, store, calibrated
+        self._hub, self._speaker, self._store = hub, speaker, store
         self._memory = Memory()
         self._guesses = Guesses(0, time.monotonic)
         self._live: LiveSession | None = None
@@ -125,8 +119,8 @@ class Kiosk:
         await self._keep_guesses()
 
     async def _open(self) -> Entry:
-        calibrated = await asyncio.to_thread(self._calibrated)
-        body = self.settings.body(headphones=self.plug is Plug.IN, calibrated=calibrated)
+        output = await self._output()
+        body = self.settings.body(None if output is None else output.name)
         entry = await self._hub.open(parse_plan(body, self._hub.draw_seed), parse_patient(body))
         self._begin(entry.live)
         await self._keep_anyway(lambda memory: replace(memory, session=entry.live.name))
@@ -147,6 +141,7 @@ class Kiosk:
             self._began.clear()
             live = self._live
             assert live is not None
+            await self._hear_through_output(live)
             await self._speaker.play(live)
             self.pulled = False
             if self._live is live:
@@ -163,13 +158,32 @@ class Kiosk:
                 log.info("nobody has gone on for %d s; the session is ended", LEFT_SECONDS)
                 self._hub.end(entry.live.name, BY)
 
-    def _plugged(self, plug: Plug) -> None:
+    async def _plugged(self, plug: Plug) -> None:
         """Who has pulled the headphones must not be heard by the whole ward: the music waits for a touch."""
         before, self.plug = self.plug, plug
         live = self._live
         if before is Plug.IN and live is not None and live.playing:
             self.pulled = True
             live.handle(Pause(), BY)
+        if live is not None:
+            await self._hear_through_output(live)
+
+    async def _output(self) -> Output | None:
+        """What it is heard by now; None where that is not calibrated."""
+        name = self.settings.output_with(headphones=self.plug is Plug.IN)
+        return (await asyncio.to_thread(self._hub.outputs.all)).get(name)
+
+    async def _hear_through_output(self, live: LiveSession) -> None:
+        """Keep `live` as loud as it may be on what it is heard by now: the mixer fades to that."""
+        output, bounds = await self._output(), live.session.bounds
+        live.safety.hear_through(None if output is None else output.offset_db)
+        wished_dba, changes = self.settings.session.get("loudest_dba"), dict[str, Any]()
+        if output is not None and wished_dba is not None and bounds.loudest_dba is None:
+            changes["loudest_dba"] = float(wished_dba)
+        if output is None and (bounds.loudest_lufs is None or bounds.loudest_lufs > CEILING_LUFS):
+            changes["loudest_lufs"] = CEILING_LUFS
+        if changes and live.session.phase is not Phase.ENDED:
+            live.handle(Bound(changes), BY)
 
     async def _set_volume(self) -> None:
         percent = self.settings.volume_percent

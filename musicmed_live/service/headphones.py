@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
@@ -45,7 +45,7 @@ async def look() -> Plug:
         return Plug.UNKNOWN
 
 
-async def watch(changed: Callable[[Plug], None]) -> None:
+async def watch(changed: Callable[[Plug], Awaitable[None]]) -> None:
     """Tell what is plugged in, at first and whenever that changes, until cancelled."""
     before: Plug | None = None
     events: Process | None = None
@@ -54,7 +54,7 @@ async def watch(changed: Callable[[Plug], None]) -> None:
             plug = await look()
             if plug is not before:
                 log.info("headphones: %s", plug.value)
-                changed(plug)
+                await changed(plug)
             before = plug
             if events is None or events.returncode is not None:
                 events = await _subscribe()

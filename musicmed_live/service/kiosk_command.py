@@ -54,7 +54,7 @@ async def _run(server: Server, speaker: Speaker, supervisor: Supervisor, ready: 
 
     folder = default_folder().parent
     store = Store(folder / "kiosk.json")
-    kiosk = Kiosk(server.hub, speaker, store, dict, server.leave if supervisor.is_there else None)
+    kiosk = Kiosk(server.hub, speaker, store, server.leave if supervisor.is_there else None)
     await kiosk.prepare()
     server.app.state.kiosk = kiosk
     await server.hub.sources.stand_in.workers.answer()  # they load before anything else

@@ -2,9 +2,7 @@
 
 import json
 import logging
-import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from musicmed_live.core.messages import parse_object, parse_patient
 from musicmed_live.core.plan import parse_plan
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.service.pin import Pin
+from musicmed_live.service.profiles import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +48,17 @@ class Settings:
     language: str | None = None  # None: the browser's
     volume_percent: int | None = None  # of the system, set when the kiosk starts; None: as it is
 
-    def body(self, *, headphones: bool, calibrated: Mapping[str, Any]) -> dict[str, Any]:
-        """The session's body, for what it is heard by: with `loudest_dba` only where that output is calibrated.
+    def output_with(self, *, headphones: bool) -> str:
+        """The name under which what it is heard by is calibrated, if it is."""
+        return f"{self.output or ''}{HEADPHONES if headphones else ''}"
+
+    def body(self, output: str | None) -> dict[str, Any]:
+        """The session's body, for the calibrated `output`, or None. Only there `loudest_dba` can be kept.
 
         Elsewhere its loudness is limited instead: `CEILING_LUFS`, or lower where the settings say so.
         """
-        output = f"{self.output}{HEADPHONES}" if headphones else self.output
         body = dict(self.session)
-        if output in calibrated:
+        if output is not None:
             return {**body, "output": output}
         body.pop("loudest_dba", None)
         wished = body.get("loudest_lufs")
@@ -99,15 +101,7 @@ class Store:
     def save(self, memory: Memory) -> None:
         """Keep it: after a power cut the old one is there or the new one, whole. Raises `OSError`."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(prefix="kiosk.", suffix=".new", dir=self._path.parent)  # of mode 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(_memory_object(memory), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(beside).replace(self._path)
-        finally:
-            Path(beside).unlink(missing_ok=True)
+        replace_file(self._path, json.dumps(_memory_object(memory), indent=1))
 
 
 def settings_object(settings: Settings) -> dict[str, Any]:

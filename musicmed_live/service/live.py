@@ -216,7 +216,7 @@ class LiveSession:
 
     def _check_bounds(self, event: Bound) -> None:
         check_preferences(Preference(forbid=event.changes.get("forbid", ())), Preference())
-        if event.changes.get("loudest_dba") is not None and self._wish.output is None:
+        if event.changes.get("loudest_dba") is not None and not self.safety.is_calibrated:
             raise InvalidInput(
                 "loudest_dba: this session plays on no calibrated output; limit loudest_lufs instead",
                 "loudest_dba",

@@ -36,6 +36,15 @@ class SafeSound:
             self._unkept[hour] -= dose
 
     @property
+    def is_calibrated(self) -> bool:
+        """Whether it is known how loud the music is at the ear."""
+        return self._offset_db is not None
+
+    def hear_through(self, offset_db: float | None) -> None:
+        """It is heard by another output from here on; `heed` keeps the ceilings there."""
+        self._offset_db = offset_db
+
+    @property
     def unkept_pa2h(self) -> dict[int, float]:
         """Doses that were counted, and are not in the kept week yet; empty without a calibrated output."""
         return {hour: dose for hour, dose in self._unkept.items() if dose > 0}

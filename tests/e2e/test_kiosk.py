@@ -22,6 +22,7 @@ from tests.e2e.browser import Page, tab_address, wait_for
 from tests.e2e.conftest import free_port, is_up
 from tests.e2e.sound import Recording, level_dbfs
 from tests.e2e.test_speaker import ALSA_TO_PULSE
+from tests.service.pactl import CARD, fake_pactl
 
 AUDIBLE_DBFS = -50.0
 FACES = ["very_good", "good", "calm", "tired", "so_so", "sad", "tense", "very_tense"]
@@ -194,6 +195,29 @@ def test_after_a_kill_it_comes_back_and_goes_on(fresh: Machine, browser: Page, h
     wait_for(lambda: stage(browser) == "start", "the start button")
 
 
+def test_who_pulls_the_headphones_is_not_heard_by_the_ward(
+    tmp_path: Path, sound_card: dict[str, str], browser: Page, heard: Recording
+) -> None:
+    plugged, pulled = (json.dumps([{**CARD, "active_port": port["name"]}]) for port in reversed(CARD["ports"]))
+    fake_pactl(tmp_path, plugged, "exit 1")
+    with machine(tmp_path, sound_card) as made:
+        made.environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+        made.switch_on("--no-browser")
+        made.wait_until_ready()
+        open_screen(browser, made)
+        wait_for(lambda: browser.text("#headphones") == "Headphones are plugged in", "the page to say so")
+        browser.click("#begin")
+        wait_for(lambda: is_heard(heard), "music in the headphones")
+        (tmp_path / "sinks").write_text(pulled)
+        wait_for(lambda: not is_heard(heard), "silence")
+        wait_for(lambda: "headphones are out" in browser.text("#why"), "a plain word")
+        browser.click("#toggle")
+        wait_for(lambda: is_heard(heard), "music on the speaker")
+        wait_for(lambda: "headphones are out" not in browser.text("#why"), "the word to go")
+        browser.click("#stop")
+        wait_for(lambda: stage(browser) == "start", "the start button")
+
+
 def test_a_nurse_sets_a_pin_first_and_then_the_rest(kiosk: Machine, browser: Page) -> None:
     open_screen(browser, kiosk)
     browser.click("#nurse-open")
@@ -297,9 +321,9 @@ def test_the_command_shows_the_page_and_ends_with_it(
         path = f"{browser.parent}:{os.environ['PATH']}"
         made.environment |= {"DISPLAY": display, "PATH": path, "TMPDIR": profiles}
         made.switch_on(*options)
-        profile = wait_for(lambda: next(Path(profiles).glob("*/DevToolsActivePort"), None), "the browser", 30).parent
+        ports = wait_for(lambda: list(Path(profiles).glob("*/DevToolsActivePort")), "the browser", 30)
         wait_for(lambda: is_up(made.url), "the server", 30)
-        with connect(tab_address(profile), max_size=None, ping_interval=None) as socket_of_tab:
+        with connect(tab_address(ports[0].parent), max_size=None, ping_interval=None) as socket_of_tab:
             shown = Page(socket_of_tab)
             wait_for(lambda: shown.evaluate("document.body?.dataset.stage") == "start", "the start button", 30)
             assert shown.is_visible("#begin")

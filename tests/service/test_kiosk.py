@@ -7,7 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from musicmed_live.service.headphones import Plug, plug_of
 from musicmed_live.service.kiosk_settings import Memory, Settings, Store, settings_object
 from musicmed_live.service.pin import FIRST_WAIT_SECONDS, FREE_GUESSES, LONGEST_WAIT_SECONDS, Guesses, Pin
 from musicmed_live.service.watchdog import READY, WELL, Supervisor
+from tests.service.pactl import CARD, fake_pactl
 
 KIOSK = Path(clients.kiosk.__file__).parent
 UNITS = sorted(KIOSK.glob("*.service"))
@@ -175,50 +176,26 @@ def test_settings_go_out_and_in_again() -> None:
     assert Settings().changed(settings_object(settings)) == settings
 
 
-def test_a_level_in_dba_holds_where_the_output_is_calibrated_and_elsewhere_loudness_is_limited() -> None:
+def test_a_level_in_dba_holds_on_a_calibrated_output_and_elsewhere_loudness_is_limited() -> None:
     settings = Settings(session={"goal": "calm", "loudest_dba": 45.0}, output="bed 3")
-    known = settings.body(headphones=False, calibrated={"bed 3": 1})
-    unknown = settings.body(headphones=True, calibrated={"bed 3": 1})
-    worn = settings.body(headphones=True, calibrated={"bed 3-headphones": 1})
+    known, unknown = settings.body("bed 3"), settings.body(None)
     assert (known["output"], known["loudest_dba"]) == ("bed 3", 45.0)
-    assert "output" not in unknown
-    assert "loudest_dba" not in unknown
+    assert not {"output", "loudest_dba"} & set(unknown)
     assert unknown["loudest_lufs"] == -23
-    assert worn["output"] == "bed 3-headphones"
 
 
 def test_softer_than_the_limit_stays_softer() -> None:
-    assert Settings(session={"goal": "calm", "loudest_lufs": -35}).body(headphones=False, calibrated={})[
-        "loudest_lufs"
-    ] == (-35)
+    assert Settings(session={"goal": "calm", "loudest_lufs": -35}).body(None)["loudest_lufs"] == -35
+
+
+def test_headphones_are_calibrated_under_a_name_of_their_own() -> None:
+    settings = Settings(output="bed 3")
+    assert settings.output_with(headphones=False) == "bed 3"
+    assert settings.output_with(headphones=True) == "bed 3-headphones"
 
 
 # Headphones
 
-# What pactl 16.1 prints of a laptop's sound card, shortened.
-CARD = {
-    "index": 0,
-    "name": "alsa_output.pci-0000_00_1f.3.analog-stereo",
-    "ports": [
-        {
-            "name": "analog-output-speaker",
-            "description": "Speakers",
-            "type": "Speaker",
-            "priority": 10000,
-            "availability_group": "Legacy 3",
-            "availability": "availability unknown",
-        },
-        {
-            "name": "analog-output-headphones",
-            "description": "Headphones",
-            "type": "Headphones",
-            "priority": 9900,
-            "availability_group": "Legacy 2",
-            "availability": "available",
-        },
-    ],
-    "active_port": "analog-output-headphones",
-}
 NULL_SINK = {"index": 1, "name": "card", "ports": [], "active_port": None}
 
 
@@ -234,32 +211,20 @@ def test_a_card_that_cannot_tell_is_unknown() -> None:
     assert plug_of([], "card") is Plug.UNKNOWN
 
 
-@pytest.fixture
-def pactl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Puts a `pactl` on the path that answers as a script says."""
-
-    def put(listing: str, events: str) -> None:
-        program = tmp_path / "pactl"
-        info = json.dumps({"default_sink_name": CARD["name"]})
-        (tmp_path / "sinks").write_text(listing)
-        answers = f"*info) echo '{info}' ;;\n*list*) cat sinks ;;\n*) {events} ;;"
-        program.write_text(f"#!/bin/sh\ncd {tmp_path}\ncase $* in\n{answers}\nesac\n")
-        program.chmod(0o755)
-
+@pytest.fixture(autouse=True)
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `fake_pactl` puts its program."""
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    return put
 
 
-async def test_a_plug_that_is_pulled_is_told_as_soon_as_the_sound_server_says_so(
-    pactl: Callable[[str, str], None], tmp_path: Path
-) -> None:
+async def test_a_plug_that_is_pulled_is_told_as_soon_as_the_sound_server_says_so(tmp_path: Path) -> None:
     pulled = json.dumps([{**CARD, "active_port": "analog-output-speaker"}])
     (tmp_path / "pulled").write_text(pulled)
-    pactl(json.dumps([CARD]), "mv pulled sinks; echo \"Event 'change' on sink #0\"; exec sleep 60")
+    fake_pactl(tmp_path, json.dumps([CARD]), "mv pulled sinks; echo \"Event 'change' on sink #0\"; exec sleep 60")
     told: list[Plug] = []
     done = asyncio.Event()
 
-    def tell(plug: Plug) -> None:
+    async def tell(plug: Plug) -> None:
         told.append(plug)
         if len(told) == 2:
             done.set()
@@ -273,10 +238,8 @@ async def test_a_plug_that_is_pulled_is_told_as_soon_as_the_sound_server_says_so
 
 
 @pytest.mark.parametrize("listing", ["", "not json", "[7]", "{}", '[{"name": 1}]'])
-async def test_a_sound_server_that_is_not_understood_is_unknown(
-    pactl: Callable[[str, str], None], listing: str
-) -> None:
-    pactl(listing, "exit 1")
+async def test_a_sound_server_that_is_not_understood_is_unknown(tmp_path: Path, listing: str) -> None:
+    fake_pactl(tmp_path, listing, "exit 1")
     assert await headphones.look() is Plug.UNKNOWN
 
 
