@@ -58,7 +58,7 @@ def refusal(access: Access, token: str) -> str:
     """The code of the refusal."""
     with pytest.raises(InvalidInput) as refused:
         access.check(token)
-    assert not token or token not in refused.value.message
+    assert len(token) < 8 or token not in refused.value.message
     return refused.value.code
 
 
