@@ -6,6 +6,7 @@ a late clip and the end are that same operation with another position and anothe
 
 import math
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -214,6 +215,17 @@ class Timeline:
                 out[a - start : b - start] = self._sound(i, a, b)
         return out
 
+    def blocks(self, start: int, end: int) -> Iterator[Block]:
+        """What is heard in [start, end), but for what fades out there."""
+        for clip in self.clips:
+            if max(start, clip.position) < min(end, clip.end):
+                yield from clip.track.between(max(start, clip.position), min(end, clip.end))
+
+    def fading(self, start: int, end: int) -> Iterator[Block]:
+        """What fades out in [start, end), under other clips."""
+        for i, clip in enumerate(self.clips):
+            yield from self._under(i, max(start, clip.position), min(end, clip.end))
+
     def ready_until(self, start: int) -> int:
         """The first position at or after `start` for which there is no sound yet."""
         reached = start
@@ -259,6 +271,14 @@ class Timeline:
             out_gain, in_gain = crossfade_gains(share, clip.rho)
             samples[:fading] = samples[:fading] * in_gain[:, None] + before * out_gain[:, None]
         return samples
+
+    def _under(self, i: int, start: int, end: int) -> Iterator[Block]:
+        """What fades out in [start, end), under clip `i`."""
+        first = self._thread(i)
+        end = min(end, self.clips[first].position + self.clips[first].fade_frames)
+        if first and start < end:
+            yield from self.clips[first - 1].track.between(start, end)
+            yield from self._under(first - 1, start, end)
 
     def _thread(self, i: int) -> int:
         """The first of the clips that clip `i` continues on its own track: a cut does not break off their fade."""

@@ -10,8 +10,9 @@ before they changed, and may break them, is given up at the first cue that can b
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
+from itertools import chain
 from typing import Any, TypeVar
 
 from musicmed_live.core.events import Land, Recompose
@@ -306,7 +307,9 @@ class Conductor:
         if self._is_barred():
             self._part.close()
             self._part = self._open_part(self._sources.stand_in)
-        if self._is_broken(self._playhead.heard, self.timeline.end) or (self._is_stale() and self.wanted is None):
+        heard, end = self._playhead.heard, self.timeline.end
+        broken = self._is_forbidden(self.timeline.blocks(heard, end), self.timeline.fading(heard, end))
+        if broken or (self._is_stale() and self.wanted is None):
             self.want(Recompose(Cue.BEAT, "bounds"))
 
     def _is_barred(self) -> bool:
@@ -317,11 +320,9 @@ class Conductor:
         """Whether the clip that the part is in was asked for under other bounds, and may break those that hold now."""
         return self._is_barred() or (self._request is not None and not self._session.bounds.covers(self._request))
 
-    def _is_broken(self, start: int, end: int) -> bool:
-        """Whether anything that is heard in [start, end) must not be."""
-        bounds = self._session.bounds
-        spans = ((clip.track, max(clip.position, start), min(clip.end, end)) for clip in self.timeline.clips)
-        return any(bounds.broken_by(block) for track, a, b in spans if a < b for block in track.between(a, b))
+    def _is_forbidden(self, *blocks: Iterable[Block]) -> bool:
+        """Whether any of that must not be heard."""
+        return any(map(self._session.bounds.broken_by, chain(*blocks)))
 
     def _next_entry(self, ahead_frames: int) -> ClipRequest | None:
         """The clip with which the chosen generator takes over from the composer, at a bar line if one is near."""
@@ -433,6 +434,8 @@ class Conductor:
                 part.check(block)
             position = blocks[0].position
             goes_on = goes_on and self._continues(position)
+            if self._is_forbidden(self.timeline.fading(position, position + 1)):
+                goes_on = False  # that is to end now, which takes a fade of another kind
             if goes_on:
                 part.track.cut(position)
             else:
@@ -520,7 +523,8 @@ class Conductor:
         self._changed = self._playhead.heard
         self.timeline.extend(clip.position)
         fade_frames = min(clip.fade_frames, self.timeline.ready_until(clip.position) - clip.position)
-        if self._is_broken(clip.position - 1, clip.position):
+        now = clip.position - 1, clip.position
+        if self._is_forbidden(self.timeline.blocks(*now), self.timeline.fading(*now)):
             fade_frames = min(fade_frames, BREAK_FRAMES)
         if self.timeline.clips:
             self.timeline.cut(clip.position)

@@ -375,3 +375,27 @@ def test_forgetting_changes_nothing_that_is_still_to_be_heard(
     timeline.forget_before(position)
     assert np.array_equal(timeline.read(position, timeline.end - position), heard)
     assert timeline.ready_until(position) == timeline.end
+
+
+def test_what_is_heard_and_what_fades_out_under_it_are_told_block_by_block() -> None:
+    old, new = (track_of(tone(0, 10 * BEAT)) for _ in range(2))
+    timeline = Timeline()
+    timeline.append(clip(0, 4 * BEAT, old))
+    timeline.append(clip(4 * BEAT, BEAT, new, fade_frames=3 * BEAT))
+    timeline.append(clip(5 * BEAT, 5 * BEAT, new))  # goes on, and so does the fade
+    heard, fading = (list(found(3 * BEAT, 8 * BEAT)) for found in (timeline.blocks, timeline.fading))
+    assert [block.position for block in heard] == [n * BEAT for n in range(3, 8)]
+    assert [block.position for block in fading] == [n * BEAT for n in range(4, 7)]
+    assert all(block in old.between(0, 10 * BEAT) for block in fading)
+
+
+def test_a_fade_ends_with_the_clip_that_another_one_has_faded_over() -> None:
+    old, new, newest = (track_of(tone(0, 10 * BEAT)) for _ in range(3))
+    timeline = Timeline()
+    timeline.append(clip(0, 2 * BEAT, old))
+    timeline.append(clip(2 * BEAT, 2 * BEAT, new, fade_frames=6 * BEAT))
+    timeline.append(clip(4 * BEAT, 6 * BEAT, newest, fade_frames=BEAT))
+    assert not list(timeline.fading(5 * BEAT, 10 * BEAT))
+    assert {id(block) for block in timeline.fading(4 * BEAT, 5 * BEAT)} == {
+        id(block) for one in (old, new) for block in one.between(4 * BEAT, 5 * BEAT)
+    }
