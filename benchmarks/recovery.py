@@ -1,7 +1,7 @@
-"""What a killed server costs: how soon its sessions play on, whether a report is lost, and whether the music is the same.
+"""What a killed server costs: how soon its sessions play on, whether reports are lost, whether the music is the same.
 
-A real server plays 8 sessions to clients that connect again by themselves. It is killed (`kill -9`) and started again by
-the same command twice: while they listen, and as soon as 1,000 of their reports are acknowledged.
+A real server plays 8 sessions to clients that connect again by themselves. It is killed (`kill -9`) and started again
+by the same command, twice: while they listen, and as soon as 1,000 of their reports are acknowledged.
 
 - `resume_s`: from the start of the new process until every session plays and every client is sent sound; the later.
 - `lost_reports`: acknowledged ones that are not in the journal then.
@@ -38,7 +38,7 @@ SESSIONS, REPORTS, RUNS = 8, 1000, 3
 LEAD_MS = 8000
 FADED_FRAMES = frames_of(0.6)  # a session that goes on fades in
 RETRY_SECONDS = 0.05  # between a client's attempts
-WARM_SECONDS, RESUME_SECONDS = 90.0, 30.0
+WARM_SECONDS, RESUME_SECONDS, REPORT_SECONDS = 90.0, 30.0, 120.0
 MOODS = ("sad", "anxious", "happy", "tired")
 BURST = 12  # reports of one client that are on their way at once
 
@@ -174,7 +174,7 @@ async def tell_enough(listeners: Sequence[Listener]) -> set[Report]:
     told: set[Report] = set()
     enough = asyncio.Event()
     telling = [asyncio.create_task(tell(listener, told, enough)) for listener in listeners]
-    async with asyncio.timeout(RESUME_SECONDS):
+    async with asyncio.timeout(REPORT_SECONDS):
         await enough.wait()
     for task in telling:
         task.cancel()

@@ -73,7 +73,8 @@ class Journal:
         found = []
         with self._transaction(writes=True) as connection:
             for row in connection.execute(wanted.order_by(SESSIONS.c.opened_at)).all():
-                if row.session is None or row.at < now - RESUMABLE_SECONDS:
+                seen_at = row.opened_at if row.session is None else row.at
+                if seen_at < now - RESUMABLE_SECONDS:
                     _close(connection, row, LOST)
                 elif row.owner == owner and not row.body:
                     _close(connection, row, ENDED)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from musicmed_live.errors import CannotServe, InvalidInput
 from musicmed_live.journal import database, schema
-from musicmed_live.journal.entries import Entry, Kind, Sitting
+from musicmed_live.journal.entries import RESUMABLE_SECONDS, Checkpoint, Entry, Kind, Sitting
 from musicmed_live.journal.store import Journal
 from tests.journal.stories import ANNA, NOON, done, entry, opened, story
 
@@ -264,3 +264,77 @@ def test_a_server_that_is_not_there_is_told_of_in_one_sentence() -> None:
         Journal("postgresql://anna@127.0.0.1:1/a").prepare()
     assert "\n" not in str(fault.value)
     assert "onnection" in str(fault.value)
+
+
+HERE, THERE = "ward7:8765", "ward8:8765"
+
+
+def checkpoint(seconds: float, session: str = ANNA, owner: str = HERE, body: str = "where it is") -> Checkpoint:
+    return Checkpoint(session, owner, NOON + seconds, round(48_000 * seconds), body)
+
+
+def begun(session: str = ANNA, patient: str = "anna", seconds: float = 0.0) -> Entry:
+    return entry(seconds, Kind.OPENED, opened(patient), session)
+
+
+def test_of_each_session_there_is_the_last_checkpoint(journal: Journal) -> None:
+    journal.write([begun(), begun(BERT, "bert")], [checkpoint(1), checkpoint(1, BERT)])
+    journal.write([], [checkpoint(2)])
+    assert journal.take_up(HERE, NOON + 3) == [checkpoint(2), checkpoint(1, BERT)]
+    assert journal.take_up(HERE, NOON + 3) == [checkpoint(2), checkpoint(1, BERT)], "who was killed again comes again"
+
+
+def test_nobody_takes_up_what_another_server_plays(journal: Journal, address: str) -> None:
+    journal.write([begun(), begun(BERT, "bert")], [checkpoint(1), checkpoint(1, BERT, THERE)])
+    with closing(Journal(address)) as other:
+        assert other.take_up(THERE, NOON + 2) == [checkpoint(1, BERT, THERE)]
+    assert journal.take_up(HERE, NOON + 2) == [checkpoint(1)]
+    assert all(sitting.ended_at is None for sitting in journal.sessions())
+
+
+def test_what_nobody_has_played_for_long_is_lost_whoever_had_played_it(journal: Journal) -> None:
+    journal.write([begun(), begun(BERT, "bert"), begun("c", "carl")], [checkpoint(60), checkpoint(90, BERT, THERE)])
+    assert journal.take_up(HERE, NOON + RESUMABLE_SECONDS + 91) == []
+    ends = {sitting.id: sitting.ended_at for sitting in journal.sessions()}
+    assert ends == {ANNA: NOON + 60, BERT: NOON + 90, "c": NOON}, "when it was seen last"
+    last = journal.entries(ANNA)[-1]
+    assert (last.kind, last.body, last.position) == (Kind.ENDED, {"reason": "lost"}, 60 * 48_000)
+
+
+def test_one_that_has_just_begun_is_left_alone(journal: Journal) -> None:
+    journal.write([begun()])  # its first checkpoint is on its way
+    assert journal.take_up(THERE, NOON + 5) == []
+    assert journal.find(ANNA).ended_at is None
+
+
+def test_one_that_was_fading_out_has_ended(journal: Journal) -> None:
+    journal.write([begun()], [checkpoint(30, body="")])
+    assert journal.take_up(HERE, NOON + 31) == []
+    assert journal.entries(ANNA)[-1].body == {"reason": "ended"}
+    assert journal.find(ANNA).ended_at == NOON + 30
+
+
+@pytest.mark.parametrize(("reason", "goes_on"), [("ended", False), ("deleted", False), ("server_closed", True)])
+def test_only_what_a_closing_server_cut_off_goes_on_after_its_end(journal: Journal, reason: str, goes_on: bool) -> None:
+    journal.write([begun()], [checkpoint(5)])
+    journal.write([entry(6, Kind.ENDED, {"reason": reason})])
+    assert journal.find(ANNA).ended_at == NOON + 6
+    assert journal.take_up(HERE, NOON + 8) == ([checkpoint(5)] if goes_on else [])
+    if goes_on:
+        journal.write([entry(8, Kind.RESUMED, {"seconds": 2.0})])
+        assert journal.find(ANNA).ended_at is None
+
+
+def test_what_a_closing_server_cut_off_long_ago_has_ended_then(journal: Journal) -> None:
+    journal.write([begun()], [checkpoint(5)])
+    journal.write([entry(6, Kind.ENDED, {"reason": "server_closed"})])
+    assert journal.take_up(HERE, NOON + RESUMABLE_SECONDS + 7) == []
+    assert journal.find(ANNA).ended_at == NOON + 6
+    assert len(journal.entries(ANNA)) == 2
+
+
+def test_the_checkpoint_of_a_session_that_was_forgotten_is_gone_and_stays_away(journal: Journal) -> None:
+    journal.write([begun()], [checkpoint(5)])
+    journal.forget("anna")
+    journal.write([], [checkpoint(6)])
+    assert journal.take_up(HERE, NOON + 7) == []

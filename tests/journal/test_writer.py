@@ -163,3 +163,56 @@ def test_a_database_server_that_drops_its_clients_is_connected_to_again(
             with closing(Journal(server.format("dropped"))) as other:
                 until(lambda: len(other.entries(ANNA)) == 2)
             assert writes.health()["lost"] == 0
+
+
+def test_who_asks_is_told_when_all_before_is_on_the_disk(journal: Ailing, tmp_path: Path) -> None:
+    written = threading.Event()
+    found: list[int] = []
+
+    def look() -> None:
+        with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as other:
+            found.append(other.execute("SELECT count(*) FROM entries").fetchone()[0])
+        written.set()
+
+    with Writer(journal, FOR_EVER) as writes:
+        writes.put(entry(0, Kind.OPENED, opened()))
+        for _ in range(20):
+            writes.put(REPORT)
+        writes.when_written(look)
+        assert written.wait(20)
+    assert found == [21]
+
+
+def test_nobody_is_told_before_the_database_is_well_again(journal: Ailing) -> None:
+    written = threading.Event()
+    with Writer(journal, FOR_EVER) as writes:
+        writes.put(entry(0, Kind.OPENED, opened()))
+        until(lambda: journal.tries)
+        journal.ill = True
+        writes.put(REPORT)
+        writes.when_written(written.set)
+        until(lambda: writes.health()["reason"])
+        assert not written.is_set()
+        journal.ill = False
+        assert written.wait(20)
+    assert len(journal.entries(ANNA)) == 2
+
+
+def test_a_checkpoint_is_on_the_disk_with_the_event_that_came_after_it(journal: Ailing) -> None:
+    with Writer(journal, FOR_EVER) as writes:
+        writes.put(entry(0, Kind.OPENED, opened()))
+        written = threading.Event()
+        for seconds in range(50):
+            writes.keep(Checkpoint(ANNA, "here", NOON + seconds, seconds, "so far"))
+        writes.put(REPORT)
+        writes.when_written(written.set)
+        assert written.wait(20)
+        assert [found.position for found in journal.take_up("here", NOON + 60)] == [49]
+        writes.keep(Checkpoint(ANNA, "here", NOON + 50, 50, "so far"))
+        until(lambda: journal.take_up("here", NOON + 60)[0].position == 50)
+
+
+def test_what_there_is_no_room_for_is_told(journal: Ailing) -> None:
+    writes = Writer(journal, FOR_EVER)
+    assert all(writes.put(REPORT) for _ in range(ROOM))
+    assert not writes.put(REPORT)
