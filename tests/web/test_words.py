@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from musicmed_live.core.emotion import WORDS
+from musicmed_live.core.reasons import SENTENCES
 from tests.e2e.browser import Page
 from tests.web.conftest import WEB, run_script
 
@@ -50,6 +51,11 @@ def test_every_key_is_used() -> None:
 
 def test_every_mood_word_of_the_server_is_translated() -> None:
     assert {f"mood.{word}" for word in WORDS} <= KEYS
+
+
+@pytest.mark.parametrize("key", SENTENCES)
+def test_every_reason_of_the_server_has_words_that_name_the_same(key: str) -> None:
+    assert re.findall(r"\{(\w+)\}", MESSAGES["en"][f"why.{key}"]) == re.findall(r"\{(\w+)\}", SENTENCES[key])
 
 
 @pytest.mark.parametrize(
