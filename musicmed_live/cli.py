@@ -165,12 +165,6 @@ def _seed(text: str | None) -> int:
     return int(text)
 
 
-def _keep_days(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(MOST_DAYS)) or not 1 <= int(text) <= MOST_DAYS:
-        raise InvalidInput(f"--keep-days: {text!r} is not a whole number of days from 1 to {MOST_DAYS}", "keep_days")
-    return int(text)
-
-
 def _play(options: argparse.Namespace) -> None:
     wish, patient = _plan(options), _patient(options.patient)
     if options.speaker:
@@ -214,7 +208,8 @@ def _kiosk(options: argparse.Namespace) -> None:
 @contextmanager
 def _server(options: argparse.Namespace) -> Iterator["Server"]:
     """The server that the options ask for, and the broker where that is to be its own."""
-    choice, listening, keep_days = _choice(options), parse_listening(options), _keep_days(options.keep_days)
+    choice, listening = _choice(options), parse_listening(options)
+    keep_days = granting.parse_days("--keep-days", options.keep_days, MOST_DAYS)
     from musicmed_live.service.broker import own_broker
     from musicmed_live.service.journaling import keeping, owner_name
     from musicmed_live.service.mqtt import parse_address

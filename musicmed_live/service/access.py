@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import struct
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +24,7 @@ from typing import Any
 
 from musicmed_live.core.messages import Role
 from musicmed_live.errors import CannotServe, InvalidInput, shown
-from musicmed_live.service.profiles import default_folder
+from musicmed_live.service.profiles import default_folder, replace_file
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +148,7 @@ def kept_secret(path: Path) -> bytes:
     """
     try:
         if not path.exists():
-            _write(path, secrets.token_hex(SECRET_BYTES), replace=False)
+            _write_first(path, secrets.token_hex(SECRET_BYTES))
         return read_secret(path)
     except OSError as fault:
         raise CannotServe(f"{path}: the secret that signs tokens cannot be kept: {fault.strerror}") from None
@@ -176,7 +175,7 @@ def read_secret(path: Path) -> bytes:
 def renew_secret(path: Path) -> None:
     """Put a new secret in place of the one in `path`: no token made before is valid any more. Raises `CannotServe`."""
     try:
-        _write(path, secrets.token_hex(SECRET_BYTES), replace=True)
+        _write(path, secrets.token_hex(SECRET_BYTES))
     except OSError as fault:
         raise CannotServe(f"{path}: the secret that signs tokens cannot be renewed: {fault.strerror}") from None
 
@@ -224,23 +223,17 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _write(path: Path, text: str, *, replace: bool) -> None:
-    """Write beside the file, then take its place in one step; without `replace`, whoever was first stays."""
+def _write(path: Path, secret: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".new", dir=path.parent)  # of mode 0600
+    replace_file(path, f"{secret}\n")
+
+
+def _write_first(path: Path, secret: str) -> None:
+    """Of several that do this at once, the first one's stays."""
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    _write(beside, secret)
     try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            Path(beside).replace(path)
-        else:
-            _place(Path(beside), path)
+        with suppress(FileExistsError):
+            os.link(beside, path)
     finally:
-        Path(beside).unlink(missing_ok=True)
-
-
-def _place(beside: Path, path: Path) -> None:
-    with suppress(FileExistsError):
-        os.link(beside, path)
+        beside.unlink()

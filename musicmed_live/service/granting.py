@@ -37,7 +37,8 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def grant(options: argparse.Namespace) -> None:
     """Print a token on stdout, and about it on stderr, so that it can be piped."""
-    role, name, days = parse_staff_role(options.role), check_person(options.name), _days(options.days)
+    role, name = parse_staff_role(options.role), check_person(options.name)
+    days = parse_days("--days", options.days, MOST_DAYS)
     access = Access(kept_secret(secret_path()))
     token = access.grant(role, name=name, seconds=days * 86400)
     expires = access.check(token).expires
@@ -55,7 +56,8 @@ def revoke(_options: argparse.Namespace) -> None:
     )
 
 
-def _days(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(MOST_DAYS)) or not 1 <= int(text) <= MOST_DAYS:
-        raise InvalidInput(f"--days: {text!r} is not a whole number of days from 1 to {MOST_DAYS}", "days")
+def parse_days(option: str, text: str, most: int) -> int:
+    """A number of days as it was typed. Raises `InvalidInput`."""
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+        raise InvalidInput(f"{option}: {text[:60]!r} is not a whole number of days from 1 to {most}", "days")
     return int(text)
