@@ -27,26 +27,25 @@ def limit_nodes(samples: Samples, gain: float | None, held: Nodes | None, most: 
     quiet = float(np.abs(samples).max(initial=0.0)) * OVERSHOOT <= CEILING
     if gain in (None, 1.0) and held is None and most is None and quiet:
         return None
-    allowed = np.minimum(1.0, CEILING / np.maximum(oversampled_peaks(samples, SPAN), 1e-9))
-    if most is not None:
-        allowed = np.minimum(allowed, most)
-    ahead = LOOKAHEAD // SPAN
-    count = len(samples) // SPAN - ahead
-    nodes = np.empty(count + 1)
-    nodes[0] = allowed[0] if gain is None else gain
-    kept = 1
-    if held is not None:
-        kept = len(held)
-        nodes[:kept] = held
-    for k in range(kept - 1, count):
-        here = nodes[k]
-        target = here + (1.0 - here) / RELEASE_SPANS
-        for distance in range(1, ahead + 1):
-            target = min(target, here + (allowed[k + distance] - here) / distance)
-        nodes[k + 1] = min(target, allowed[k])
+    spans = len(samples) // SPAN
+    peaks = np.zeros(spans) if quiet else oversampled_peaks(samples, SPAN)
+    allowed = np.minimum(1.0 if most is None else most, CEILING / np.maximum(peaks, CEILING)).tolist()
+    first = allowed[0] if gain is None else gain
+    nodes = _descend(allowed, [first] if held is None else held.tolist(), spans - LOOKAHEAD // SPAN)
     if nodes[-1] > 0.9999:
         nodes[-1] = 1.0
     return None if held is None and nodes.min() == 1.0 else nodes
+
+
+def _descend(allowed: list[float], nodes: list[float], count: int) -> Nodes:
+    """`nodes`, and those after them up to the one after `count` spans: down in time for what is allowed, up slowly."""
+    for k in range(len(nodes) - 1, count):
+        here = nodes[k]
+        target = here + (1.0 - here) / RELEASE_SPANS
+        for distance in range(1, LOOKAHEAD // SPAN + 1):
+            target = min(target, here + (allowed[k + distance] - here) / distance)
+        nodes.append(min(target, allowed[k]))
+    return np.array(nodes)
 
 
 def apply_nodes(samples: Samples, nodes: Nodes | None) -> Samples:

@@ -245,6 +245,8 @@ class Mixer:
         ahead = [energy.times(gain) for energy in self._look_ahead(start + GRID)]
         after, begins_db = ride.over(energy_of(music).times(gain), ahead)
         line_db = np.linspace(begins_db, after.gain_db, GRID // SPAN + 1)
+        if not line_db.any():
+            return replace(state, ride=after), None
         most = 10 ** (np.minimum(line_db[1:], line_db[:-1]) / 20)
         return replace(state, ride=after), np.append(most, np.full(LOOKAHEAD // SPAN, most[-1]))
 

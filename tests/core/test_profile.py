@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musicmed_live.core.exposure import Week
 from musicmed_live.core.profile import MEANS, Baseline, Feature, Profile
 from musicmed_live.errors import InvalidInput
 
@@ -75,3 +76,20 @@ def test_what_is_no_profile_is_refused_and_the_place_named(text: str, named: str
 def test_any_other_json_is_refused(value: Any) -> None:
     with pytest.raises(InvalidInput):
         Profile.from_json(json.dumps(value))
+
+
+def test_a_week_of_sound_comes_back() -> None:
+    profile = Profile(week=Week({498_721: 0.25, 498_722: 1e-6}))
+    assert Profile.from_json(profile.to_json()) == profile
+
+
+def test_a_profile_from_before_there_were_weeks_has_an_empty_one() -> None:
+    assert Profile.from_json('{"version": 1, "report_sd": 0.1, "baselines": {}}').week == Week()
+
+
+@pytest.mark.parametrize("week", [[], {"x": 1}, {"-1": 1}, {"1": -1}, {"1": "1"}, {"1" * 30: 1}, {"1": 1e9}])
+def test_a_week_that_cannot_be_is_refused(week: object) -> None:
+    body = {"version": 1, "report_sd": 0.1, "baselines": {}, "exposure_pa2h": week}
+    with pytest.raises(InvalidInput) as refused:
+        Profile.from_json(json.dumps(body))
+    assert refused.value.field.startswith("exposure_pa2h")

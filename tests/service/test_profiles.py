@@ -1,10 +1,12 @@
 """Profiles on disk: whole or not at all, each patient's own, and no reason for a session to fail."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from musicmed_live.core.exposure import Week
 from musicmed_live.core.profile import Baseline, Feature, Profile
 from musicmed_live.errors import InvalidInput
 from musicmed_live.service.profiles import Profiles, default_folder
@@ -115,3 +117,16 @@ def test_profiles_are_the_user_s_state(monkeypatch: pytest.MonkeyPatch) -> None:
     for unset in ("", "relative"):
         monkeypatch.setenv("XDG_STATE_HOME", unset)
         assert default_folder() == Path.home() / ".local/state/musicmed-live/profiles"
+
+
+def test_sound_adds_to_the_week_and_what_is_learned_of_the_body_leaves_it_alone(profiles: Profiles) -> None:
+    profiles.save("anna", ANNA)
+    assert profiles.expose("anna", {1000: 0.25}) == Week({1000: 0.25})
+    profiles.save("anna", BERT)
+    assert profiles.expose("anna", {1000: 0.25, 1001: 0.5}) == Week({1000: 0.5, 1001: 0.5})
+    assert profiles.load("anna") == replace(BERT, week=Week({1000: 0.5, 1001: 0.5}))
+
+
+def test_sound_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert Profiles(tmp_path / "file" / "profiles").expose("anna", {1000: 0.25}) is None
