@@ -5,6 +5,7 @@ const FADE = 240; // frames, 5 ms: how fast sound comes and goes at the edges of
 const TOLERANCE = 240; // frames, 5 ms: nobody hears it, and a message's travel time varies as much
 const SETTLED = 48; // frames, 1 ms: a correction goes on until this little is left
 const RESYNC = 4800; // frames, 100 ms: more than this is jumped over instead of being edited away
+const GRACE = 4800; // frames, 100 ms: how long what is no longer true may be heard until what is true comes
 const EDIT_EVERY = 2400; // frames between single-frame edits: 0.04 % in speed, 0.7 cent in pitch
 
 export class Ring {
@@ -42,9 +43,12 @@ export class Ring {
     this.#limit = Math.max(this.#limit, position + frames);
   }
 
-  /** What was laid down from `position` on is no longer true; what the head is about to read fades out. */
+  /**
+   * What was laid down from `position` on is no longer true. Where the head is there already, it reads on for a moment:
+   * what is true now is on its way, and is faded over to; only where it does not come, the head stops.
+   */
   cut(position) {
-    this.#limit = Math.min(this.#limit, Math.max(position, this.#head + FADE));
+    this.#limit = Math.min(this.#limit, Math.max(position, this.#head + GRACE));
   }
 
   /** From now on, the frame `now` of the sound card belongs to the position `now + offset`. */

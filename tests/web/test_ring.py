@@ -14,6 +14,7 @@ from tests.e2e.browser import Page
 from tests.web.conftest import run_script
 
 FADE = 240
+GRACE = 4800
 OWN_STEP = 2 * math.pi * 440 / 48_000 * 0.5  # the largest between neighbours in a 440 Hz sine at half scale
 FADE_STEP = 0.5 / FADE  # what a 5 ms fade adds to it at most
 ROUNDING = 1e-4
@@ -157,11 +158,29 @@ def test_a_clock_that_jumps_is_followed_at_once_and_softly(modules: Page) -> Non
 
 
 def test_what_was_cut_off_is_not_heard_any_more(modules: Page) -> None:
-    heard = listen(modules, "lay(0, 19200); ring.follow(0); play(3200); ring.cut(5000); play(6400)")
+    heard = listen(modules, "lay(0, 19200); ring.follow(0); play(3200); ring.cut(9000); play(9600)")
 
-    np.testing.assert_allclose(heard[FADE : 5000 - FADE], sine(FADE, 5000 - 2 * FADE), atol=ROUNDING)
+    np.testing.assert_allclose(heard[FADE : 9000 - FADE], sine(FADE, 9000 - 2 * FADE), atol=ROUNDING)
     assert largest_step(heard) < OWN_STEP + FADE_STEP + ROUNDING
-    assert not heard[5000:].any()
+    assert not heard[9000:].any()
+
+
+def test_after_a_cut_that_comes_too_late_the_old_goes_on_only_for_a_moment(modules: Page) -> None:
+    heard = listen(modules, "lay(0, 38400); ring.follow(0); play(6400); ring.cut(5000); play(9600)")
+
+    assert not heard[6400 + GRACE :].any()
+    assert largest_step(heard) < OWN_STEP + FADE_STEP + ROUNDING
+
+
+def test_what_comes_a_moment_after_a_late_cut_is_faded_over_to_without_a_gap(modules: Page) -> None:
+    heard = listen(
+        modules,
+        "lay(0, 19200); ring.follow(0); play(6400); ring.cut(5000); play(2560); lay(5000, 19200, -0.5); play(3200)",
+    )
+
+    np.testing.assert_allclose(np.abs(heard[6400:8960]), np.abs(sine(6400, 2560)), atol=ROUNDING)
+    np.testing.assert_allclose(heard[8960 + FADE :], -sine(8960 + FADE, 3200 - FADE), atol=ROUNDING)
+    assert largest_step(heard) < OWN_STEP + 2 * FADE_STEP + ROUNDING
 
 
 @pytest.mark.parametrize("late", [100, 1400])
