@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,22 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
         patch.setenv("XDG_STATE_HOME", os.fspath(folder))
         access, environment = Access(kept_secret(secret_path())), {**os.environ, KEY_VARIABLE: KEY}
     log = folder / "log"
-    command = [sys.executable, "-c", VERBOSE, "serve", "--port", "0"]
+    with running(["-c", VERBOSE, "serve", "--port", "0"], environment, log) as said:
+        yield Ward(said.split()[1], folder, log, access)
+
+
+@contextmanager
+def running(arguments: list[str], environment: dict[str, str], log: Path) -> Iterator[str]:
+    """A server of our own; gives the first line that it says."""
     with (
-        log.open("w") as said,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, env=environment) as server,
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as server,
     ):
         try:
             assert server.stdout is not None
-            yield Ward(server.stdout.readline().split()[1], folder, log, access)
+            yield server.stdout.readline()
         finally:
             server.terminate()
             server.wait(15)
@@ -293,3 +301,15 @@ async def test_no_token_no_key_and_no_secret_stands_in_the_log(ward: Ward) -> No
     assert "token=" not in log
     assert "Bearer" not in log
     assert "AQAAAAB" not in log  # as every token begins
+
+
+async def test_play_opens_its_session_itself_and_says_how_to_join_it(tmp_path: Path) -> None:
+    command = ["-m", "musicmed_live", "play", "--port", "0", "--patient", "anna", "--journal", "none"]
+    with running(command, {**os.environ, KEY_VARIABLE: KEY}, tmp_path / "log") as said:
+        found = re.search(r"(http://\S+/)#session=(\w+)&token=([\w-]+)", said)
+        assert found, said
+        url, session, token = found.groups()
+        async with httpx.AsyncClient(base_url=url) as client:
+            assert (await client.get(f"api/sessions/{session}")).status_code == 401
+            state = (await client.get(f"api/sessions/{session}", headers=bearer(token))).json()
+    assert state["patient"] == "anna"
