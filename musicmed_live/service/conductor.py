@@ -21,7 +21,7 @@ from musicmed_live.core.mixer import Mixer
 from musicmed_live.core.session import Session
 from musicmed_live.core.snapshot import Passage, Past
 from musicmed_live.core.timeline import Clip, Timeline
-from musicmed_live.errors import GeneratorFailed, MusicmedError
+from musicmed_live.errors import GeneratorFailed, MusicmedError, WorkerDied
 from musicmed_live.recognition.audition import Trial
 from musicmed_live.service import landing
 from musicmed_live.service.comeback import Comeback
@@ -78,6 +78,7 @@ class Conductor:
         self.timeline = Timeline()
         self.mixer = Mixer(self.timeline, session.ends, session.wish.ending_frames)
         self.wanted: Recompose | Land | None = None  # what is to be composed next, before more of the same
+        self.settled = asyncio.Event()  # so much is composed that there is nothing to do
         self.complete = False  # everything up to the end is composed
         self.bridges = 0  # times that the composer took over from the chosen generator
         self.broken = 0  # times that a generator made what is forbidden
@@ -130,6 +131,8 @@ class Conductor:
     def go_on(self, past: Past) -> None:
         """Let the music of another process go on, before anything is composed."""
         self._past, self.wanted = past, past.wanted
+        if past.passage is not None and past.passage.generator == self._sources.chosen.name:
+            self._comeback.memory = past.passage.recipe.memory
         self.mixer.begin_at(past.position, past.snapshot.level, RESUME_FRAMES)
 
     def wake(self) -> None:
@@ -248,6 +251,7 @@ class Conductor:
             case _:
                 if self._playhead.started:
                     self._landing.settled.set()
+                self.settled.set()
                 self._wake.clear()
                 await self._wake.wait()
 
@@ -355,6 +359,8 @@ class Conductor:
         """Make again what another process had made of the clip that is heard, or begin a new thread there."""
         try:
             clip = await self._ask(take_up(past, self._part))
+        except WorkerDied:
+            raise  # another process can try again
         except GeneratorFailed as fault:
             log.warning("%s: the music begins anew: %s", self._name, fault)
             self.wanted = None

@@ -133,7 +133,7 @@ async def test_a_journal_that_is_locked_keeps_nobody_from_playing_and_is_asked_a
         other.execute("BEGIN IMMEDIATE")
         served.start()
         deadline = time.monotonic() + 30
-        while (answer := await asyncio.to_thread(ask, served)) is None:
+        while await asyncio.to_thread(ask, served) is None:
             assert time.monotonic() < deadline
         assert await asyncio.to_thread(asked, served, session) == 404
         other.rollback()
