@@ -8,7 +8,6 @@ export class Noise {
   #context = null;
   #gain = null;
   #source = null;
-  #timer = 0;
 
   /** Play the noise at `address`; `onFull` is called once it is as loud as it is to be. Call it on a tap. */
   async play(address, onFull) {
@@ -26,12 +25,15 @@ export class Noise {
     this.#gain.gain.setValueAtTime(SOFTEST, now);
     this.#gain.gain.exponentialRampToValueAtTime(1, now + RISE_SECONDS);
     this.#source.start();
-    this.#timer = setTimeout(onFull, RISE_SECONDS * 1000);
+    const rise = new ConstantSourceNode(context, { offset: 0 }); // ends by the sound's own clock
+    rise.connect(context.destination);
+    rise.addEventListener("ended", () => this.#context === context && onFull());
+    rise.start();
+    rise.stop(now + RISE_SECONDS);
   }
 
   /** Let it fade away. */
   stop() {
-    clearTimeout(this.#timer);
     const context = this.#context;
     this.#context = null;
     if (context === null) return;

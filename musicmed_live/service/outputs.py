@@ -222,8 +222,8 @@ def _outputs(request: Request) -> Outputs:
 
 ROUTES: list[BaseRoute] = [
     Route("/api/outputs", _list, methods=["GET"]),
-    Route("/api/outputs/{name}", _put, methods=["PUT"]),
-    Route("/api/outputs/{name}", _remove, methods=["DELETE"]),
+    Route("/api/outputs/{name:path}", _put, methods=["PUT"]),
+    Route("/api/outputs/{name:path}", _remove, methods=["DELETE"]),
     Route("/api/patients/{patient}/dose", _dose, methods=["GET"]),
     Route("/api/presets", _presets, methods=["GET"]),
     Route("/api/noise.wav", _noise, methods=["GET"]),
