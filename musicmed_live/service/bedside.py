@@ -74,22 +74,16 @@ class Kiosk:
 
     @property
     def entry(self) -> Entry | None:
-        """The session that plays here; None where there is none."""
-        live = self._live
-        return None if live is None or live.over.is_set() else self._hub.find(live.name)
-
-    @property
-    def wait_seconds(self) -> float:
-        """For how long no PIN may be tried."""
-        return self._guesses.wait_seconds
+        """The session that plays here; None where there is none, or one that fades out for the last time."""
+        found = next((entry for entry in self._hub.entries if entry.live is self._live), None)
+        return None if found is None or found.live.session.phase is Phase.ENDED else found
 
     async def start(self) -> Entry:
         """The session that plays here, begun if there is none, or going on. Raises `InvalidInput`."""
         async with self._starting:
             entry = self.entry or await self._open()
-        if entry.live.session.phase is not Phase.ENDED:
-            self.pulled = False
-            entry.live.handle(Play(), BY)
+        self.pulled = False
+        entry.live.handle(Play(), BY)
         return entry
 
     async def set(self, wishes: dict[str, Any]) -> None:
@@ -161,12 +155,13 @@ class Kiosk:
     async def _plugged(self, plug: Plug) -> None:
         """Who has pulled the headphones must not be heard by the whole ward: the music waits for a touch."""
         before, self.plug = self.plug, plug
-        live = self._live
-        if before is Plug.IN and live is not None and live.playing:
+        entry = self.entry
+        if entry is None:
+            return
+        if before is Plug.IN and entry.live.playing:
             self.pulled = True
-            live.handle(Pause(), BY)
-        if live is not None:
-            await self._hear_through_output(live)
+            entry.live.handle(Pause(), BY)
+        await self._hear_through_output(entry.live)
 
     async def _output(self) -> Output | None:
         """What it is heard by now; None where that is not calibrated."""

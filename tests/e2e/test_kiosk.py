@@ -115,6 +115,12 @@ def call(kiosk: Machine, method: str, path: str, body: object = None, token: str
             return refused.code, json.load(refused)
 
 
+def end_session(kiosk: Machine, session: dict[str, str]) -> None:
+    token = {"Authorization": f"Bearer {session['token']}"}
+    ended = urllib.request.Request(f"{kiosk.url}api/sessions/{session['id']}", headers=token, method="DELETE")
+    urllib.request.urlopen(ended, timeout=10).close()
+
+
 def open_screen(browser: Page, kiosk: Machine, width: int = 1280, height: int = 800) -> None:
     browser.open(f"{kiosk.url}kiosk.html?lang=en", width, height)
     wait_for(lambda: stage(browser) == "start", "the start button")
@@ -169,12 +175,17 @@ def test_who_starts_while_it_plays_joins(kiosk: Machine) -> None:
     first, second = (call(kiosk, "POST", "/start") for _ in range(2))
     assert first == second
     assert first[0] == 201
-    request = urllib.request.Request(
-        f"{kiosk.url}api/sessions/{first[1]['id']}",
-        headers={"Authorization": f"Bearer {first[1]['token']}"},
-        method="DELETE",
-    )
-    urllib.request.urlopen(request, timeout=10).close()
+    end_session(kiosk, first[1])
+
+
+def test_who_stops_may_start_again_at_once(kiosk: Machine, heard: Recording) -> None:
+    _, first = call(kiosk, "POST", "/start")
+    end_session(kiosk, first)
+    assert call(kiosk, "GET", "")[1]["session"] is None
+    _, second = call(kiosk, "POST", "/start")
+    assert second["id"] != first["id"]
+    wait_for(lambda: is_heard(heard), "music on the card")
+    end_session(kiosk, second)
 
 
 def test_after_a_kill_it_comes_back_and_goes_on(fresh: Machine, browser: Page, heard: Recording) -> None:
