@@ -170,11 +170,11 @@ def _fill(whole: Session | Planner | Estimator, attributes: Attributes) -> None:
 
 
 def _classes(modules: tuple[ModuleType, ...]) -> Iterator[type]:
-    """The dataclasses and enums that are defined in them."""
+    """The dataclasses and enums of the core that are known in them."""
     for module in modules:
-        own = (found for found in vars(module).values() if isinstance(found, type))
-        own = (found for found in own if found.__module__ == module.__name__)
-        yield from (found for found in own if is_dataclass(found) or issubclass(found, Enum))
+        known = (found for found in vars(module).values() if isinstance(found, type))
+        ours = (found for found in known if found.__module__.startswith("musicmed_live.core."))
+        yield from (found for found in ours if is_dataclass(found) or issubclass(found, Enum))
 
 
 _MODULES = (

@@ -8,7 +8,8 @@ import pytest
 
 from musicmed_live.core.events import Pause, Play, Report, TooMuch
 from musicmed_live.core.generator import Pace, frames_of
-from musicmed_live.core.session import LANDING_GAIN, Phase
+from musicmed_live.core.phases import Phase
+from musicmed_live.core.session import LANDING_GAIN
 from musicmed_live.core.snapshot import Snapshot
 from tests.service.stage import CALM, JOYFUL, FreeGenerator, Stage, stage
 
