@@ -4,7 +4,7 @@ import { nearestWord } from "./emotion.js";
 import { Fields, offer } from "./therapist-fields.js";
 import { Plane } from "./therapist-plane.js";
 import { bodyOf, DEFAULTS, fieldsOf, numberOf } from "./therapist-request.js";
-import { moodAt, placeText } from "./therapist-text.js";
+import { instrumentName, moodAt, placeText, styleName } from "./therapist-text.js";
 import { moodName, say } from "./words.js";
 
 const MOST_PAUSES = 8;
@@ -51,8 +51,8 @@ export class PrepareView {
     offer(this.#find("#start"), [["", say("therapist.start_open")], ...moods]);
     offer(this.#find("#goal"), [...moods, [OTHER, say("therapist.goal_other")]]);
     offer(this.#find("#generator"), [["", say("therapist.generator_house")], ...generators.map((name) => [name, name])]);
-    this.#find("#instruments").replaceChildren(...instruments.map((name) => wishRow("instruments", name)));
-    this.#find("#styles").replaceChildren(...styles.map((name) => wishRow("style", name)));
+    this.#find("#instruments").replaceChildren(...instruments.map((name) => wishRow("instruments", name, instrumentName(name))));
+    this.#find("#styles").replaceChildren(...styles.map((name) => wishRow("style", name, styleName(name))));
   }
 
   #listen() {
@@ -202,12 +202,12 @@ export class PrepareView {
   }
 }
 
-function wishRow(room, name) {
+function wishRow(room, name, text) {
   const label = document.createElement("label");
   const select = document.createElement("select");
   select.name = `${room}.${name}`;
   offer(select, WISHES.map((wish) => [wish, say(`therapist.wish.${wish || "free"}`)]));
-  label.append(name, select);
+  label.append(text, select);
   return label;
 }
 

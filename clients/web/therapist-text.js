@@ -13,6 +13,18 @@ export function moodAt(emotion, words) {
   return word === "" ? placeText(emotion) : moodName(word);
 }
 
+/** An instrument's name in the reader's language; the server may know more of them than we. */
+export function instrumentName(name) {
+  const key = `therapist.instrument.${name}`;
+  return canSay(key) ? say(key) : name;
+}
+
+/** A style's name. */
+export function styleName(name) {
+  const key = `therapist.style.${name}`;
+  return canSay(key) ? say(key) : name;
+}
+
 /** A point in numbers. */
 export function placeText({ valence, arousal }) {
   return say("patient.place", { valence: tenths(valence), arousal: tenths(arousal) });
@@ -47,7 +59,7 @@ export function factsOf(state, words) {
   const unknown = say("therapist.unknown");
   return [
     ["therapist.fact.plays", clip === null ? say("therapist.nothing") : playsText(clip)],
-    ["therapist.fact.instruments", clip === null || clip.instruments.length === 0 ? unknown : clip.instruments.join(", ")],
+    ["therapist.fact.instruments", clip === null || clip.instruments.length === 0 ? unknown : clip.instruments.map(instrumentName).join(", ")],
     ["therapist.fact.meant", clip === null ? unknown : heardText(clip, words)],
     ["therapist.fact.generator", generatorText(state.generator)],
     ["therapist.fact.report", state.report === null ? say("therapist.none_yet") : reportText(state.report, words)],

@@ -9,7 +9,7 @@ import { PastView, reportLinks } from "./therapist-past.js";
 import { Plane } from "./therapist-plane.js";
 import { PrepareView } from "./therapist-prepare.js";
 import { SteerView } from "./therapist-steer.js";
-import { faultText, moodAt, placeText } from "./therapist-text.js";
+import { faultText, instrumentName, moodAt, placeText } from "./therapist-text.js";
 import { WatchView } from "./therapist-watch.js";
 import { chooseLanguage, language, languages, loadWords, localize, moodName, say } from "./words.js";
 
@@ -138,7 +138,7 @@ function forbidBox(name) {
   const label = document.createElement("label");
   const box = document.createElement("input");
   Object.assign(box, { type: "checkbox", name: `forbid.${name}`, value: name });
-  label.append(box, ` ${name}`);
+  label.append(box, ` ${instrumentName(name)}`);
   return label;
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.axe import violations
 from tests.e2e.browser import Page, chromium, wait_for
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -122,7 +123,7 @@ def test_a_session_is_prepared_joined_watched_steered_and_reported(therapist: Pa
     wait_for(lambda: browser.is_visible("#start"), "the patient's start button")
     browser.click("#start")
     therapist.click("#to-watch")
-    wait_for(lambda: has_begun(therapist), "the session to play", 20)
+    wait_for(lambda: has_begun(therapist), "the session to play", 60)
     assert fact(therapist, "Goal") == "relaxed"
     session = therapist.evaluate("document.querySelector('#cards button').dataset.id")
     state = state_of(url, session)
@@ -208,7 +209,7 @@ def test_the_goal_is_moved_by_keys_and_named_for_those_who_do_not_see(therapist:
 def test_limits_change_while_it_plays(therapist: Page, url: str) -> None:
     session = watch_new(therapist, url, "carl-office", start="sad")
     therapist.click("#toggle")
-    wait_for(lambda: has_begun(therapist), "the session to play", 20)
+    wait_for(lambda: has_begun(therapist), "the session to play", 60)
     therapist.click("#limits summary")
     write(therapist, "#limits [name='region.valence.0']", "-0.2")
     therapist.click("#forbidden input[value=percussion]")
@@ -240,7 +241,7 @@ def test_eight_patients_have_cards_and_the_one_in_need_comes_first(therapist: Pa
     therapist.click(f"#cards [data-id='{sessions[3]}']")
     wait_for(lambda: fact(therapist, "Goal"), "its state")
     therapist.click("#toggle")
-    wait_for(lambda: has_begun(therapist), "it to play", 20)
+    wait_for(lambda: has_begun(therapist), "it to play", 60)
     therapist.click("#too-much")
     wait_for(lambda: therapist.text("#cards button .warning") == "too much", "the one who finds it too much")
     assert therapist.attribute("#cards button", "data-id") == sessions[3]
@@ -249,12 +250,37 @@ def test_eight_patients_have_cards_and_the_one_in_need_comes_first(therapist: Pa
     assert therapist.evaluate("document.activeElement.dataset.id") != sessions[3]
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_no_view_keeps_anybody_out(therapist: Page, url: str, language: str) -> None:
+    found = {}
+    open_page(therapist, url, language)
+    therapist.evaluate("document.querySelectorAll('#prepare details').forEach((part) => part.open = true)")
+    therapist.click("#add-pause")
+    found["prepare"] = violations(therapist)
+    write(therapist, "#minutes", "x")
+    therapist.click("#prepare button[type=submit]")
+    wait_for(lambda: therapist.evaluate("document.querySelector('#prepare [aria-invalid]') !== null"), "a refusal")
+    found["refused"] = violations(therapist)
+    write(therapist, "#minutes", "15")
+    therapist.click("#prepare button[type=submit]")
+    wait_for(lambda: therapist.evaluate("document.querySelector('#qr svg') !== null"), "the patient's link")
+    found["invitation"] = violations(therapist)
+    therapist.click("#to-watch")
+    therapist.click("#limits summary")
+    found["watch"] = violations(therapist)
+    therapist.click("#to-past")
+    wait_for(lambda: therapist.evaluate("document.querySelector('#past-rows tr') !== null"), "the past sessions")
+    found["past"] = violations(therapist)
+    assert found == {state: [] for state in found}
+
+
 def test_a_guest_of_the_page_needs_a_token_and_leaves_none_in_the_address(
     office: Page, guarded: tuple[str, str]
 ) -> None:
     address, token = guarded
     office.open(f"{address}therapist.html?lang=en")
     wait_for(lambda: is_asked(office), "the question for a token")
+    assert violations(office) == []
     for said in ("nonsense", token):
         write(office, "#access", said)
         office.click("#login button")
