@@ -5,9 +5,9 @@ A server of its own and a real Chromium on this machine, between them a proxy th
 - `first_load_kib`: all that the page loads the first time, compressed, with its headers; `usable_s`: from the click on
   a link until Start can be pressed, the median of the loads, each with an empty cache; `third_party_requests`: requests
   to anybody but the server.
-- `gaps`: stretches of digital silence of 5 ms or more in what the page plays for `--minutes`, while 5 % of all pieces in
-  either direction come 400 ms late and hold up what is behind them. What a busy machine keeps from its sound card, which
-  no page can help, is told beside it, as `card_gaps` in the table.
+- `gaps`: stretches of digital silence of 5 ms or more in what the page plays for `--minutes`, while 5 % of all pieces
+  in either direction come 400 ms late and hold up what is behind them. What a busy machine keeps from its sound card,
+  which no page can help, is told beside it, as `card_gaps` in the table.
 - `reconnect_s`: the network is gone for 20 s; from its return until sound is heard again. `position_error_s`: how
   much further from the server's clock the sound is then than it was before, by comparing it with what a listener with a
   good network got.

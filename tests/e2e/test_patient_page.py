@@ -291,6 +291,30 @@ def test_the_page_asks_nobody_but_its_own_server(page: Page, url: str) -> None:
     assert all(address.startswith((url, "data:")) for address in asked)
 
 
+def test_without_a_server_the_page_opens_at_once_and_waits_calmly(page: Page, url: str) -> None:
+    wait_for(lambda: page.evaluate("navigator.serviceWorker.ready.then(({active}) => active.state)"), "the worker")
+    page.call("Network.enable")
+    with pulled_cable(page):
+        page.open(url)
+        wait_for(lambda: "looked for" in page.text("#quiet"), "the page to say that it waits")
+        assert page.is_visible("#start")
+        assert page.text("#problem") == ""
+    wait_for(lambda: page.text("#quiet") == "", "the server to be found", 20)
+
+
+def test_the_service_worker_keeps_no_call_and_no_sound(page: Page, heard: Recording) -> None:
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    start_music(page, heard)
+    kept = page.evaluate(
+        "(async () => { const kept = []; for (const name of await caches.keys())"
+        " for (const {url} of await (await caches.open(name)).keys()) kept.push(new URL(url).pathname);"
+        " return kept; })()"
+    )
+
+    assert "/app.js" in kept
+    assert [path for path in kept if path.startswith(("/api/", "/healthz", "/metrics", "/therapist"))] == []
+
+
 def open_session(url: str) -> tuple[str, str]:
     """Name and patient's token of a session that somebody else opened."""
     body = json.dumps({"start": "happy", "goal": "calm"}).encode()
