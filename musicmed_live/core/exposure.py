@@ -20,6 +20,7 @@ from musicmed_live.core.loudness import k_power, power_spectrum
 REFERENCE_PA = 20e-6  # 0 dB of a sound pressure level
 SILENCE_DB = -120.0
 WEEK_PA2H = 1.6  # H.870, mode 1: adults
+SENSITIVE_WEEK_PA2H = 0.51  # mode 2: children, and others who are sensitive; 75 dB(A) for 40 h
 WEEK_HOURS = 7 * 24
 
 _CORNERS_HZ = (20.60, 107.7, 737.9, 12194.0)
@@ -82,9 +83,9 @@ class Week:
         kept[hour] = kept.get(hour, 0.0) + dose_pa2h
         return type(self)(kept)
 
-    def share(self, hour: int) -> float:
-        """How much of the week's dose was used in the week up to and with `hour`; 1 is all of it."""
-        return sum(dose for each, dose in self.hours.items() if hour - WEEK_HOURS < each) / WEEK_PA2H
+    def share(self, hour: int, allowed_pa2h: float = WEEK_PA2H) -> float:
+        """How much of what is allowed was used in the week up to and with `hour`; 1 is all of it."""
+        return sum(dose for each, dose in self.hours.items() if hour - WEEK_HOURS < each) / allowed_pa2h
 
 
 def _a_gain(hz: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ MAX_OUTPUT = 64  # characters of an output's name
 
 _KEYS = (
     *("patient", "start", "goal", "minutes", "seed", "instruments", "style"),
-    *("control", "pauses", "ending_seconds", "output", *WISHES, *RULES),
+    *("control", "pauses", "ending_seconds", "output", "sensitive", *WISHES, *RULES),
 )
 
 
@@ -62,6 +62,7 @@ class Plan:
     pauses: tuple[PlannedPause, ...] = ()  # by rising position
     ending_frames: int = frames_of(10.0)  # the last ones, in which the music fades out
     output: str | None = None  # a calibrated one
+    sensitive: bool = False  # a child, or somebody else to whom the lower week's dose applies
 
     def __post_init__(self) -> None:
         forbid = tuple(dict.fromkeys((*self.instruments.forbid, *self.bounds.forbid)))
@@ -88,6 +89,7 @@ def parse_plan(body: dict[str, Any], draw_seed: Callable[[], int]) -> Plan:
         pauses=_pauses(body.get("pauses", []), frames),
         ending_frames=_ending_frames(body.get("ending_seconds", 10), frames),
         output=_output(body.get("output")),
+        sensitive=_sensitive(body.get("sensitive", False)),
     )
 
 
@@ -107,6 +109,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         "pauses": [{"after_minutes": _minutes(pause.position), "minutes": pause.seconds / 60} for pause in plan.pauses],
         "ending_seconds": plan.ending_frames / SAMPLE_RATE,
         "output": plan.output,
+        "sensitive": plan.sensitive,
     }
 
 
@@ -207,6 +210,12 @@ def _output(value: Any) -> str | None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= MAX_OUTPUT:
         raise InvalidInput(f"output: {shown(value)} is not a name of 1 to {MAX_OUTPUT} characters, or null", "output")
+    return value
+
+
+def _sensitive(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInput(f"sensitive: {shown(value)} is neither true nor false", "sensitive")
     return value
 
 

@@ -27,6 +27,7 @@ from musicmed_live.core.events import (
     Stop,
     Unsensed,
 )
+from musicmed_live.core.exposure import SENSITIVE_WEEK_PA2H, WEEK_PA2H
 from musicmed_live.core.generator import Cue, Preference, Samples, frames_of
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan, PlannedPause
@@ -96,7 +97,7 @@ class LiveSession:
             name, patient, self.session, sources, self._playhead, self._announce_cut, self._go_if_waiting
         )
         self.timeline, self.mixer = self._music.timeline, self._music.mixer
-        self.safety = SafeSound(self.mixer, offset_db, self.heard)
+        self.safety = SafeSound(self.mixer, offset_db, self.heard, SENSITIVE_WEEK_PA2H if wish.sensitive else WEEK_PA2H)
         self._wish = wish
         self._ends = self.session.ends
         self.attendance = Attendance()

@@ -25,7 +25,7 @@ from musicmed_live.core.checks import check_keys, is_number
 from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.core.messages import parse_object
 from musicmed_live.core.pink import noise_dbfs_a, pink_noise
-from musicmed_live.errors import CannotServe, InvalidInput, shown
+from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.service.access import StaffRole
 from musicmed_live.service.entrance import staff
 from musicmed_live.service.guard import body_of
@@ -102,7 +102,7 @@ class Outputs:
     def put(self, name: str, meter_dba: float) -> Output:
         """Calibrate an output, anew where it is known.
 
-        Raises `InvalidInput`, or `CannotServe` where it cannot be kept.
+        Raises `InvalidInput`, `not_kept` where the disk does not take it.
         """
         check_name(name)
         check_reading(meter_dba)
@@ -115,7 +115,7 @@ class Outputs:
         return output
 
     def remove(self, name: str) -> None:
-        """Forget an output. Raises `InvalidInput` `unknown_output`, or `CannotServe`."""
+        """Forget an output. Raises `InvalidInput` `unknown_output`, or `not_kept`."""
         with self._changing:
             self.find(name)
             self._write({other: output for other, output in self.all().items() if other != name})
@@ -126,7 +126,7 @@ class Outputs:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_file(self._path, json.dumps(body, indent=1, ensure_ascii=False))
         except OSError as fault:
-            raise CannotServe(f"{self._path}: the outputs cannot be kept: {fault.strerror}") from None
+            raise InvalidInput(f"{self._path}: it cannot be kept: {fault.strerror}", code="not_kept") from None
 
 
 def default_outputs() -> Outputs:

@@ -6,7 +6,7 @@ from typing import Any
 
 from musicmed_live.core.bounds import Bounds
 from musicmed_live.core.ceilings import LOWERING_FRAMES, SHORT_TERM_GRIDS, Ceilings
-from musicmed_live.core.exposure import Energy, Week, dbfs_a, mean_energy, pa2h
+from musicmed_live.core.exposure import WEEK_PA2H, Energy, Week, dbfs_a, mean_energy, pa2h
 from musicmed_live.core.generator import frames_of
 from musicmed_live.core.loudness import METER_FRAMES, loudness
 from musicmed_live.core.mixer import GRID, Mixer
@@ -20,9 +20,12 @@ _CELL_HOURS = 0.1 / 3600
 class SafeSound:
     """Watches over one mixer. Without an output's offset nobody knows how loud it is at the ear."""
 
-    def __init__(self, mixer: Mixer, offset_db: float | None, heard: int) -> None:
-        """`offset_db` leads from a level in dB(A) relative to full scale to that at the ear."""
-        self._mixer, self._offset_db = mixer, offset_db
+    def __init__(self, mixer: Mixer, offset_db: float | None, heard: int, week_pa2h: float = WEEK_PA2H) -> None:
+        """`offset_db` leads from a level in dB(A) relative to full scale to that at the ear.
+
+        `week_pa2h` is what a week may have.
+        """
+        self._mixer, self._offset_db, self._week_pa2h = mixer, offset_db, week_pa2h
         self._week: Week | None = None  # None: of a patient without a name, or not known yet
         self._unkept: dict[int, float] = {}  # Pa2h, by the hour since 1970
         self._counted = heard - heard % GRID
@@ -100,4 +103,4 @@ class SafeSound:
         week = self._week
         for each, dose in self._unkept.items():
             week = week.add(each, dose)
-        return week.share(hour)
+        return week.share(hour, self._week_pa2h)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicmed_live.core.exposure import (
+    SENSITIVE_WEEK_PA2H,
     WEEK_HOURS,
     Energy,
     Week,
@@ -42,6 +43,10 @@ def test_a_weighting_is_the_standard_s(hz: float, table_db: float) -> None:
 @pytest.mark.parametrize(("level_dba", "hours"), ALL_OF_A_WEEK)
 def test_the_week_s_dose_is_that_of_the_recommendation_s_table(level_dba: float, hours: float) -> None:
     assert Week().add(0, pa2h(level_dba, hours)).share(0) == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_child_s_week_is_75_dba_for_40_hours() -> None:
+    assert Week().add(0, pa2h(75, 40.0)).share(0, SENSITIVE_WEEK_PA2H) == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_pascal_is_94_db() -> None:
