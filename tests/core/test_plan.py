@@ -22,7 +22,7 @@ MINUTE = 60 * SAMPLE_RATE
 plan_keys = st.sampled_from(
     [
         *("start", "goal", "minutes", "seed", "instruments", "style", "shape", "patience", "region", "tempo_bpm"),
-        *("loudest_lufs", "loudest_dba", "generator", "control", "pauses", "ending_seconds", "output"),
+        *("loudest_lufs", "loudest_dba", "generator", "control", "pauses", "ending_seconds", "output", "sensitive"),
     ]
 )
 emotions = st.builds(Emotion, st.floats(-1, 1), st.floats(-1, 1))
@@ -67,6 +67,7 @@ def plans(draw: st.DrawFn) -> Plan:
         pauses=tuple(rising),
         ending_frames=draw(st.integers(3 * SAMPLE_RATE, 180 * SAMPLE_RATE)),
         output=output,
+        sensitive=draw(st.booleans()),
     )
 
 
@@ -188,6 +189,7 @@ def test_minutes_of_null_leave_the_end_open() -> None:
         ("output", "", "output", "invalid", '""'),
         ("output", "x" * 65, "output", "invalid", '"xxxx'),
         ("output", 3, "output", "invalid", "3"),
+        ("sensitive", 1, "sensitive", "invalid", "1"),
         ("tempo", 90, "tempo", "invalid", '"tempo"'),
         ("\ud800", 90, "\\ud800", "invalid", '"\\ud800"'),
     ],
