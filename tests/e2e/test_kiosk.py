@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
+from tests.e2e.axe import violations
 from tests.e2e.browser import Page, tab_address, wait_for
 from tests.e2e.conftest import free_port, is_up
 from tests.e2e.sound import Recording, level_dbfs
@@ -37,7 +38,7 @@ class Machine:
         self.log = folder / "log"
         self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.systemd.bind(str(folder / "notify"))
-        self.systemd.settimeout(30)
+        self.systemd.settimeout(60)
         (folder / "asound.conf").write_text(ALSA_TO_PULSE)
         self.environment = {
             **sound_card,
@@ -136,9 +137,13 @@ def is_heard(heard: Recording) -> bool:
 
 def test_one_touch_and_the_music_plays_another_and_it_ends(kiosk: Machine, browser: Page, heard: Recording) -> None:
     open_screen(browser, kiosk)
+    browser.evaluate("dispatchEvent(new Event('pointerdown'))")  # it may be night
+    wait_for(lambda: browser.evaluate("getComputedStyle(document.querySelector('#night')).opacity") == "0", "light")
+    assert violations(browser) == []
     browser.click("#begin")
-    wait_for(lambda: is_heard(heard), "music on the card", 3)
+    wait_for(lambda: is_heard(heard), "music on the card", 5)
     wait_for(lambda: stage(browser) == "live", "the faces")
+    assert violations(browser) == []
     assert [browser.is_visible(f"#faces-form [value={name}]") for name in FACES] == [True] * 8
 
     browser.click("#faces-form [value=sad]")
@@ -232,9 +237,11 @@ def test_who_pulls_the_headphones_is_not_heard_by_the_ward(
 def test_a_nurse_sets_a_pin_first_and_then_the_rest(kiosk: Machine, browser: Page) -> None:
     open_screen(browser, kiosk)
     browser.click("#nurse-open")
+    assert violations(browser) == []
     for _ in range(2):
         type_digits(browser, "4711")
     wait_for(lambda: browser.attribute("#nurse", "data-nurse") == "settings", "the settings")
+    assert violations(browser) == []
     press(browser, "session.minutes", "30 minutes")
     wait_for(lambda: pressed(browser, "session.minutes") == "30 minutes", "it to hold")
     press(browser, "session.control", "two lines")
@@ -249,7 +256,9 @@ def test_a_nurse_sets_a_pin_first_and_then_the_rest(kiosk: Machine, browser: Pag
     wait_for(lambda: browser.attribute("#nurse", "data-nurse") == "settings", "the settings")
 
 
-def test_who_has_no_pin_changes_nothing_and_trying_takes_ever_longer(fresh: Machine) -> None:
+def test_who_has_no_pin_changes_nothing_and_trying_takes_ever_longer(
+    fresh: Machine, sound_card: dict[str, str]
+) -> None:
     assert call(fresh, "GET", "/settings")[0] == 401
     assert call(fresh, "PUT", "/settings", {"brightness": 1})[0] == 401
     assert call(fresh, "POST", "/restart")[0] == 401
@@ -257,6 +266,11 @@ def test_who_has_no_pin_changes_nothing_and_trying_takes_ever_longer(fresh: Mach
     _, nurse = call(fresh, "PUT", "/pin", {"pin": "4711"})
     assert call(fresh, "PUT", "/pin", {"pin": "0000"})[0] == 401
     assert call(fresh, "PUT", "/settings", {"brightness": 0.5}, nurse["token"])[1]["brightness"] == 0.5
+    call(fresh, "PUT", "/settings", {"volume_percent": 60}, nurse["token"])
+    volume = subprocess.run(["pactl", "get-sink-volume", "card"], env=sound_card, capture_output=True, check=True)
+    assert b" 60%" in volume.stdout
+    call(fresh, "PUT", "/settings", {"volume_percent": 100}, nurse["token"])  # for those who listen next
+
     _, session = call(fresh, "POST", "/start")
     assert call(fresh, "PUT", "/settings", {"brightness": 1}, session["token"])[1]["code"] == "forbidden"
 
