@@ -337,7 +337,7 @@ def happening(chance: Random) -> Event:
 
 
 @pytest.mark.parametrize("other", [False, True])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_whatever_happens_nothing_is_planned_that_breaks_the_bounds(seed: int, other: bool) -> None:
     chance = Random(seed)
     chosen = FreeGenerator(QUICK) if other else None
@@ -345,7 +345,7 @@ def test_whatever_happens_nothing_is_planned_that_breaks_the_bounds(seed: int, o
         obedient(on).worker.delay = chance.choice([0.0, 0.02, 0.08])
         play(on, 1.0)
         changed = 0
-        for _ in range(100):
+        for _ in range(50):
             if chance.random() < 0.4:
                 event = happening(chance)
                 heard = on.do(event)
