@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Block, ClipRequest, Cue, Preference, Samples, frames_of
-from musicmed_live.errors import GeneratorFailed
+from musicmed_live.errors import GeneratorFailed, InvalidInput
 from musicmed_live.musicgen.codec import StreamingCodec
 from musicmed_live.musicgen.conditioning import Conditioner
 from musicmed_live.musicgen.voice import BLOCK_FRAMES, MusicgenVoice, Slots, Studio
@@ -33,9 +34,10 @@ def parts(tiny_model: Path) -> tuple[StreamingCodec, Conditioner]:
 
 @pytest.fixture
 def open_voice(parts: tuple[StreamingCodec, Conditioner]) -> OpenVoice:
-    def opened(seed: int = 1, position: int = 0, slots: int = 2) -> MusicgenVoice:
+    def opened(seed: int = 1, position: int = 0, slots: int = 2, memory: str | None = None) -> MusicgenVoice:
         engine = ScriptEngine(slots)
-        return MusicgenVoice(Studio(engine, Slots(slots, slots // 2 - 1), *parts, DECODING), seed, position)
+        studio = Studio(engine, Slots(slots, slots // 2 - 1), *parts, DECODING)
+        return MusicgenVoice(studio, seed, position, memory)
 
     return opened
 
@@ -279,3 +281,38 @@ def test_a_voice_that_pretends_to_have_played_goes_on_like_any_other(open_voice:
     samples = play(voice, 2 * SECOND)
     assert len(samples) == 2 * SECOND and np.abs(samples[-SECOND:]).max() > 1e-3
     assert voice._thread.drawn > 1000
+
+
+def test_another_voice_goes_on_from_the_last_tokens(open_voice: OpenVoice) -> None:
+    voice = open_voice()
+    play(voice, 4 * SECOND)
+    memory = voice.memory()
+    assert memory is not None
+    other = open_voice(position=9 * SECOND, memory=memory)
+    assert other.memory() is not None
+    assert len(play(other, SECOND)) == SECOND
+    other.rewind(9 * SECOND)
+
+
+def test_one_that_has_hardly_played_has_nothing_to_remember(open_voice: OpenVoice) -> None:
+    assert open_voice().memory() is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda memory: "",
+        lambda memory: "[]",
+        lambda memory: memory[:-9],
+        lambda memory: memory.replace('"version":1', '"version":0'),
+        lambda memory: json.dumps({"version": 1, "tokens": [[1] * 200]}),
+        lambda memory: json.dumps({"version": 1, "tokens": [[1] * 900] * 4}),
+        lambda memory: json.dumps({"version": 1, "tokens": [[10**6] * 200] * 4}),
+        lambda memory: json.dumps({"version": 1, "tokens": [[-1] * 200] * 4}),
+    ],
+)
+def test_a_memory_that_is_none_is_refused(open_voice: OpenVoice, change: Callable[[str], str]) -> None:
+    voice = open_voice()
+    play(voice, 4 * SECOND)
+    with pytest.raises(InvalidInput, match="memory"):
+        open_voice(memory=change(voice.memory() or ""))

@@ -22,6 +22,7 @@ from musicmed_live.core.judgement import Judgement, Reason
 from musicmed_live.core.messages import judgement_object
 from musicmed_live.core.plan import Plan
 from musicmed_live.core.readings import HeartRate
+from musicmed_live.core.session import Session
 from musicmed_live.errors import IllegalTransition
 from musicmed_live.journal.entries import Checkpoint, Entry, Kind
 from musicmed_live.journal.store import Journal
@@ -260,7 +261,7 @@ def test_estimates_are_kept_at_most_every_ten_seconds() -> None:
 def test_an_estimate_that_stays_the_same_is_kept_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with stage() as on, kept(on) as entries:
         on.wait(1)
-        monkeypatch.setattr(on.live.session, "estimate", lambda _: Estimate(JOYFUL, 0.1, 0.1))
+        monkeypatch.setattr(Session, "estimate", lambda *_: Estimate(JOYFUL, 0.1, 0.1))
         on.wait(35)
         assert len(entries.of(Kind.ESTIMATE)) == 2
 
