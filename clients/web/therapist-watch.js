@@ -70,6 +70,7 @@ export class WatchView {
 
   #showSources(sources) {
     const list = this.#find("#sources");
+    while (list.children.length > sources.length) list.lastElementChild.remove();
     sources.forEach((source, i) => {
       const row = list.children[i] ?? list.appendChild(sourceRow());
       const name = say(`patient.source.${source.kind}`);
