@@ -142,8 +142,8 @@ def _bounds(body: dict[str, Any]) -> Bounds:
     bounds = Bounds(**parse_bounds({name: body[name] for name in WISHES if name in body}))
     if bounds.loudest_dba is not None and body.get("output") is None:
         raise InvalidInput(
-            f"loudest_dba: {bounds.loudest_dba:g} dB(A) can only be kept on a calibrated output; name it as output, "
-            "or limit loudest_lufs",
+            f"loudest_dba: {bounds.loudest_dba:g} dB(A) can only be kept on a calibrated output; calibrate it on the "
+            "page /calibrate.html and name it as output, or limit loudest_lufs",
             "loudest_dba",
         )
     return bounds

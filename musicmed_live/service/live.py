@@ -219,7 +219,8 @@ class LiveSession:
         check_preferences(Preference(forbid=event.changes.get("forbid", ())), Preference())
         if event.changes.get("loudest_dba") is not None and not self.safety.is_calibrated:
             raise InvalidInput(
-                "loudest_dba: this session plays on no calibrated output; limit loudest_lufs instead",
+                "loudest_dba: this session plays on no calibrated output; limit loudest_lufs, or open one whose output "
+                "is calibrated (on the page /calibrate.html)",
                 "loudest_dba",
             )
 
