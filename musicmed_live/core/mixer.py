@@ -24,7 +24,7 @@ from musicmed_live.core.ceilings import (
 from musicmed_live.core.exposure import Energy, energy_of
 from musicmed_live.core.fader import END_FRAMES, Fader
 from musicmed_live.core.fill import RESUME_FRAMES, SEAM_FRAMES, Fill
-from musicmed_live.core.generator import Cue, Samples, frames_of
+from musicmed_live.core.generator import CHANNELS, Cue, Samples, frames_of
 from musicmed_live.core.limiter import LOOKAHEAD, SPAN, Nodes, apply_nodes, limit_nodes
 from musicmed_live.core.timeline import Timeline, crossfade_gains
 
@@ -301,6 +301,11 @@ class Mixer:
 
     def _start_fill(self, since: int, before: Fill | None, resumed: int) -> Fill:
         last = self._timeline.read(since - 1, 1)
+        fresh = self._timeline.repeats_from
+        if fresh and since - fresh < _FILL_LOOP_FRAMES:  # too little to repeat
+            ended = last if before is None else before.over(last, since - 1)
+            return Fill(since, np.zeros((_FILL_LOOP_FRAMES, CHANNELS), np.float32), ended)
+        resumed = max(resumed, fresh)
         if before is not None:  # the music is late again, and there is no other bar to repeat yet
             return Fill(since, before.loop, before.over(last, since - 1) - before.loop[:1])
         seam = min(SEAM_FRAMES, (since - resumed) // 2)

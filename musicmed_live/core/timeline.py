@@ -165,6 +165,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self.clips: list[Clip] = []
+        self.repeats_from = 0  # what was heard before that must not be heard again
 
     @property
     def end(self) -> int:

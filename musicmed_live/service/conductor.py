@@ -50,6 +50,7 @@ HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
 BAR_FRAMES = frames_of(3.0)  # a bar line that is no farther away is waited for
 LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
 BREAK_FRAMES = frames_of(0.25)  # in which music fades out that must not be heard any more
+FORBIDDEN_FRAMES = frames_of(2.5)  # nor is it heard for longer than this, whether there is other music or not
 BROKEN_SECONDS = 1.0  # after the composer broke the bounds it is asked again
 TRIAL_FRAMES = frames_of(4.0)  # a clip is tried as long as there is so much music ahead
 
@@ -85,6 +86,7 @@ class Conductor:
         sources.check_wish(session.bounds.generator)
         self._name, self._session, self._sources, self._playhead = name, session, sources, playhead
         self._heeded = session.bounds.composed
+        self._forbidden_since: int | None = None  # from where on what is heard must not be
         self._request: ClipRequest | None = None  # for the clip that the part is in
         self._announce, self._progress = announce, progress
         self._workers = {source.name: source.workers.assign() for source in sources.all}
@@ -167,6 +169,7 @@ class Conductor:
     def watch(self) -> None:
         """Stop waiting for a voice where another one must go on, or can. To be called again and again."""
         self._comeback.watch(self._playhead.heard)
+        self._end_what_is_forbidden()
         if self._left() < TRIAL_FRAMES:
             self.hearing.stop_trying()
         if self._limit is not None and self._is_overdue():
@@ -315,6 +318,22 @@ class Conductor:
         broken = self._is_forbidden(self.timeline.blocks(heard, end), self.timeline.fading(heard, end))
         if broken or (self._is_stale() and self.wanted is None):
             self.want(Recompose(Cue.BEAT, "bounds"))
+
+    def _end_what_is_forbidden(self) -> None:
+        """Where nobody makes other music in time, silence is better."""
+        heard = self._playhead.heard
+        if not self._is_forbidden(self.timeline.blocks(heard, heard + 1)):
+            self._forbidden_since = None
+        elif self._forbidden_since is None:
+            self._forbidden_since = heard
+        elif heard - self._forbidden_since > FORBIDDEN_FRAMES:
+            position = self._soonest()
+            for clip in self.timeline.clips:
+                clip.track.cut(position)
+            self.timeline.cut(position)
+            self.timeline.repeats_from = position
+            self.mixer.rewind(position)
+            self._announce(position, "bounds")
 
     def _is_barred(self) -> bool:
         """Whether the generator that plays may not."""
@@ -532,6 +551,7 @@ class Conductor:
         now = clip.position - 1, clip.position
         if self._is_forbidden(self.timeline.blocks(*now), self.timeline.fading(*now)):
             fade_frames = min(fade_frames, BREAK_FRAMES)
+            self.timeline.repeats_from = clip.position + fade_frames
         if self.timeline.clips:
             self.timeline.cut(clip.position)
         self.timeline.append(replace(clip, fade_frames=fade_frames))

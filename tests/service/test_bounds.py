@@ -6,6 +6,7 @@ from itertools import chain
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from musicmed_live.core.bounds import Bounds, Region
@@ -260,6 +261,38 @@ def test_bounds_reach_into_a_landing() -> None:
         assert not broken(on, 5.0)
         assert on.live.session.phase is Phase.LANDING
         assert on.live.mixer.underruns == 0
+
+
+# Nobody makes other music
+
+
+def test_what_has_become_forbidden_ends_although_nobody_makes_anything_else() -> None:
+    with stage(wish=plan(Bounds())) as on:
+        play(obedient(on), 12.0)
+        on.worker.delay = None  # it hangs
+        heard = on.do(Bound({"forbid": ("piano",)}))
+        on.wait(4.0)
+        assert on.live.heard > heard
+        assert not broken(on)
+        assert np.abs(on.live.audio(on.live.heard, frames_of(0.1))).max() < 1e-4
+        on.worker.delay = 0.0
+        on.worker.answer()
+        on.wait(3.0)
+        assert not on.live.mixer.filling
+        assert not broken(on)
+        assert np.abs(on.live.audio(on.live.heard, frames_of(0.1))).max() > 1e-2
+
+
+def test_the_last_bars_are_not_repeated_where_they_have_become_forbidden() -> None:
+    with stage(wish=plan(Bounds())) as on:
+        play(obedient(on), 12.0)
+        on.do(Bound({"forbid": ("piano",)}))
+        on.until(lambda: on.cuts)
+        on.live._music.timeline.clips[-1].track.cut(on.cuts[0][0] + frames_of(0.5))  # and then the music is late
+        on.worker.delay = None
+        on.wait(3.0)
+        assert on.live.mixer.filling
+        assert np.abs(on.live.audio(on.live.heard, frames_of(0.1))).max() < 1e-4
 
 
 # A generator that does not obey
