@@ -34,7 +34,7 @@ class Notation:
         """The value again. Raises `InvalidInput` where the text is damaged, or of a version that this does not know."""
         try:
             return self._built(json.loads(text))
-        except (ValueError, TypeError, KeyError, RecursionError) as fault:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
             raise InvalidInput(f"it cannot be read again: {fault!r:.200}", "snapshot") from None
 
     def _plain(self, value: Any) -> Any:
