@@ -125,7 +125,8 @@ def _region(value: Any, field: str) -> Region:
             f'{field}: {shown(value)} is not {{"valence": [lowest, highest], "arousal": [lowest, highest]}}', field
         )
     check_keys(value, ("valence", "arousal"), field)
-    return Region(**{axis: _side(value[axis], f"{field}.{axis}") for axis in value})
+    valence, arousal = (_side(value.get(axis), f"{field}.{axis}") for axis in ("valence", "arousal"))
+    return Region(valence, arousal)
 
 
 def _side(value: Any, field: str) -> Interval:
@@ -146,11 +147,11 @@ def _tempo(value: Any, field: str) -> Interval | None:
 
 
 def _interval(value: Any, field: str, limits: Interval) -> Interval:
-    numbers = [float(number) for number in value if is_number(number)] if isinstance(value, list) else []
-    if len(numbers) != 2 or len(value) != 2 or not limits[0] <= numbers[0] <= numbers[1] <= limits[1]:
+    pair = isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
+    if not pair or not limits[0] <= value[0] <= value[1] <= limits[1]:
         accepted = f"[lowest, highest] within {limits[0]:g} to {limits[1]:g}"
         raise InvalidInput(f"{field}: {shown(value)} is not {accepted}", field)
-    return numbers[0], numbers[1]
+    return float(value[0]), float(value[1])
 
 
 def _loudest_lufs(value: Any, field: str) -> float | None:

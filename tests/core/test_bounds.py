@@ -91,7 +91,7 @@ def test_loudness_is_not_the_composers_concern() -> None:
 
 def test_only_what_is_named_changes() -> None:
     bounds = Bounds(tempo_bpm=(50, 80), forbid=("choir",), generator="composer")
-    changed = bounds.changed(parse_bounds({"tempo_bpm": None, "region": {"arousal": [-1, 0.2]}}))
+    changed = bounds.changed(parse_bounds({"tempo_bpm": None, "region": {"valence": [-1, 1], "arousal": [-1, 0.2]}}))
     assert changed == Bounds(Region(arousal=(-1, 0.2)), None, forbid=("choir",), generator="composer")
 
 
@@ -123,6 +123,7 @@ def test_bounds_come_back_from_json_as_they_were(
         ("tempo_bpm", [39, 80], "within 40 to 180"),
         ("tempo_bpm", [60, 70], "1.25 times"),
         ("tempo_bpm", [60, 1e400], "[lowest, highest]"),
+        ("tempo_bpm", [60, 10**400], "[lowest, highest]"),
         ("tempo_bpm", [60, 80, 90], "[lowest, highest]"),
         ("tempo_bpm", 60, "[lowest, highest]"),
         ("loudest_lufs", -13, "from -45 to -14 LUFS, or null"),
@@ -138,8 +139,15 @@ def test_bounds_come_back_from_json_as_they_were(
 def test_what_cannot_be_used_is_refused_with_the_field_and_the_way_out(field: str, value: Any, way_out: str) -> None:
     key, _, part = field.partition(".")
     with pytest.raises(InvalidInput) as refused:
-        parse_bounds({key: {part: value} if part else value})
+        parse_bounds({key: {"valence": [-1, 1], "arousal": [-1, 1], part: value} if part else value})
     fault = refused.value
     assert fault.field == field
     assert way_out in fault.message
     assert len(json.dumps(messages.error(fault))) < 400
+
+
+@pytest.mark.parametrize("side", ["valence", "arousal"])
+def test_a_region_names_both_sides_so_that_none_is_opened_by_leaving_it_out(side: str) -> None:
+    with pytest.raises(InvalidInput, match="null is not") as refused:
+        parse_bounds({"region": {side: [0, 0.5]}})
+    assert refused.value.field == f"region.{'arousal' if side == 'valence' else 'valence'}"

@@ -60,7 +60,10 @@ def refusal(text: str) -> InvalidInput:
         ({"type": "goal", "valence": 0, "arousal": -1}, Goal(Emotion(0.0, -1.0))),
         ({"type": "rules", "step": 0.1, "patience": 3}, Obey({"step": 0.1, "patience": 3})),
         ({"type": "bounds", "tempo_bpm": None, "forbid": ["oboe"]}, Bound({"tempo_bpm": None, "forbid": ("oboe",)})),
-        ({"type": "bounds", "region": {"arousal": [-1, 0]}}, Bound({"region": Region(arousal=(-1.0, 0.0))})),
+        (
+            {"type": "bounds", "region": {"valence": [-1, 1], "arousal": [-1, 0]}},
+            Bound({"region": Region(arousal=(-1.0, 0.0))}),
+        ),
         ({"type": "hold"}, Hold()),
         ({"type": "lead"}, Lead()),
         ({"type": "step_back"}, StepBack()),

@@ -165,6 +165,7 @@ def test_it_goes_on_with_the_passage_that_is_heard_then() -> None:
         lambda text: text.replace('"$":"Plan"', '"$":"Popen"'),
         lambda text: text.replace('"valence":0', '"valence":7', 1),
         lambda text: text.replace('"clock":', '"clocks":'),
+        lambda text: text.replace('"instruments":{', '"instruments":3,"style":{', 1),
         lambda text: json.dumps({"$": "Emotion", "valence": 0, "arousal": 0}),
     ],
 )
