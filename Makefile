@@ -6,8 +6,10 @@ KERNEL := $(wildcard musicmed_live/musicgen/kernel/*)
 INSTALL := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 # Chromium shows the page in the end-to-end tests; PulseAudio is the sound card that they listen to, by way of ALSA for PortAudio;
-# mosquitto is the MQTT broker, to which openssl gives a certificate; gcc builds the kernel; PostgreSQL keeps a journal.
-DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto openssl gcc libc6-dev postgresql
+# mosquitto is the MQTT broker, to which openssl gives a certificate; gcc builds the kernel; PostgreSQL keeps a journal; the kiosk is
+# tried under xvfb, and systemd and shellcheck look at what installs it; npm fetches axe-core, where there is none yet.
+DEBIAN_PACKAGES := chromium pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto openssl gcc libc6-dev postgresql \
+	xvfb xauth systemd shellcheck $(if $(shell command -v npm),,npm)
 
 .PHONY: play test clean debian-packages mosquitto
 
