@@ -38,7 +38,8 @@ from musicmed_live.core.profile import Profile
 from musicmed_live.core.session import Session
 from musicmed_live.errors import InvalidInput
 
-MOST_AHEAD_SECONDS = 1.0  # of what nobody has played, players will have heard so much: they were sent it in advance
+BUFFERED_SECONDS = 4.0  # players go on that long alone, with what they had been sent ahead,
+START_SECONDS = 1.5  # and until it plays again so much more time goes by
 
 VERSION = 1  # what an older version has written down in another way, nobody goes on from
 
@@ -106,7 +107,7 @@ class Past:
     @property
     def position(self) -> int:
         """Where it goes on, on the mixer's grid: where listeners have come to by what they had been sent ahead."""
-        ahead = frames_of(min(MOST_AHEAD_SECONDS, self.gone_seconds)) if self.snapshot.playing else 0
+        ahead = frames_of(min(BUFFERED_SECONDS, self.gone_seconds + START_SECONDS)) if self.snapshot.playing else 0
         position = self.snapshot.position + ahead
         return position - position % GRID
 

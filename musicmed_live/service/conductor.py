@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 HORIZON_FRAMES = frames_of(9.0)  # so much is composed ahead of what is heard
 RUNWAY_FRAMES = frames_of(0.6)  # less than that is not given up for something new
 PREROLL_FRAMES = frames_of(2.0)  # so much the composer composes before the play-head may go,
+RESUMED_PREROLL_FRAMES = frames_of(1.0)  # less where somebody waits for music that had been playing,
 CHOSEN_PREROLL_FRAMES = frames_of(1.0)  # and at least so much a generator that takes longer, and can be stood in for
 GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
 SPLICE_FRAMES = frames_of(1.0)  # fade between two threads of music
@@ -100,6 +101,7 @@ class Conductor:
         self._wake = asyncio.Event()
         self._landing = Landing(session, self._workers[sources.stand_in.name])
         self._past: Past | None = None  # of another process, from which the music is to go on
+        self._resumed = False
         self._limit: asyncio.Timeout | None = None  # while a voice is waited for,
         self._asked = 0.0  # since then, by the loop's clock
 
@@ -108,7 +110,8 @@ class Conductor:
         """Whether the play-head may go: there is music, and what was asked for before is composed."""
         source = self._part.source
         chosen = self._sources.differ and source is self._sources.chosen
-        enough = max(CHOSEN_PREROLL_FRAMES, self._sources.enough_frames(source)) if chosen else PREROLL_FRAMES
+        least = RESUMED_PREROLL_FRAMES if self._resumed else PREROLL_FRAMES
+        enough = max(CHOSEN_PREROLL_FRAMES, self._sources.enough_frames(source)) if chosen else least
         unasked = self.wanted is None and self._past is None
         return unasked and (self._left() >= enough or self.complete)
 
@@ -132,7 +135,7 @@ class Conductor:
 
     def go_on(self, past: Past) -> None:
         """Let the music of another process go on, before anything is composed."""
-        self._past, self.wanted = past, past.wanted
+        self._past, self.wanted, self._resumed = past, past.wanted, True
         if past.passage is not None and past.passage.generator == self._sources.chosen.name:
             self._comeback.memory = past.passage.recipe.memory
         self.mixer.begin_at(past.position, past.snapshot.level, RESUME_FRAMES)

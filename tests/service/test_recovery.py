@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from musicmed_live.core.events import Pause, Play, Report, TooMuch
+from musicmed_live.core.events import EndGently, Pause, Play, Report, TooMuch
 from musicmed_live.core.generator import Pace, frames_of
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.session import LANDING_GAIN
-from musicmed_live.core.snapshot import Snapshot
+from musicmed_live.core.snapshot import BUFFERED_SECONDS, START_SECONDS, Snapshot
 from tests.service.stage import CALM, JOYFUL, FreeGenerator, Stage, stage
 
 GRID = frames_of(0.1)
@@ -30,12 +30,12 @@ def test_it_goes_on_where_it_was_with_the_same_music() -> None:
     with stage() as on:
         play(on)
         heard = on.live.heard
-        before = on.live.audio(heard + frames_of(2), frames_of(2))
+        before = on.live.audio(heard + frames_of(3), frames_of(2))
         on.die(0.7)
-        assert 0 <= heard + frames_of(0.7) - on.live.heard < GRID
+        assert 0 <= heard + frames_of(0.7 + START_SECONDS) - on.live.heard < GRID
         on.until(lambda: on.live.playing, within=1.0)
-        after = on.live.audio(heard + frames_of(2), frames_of(2))
-        assert np.abs(after - before).max() < 0.01 * np.abs(before).max()  # the slow gain is a little behind
+        after = on.live.audio(heard + frames_of(3), frames_of(2))
+        assert np.abs(after - before).max() < 0.02 * np.abs(before).max()  # the slow gain is a little behind
         on.wait(60.0)
         on.check()
         assert on.live.mixer.underruns == 0
@@ -46,7 +46,7 @@ def test_it_goes_on_no_further_ahead_than_players_had_been_sent_music() -> None:
         play(on)
         heard = on.live.heard
         on.die(300.0)
-        assert 0 <= heard + frames_of(1.0) - on.live.heard < GRID
+        assert 0 <= heard + frames_of(BUFFERED_SECONDS) - on.live.heard < GRID
         on.wait(0.1)
 
 
@@ -96,6 +96,24 @@ def test_too_much_stays_quiet_and_calm() -> None:
         assert on.live.session.phase is Phase.LANDING
         assert on.sounding.arousal < -0.5
         assert level(on, 1.0) < 1.5 * LANDING_GAIN * loud
+
+
+def test_a_gentle_end_goes_on_fading() -> None:
+    with stage(frames=frames_of(120)) as on:
+        play(on, 50.0)
+        on.do(EndGently())
+        ends = on.live.ends
+        assert ends is not None
+        on.wait(33.0)
+        quiet = frames_of(3.0), frames_of(0.5)
+        before = np.abs(on.live.audio(on.live.heard + quiet[0], quiet[1])).max()
+        heard = on.live.heard
+        on.die(0.2)
+        on.until(lambda: on.live.playing)
+        assert on.live.ends == ends
+        after = np.abs(on.live.audio(heard + quiet[0], quiet[1])).max()
+        assert after == pytest.approx(before, rel=0.05)
+        on.until(on.live.over.is_set, within=13.0)
 
 
 def test_a_report_that_was_not_answered_yet_is_answered_then() -> None:
