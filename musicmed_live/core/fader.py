@@ -1,6 +1,7 @@
 """The fader: gains over time that somebody asked for, and the end of a session."""
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,11 @@ class Fader:
         """Where the last fade leads, whatever the ending does."""
         return self._fades[-1].after if self._fades else 1.0
 
+    @property
+    def endings(self) -> tuple[tuple[int, int], ...]:
+        """Where each of them gets to silence, and within how many frames; the first that was planned comes first."""
+        return tuple((ending.position + ending.frames, ending.frames) for ending in self._endings)
+
     def fade(self, position: int, frames: int, gain: float) -> None:
         """From `position` on move to `gain` (0..1) within `frames`; replaces later fades."""
         self._fades = [fade for fade in self._fades if fade.position < position]
@@ -52,6 +58,12 @@ class Fader:
         self.end = position
         self._endings.append(_Fade(position - frames, frames, 1.0, 0.0))
         return True
+
+    def end_as(self, endings: Iterable[tuple[int, int]]) -> None:
+        """Take over another one's `endings`, in place of those that were planned."""
+        self.end, self._endings = None, []
+        for position, frames in endings:
+            self.end_at(position, frames)
 
     def forget(self, position: int) -> None:
         """Nothing before `position` is asked for any more."""

@@ -82,6 +82,7 @@ class Level:
     energy: float  # running mean of the generator's, 0 before it was heard
     servo_db: float
     gain: float  # 0..1: where the fader is, or is going
+    endings: tuple[tuple[int, int], ...]  # where each gets to silence, and within how many frames
 
 
 class Mixer:
@@ -105,14 +106,15 @@ class Mixer:
     def level_at(self, position: int) -> Level:
         """What it has come to where `position` is being heard."""
         state = self._states[min(self._end, position - position % GRID)]
-        return Level(state.energy, state.servo_db, self._fader.gain)
+        return Level(state.energy, state.servo_db, self._fader.gain, self._fader.endings)
 
     def begin_at(self, position: int, level: Level, fade_frames: int) -> None:
-        """Go on from another mixer's `level`, fading in from `position` on, before anything was read."""
+        """Go on from another mixer's `level`, ending as that, with a fade in from `position`, before a read."""
         self._end = position - position % GRID
         self._states = {self._end: _State(level.energy, level.servo_db)}
         self._fader.fade(self._end - 1, 1, 0.0)
         self._fader.fade(position, fade_frames, level.gain)
+        self._fader.end_as(level.endings)
 
     @property
     def end(self) -> int:

@@ -329,6 +329,17 @@ def test_a_later_end_changes_nothing() -> None:
     assert np.array_equal(mixer.read(0, 3 * BAR), heard)
 
 
+def test_another_mixer_that_goes_on_ends_just_as_this_one() -> None:
+    timeline = timeline_of(tone(0, 6 * BAR))
+    mixer = Mixer(timeline, 6 * BAR, 5 * BAR)
+    mixer.end_at(5 * BAR, 2 * BAR)  # below which the first ending goes on
+    position = 4 * BAR - 4 * BAR % GRID
+    heard = mixer.read(0, 6 * BAR)
+    other = Mixer(timeline, 5 * BAR, 5 * BAR)
+    other.begin_at(position, mixer.level_at(position), BEAT)
+    assert np.abs(other.read(position + BEAT, BAR) - heard[position + BEAT : position + BEAT + BAR]).max() < 1e-4
+
+
 def test_an_end_is_not_a_late_generator() -> None:
     mixer = Mixer(timeline_of(tone(0, BAR)), length=BAR)
     mixer.read(0, 3 * BAR)

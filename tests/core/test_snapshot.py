@@ -100,7 +100,9 @@ def again(memory: Memory) -> Memory:
 def snapshot_of(memory: Memory, **more: Any) -> Snapshot:
     wish = Plan(None, Emotion(0, 0), None, 1)
     rest: dict[str, Any] = {"wanted": None, "passages": (), **more}
-    return Snapshot("anna", True, wish, 3.5, 48_000, True, memory, Level(0.1, 0.2, 1.0), **rest)
+    return Snapshot(
+        "anna", True, wish, 3.5, 48_000, True, memory, Level(0.1, 0.2, 1.0, ((96_000, 480), (72_000, 480))), **rest
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -146,7 +148,7 @@ def test_everything_is_written_down_as_it_is() -> None:
 def test_it_goes_on_with_the_passage_that_is_heard_then() -> None:
     memory = remember(Session(Plan(None, Emotion(0, 0), None, 1)))
     at = 48_000
-    found = snapshot_of(memory, passages=(passage(0), passage(at + frames_of(0.5))))
+    found = snapshot_of(memory, passages=(passage(0), passage(at + frames_of(2.5))))
     assert Past(found, 0.2).passage == found.passages[0]
     assert Past(found, 0.2).wanted == Recompose(Cue.BAR, "late"), "the clip that was to cut it off is to be made anew"
     assert Past(found, 4.0).passage == found.passages[1]
