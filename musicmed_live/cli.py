@@ -225,7 +225,9 @@ def _server(options: argparse.Namespace) -> Iterator["Server"]:
             address = stack.enter_context(own_broker())
             _say(f"MQTT at {address}")
         kept_at = options.journal or reports.default_address()
-        journaling = stack.enter_context(keeping(choice, kept_at, keep_days, owner_name(listening.port)))
+        journaling = stack.enter_context(
+            keeping(choice, kept_at, keep_days, owner_name(listening.host, listening.port))
+        )
         yield Server(listening, choice, None if address is None else parse_address(address), journaling)
 
 

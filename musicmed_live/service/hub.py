@@ -185,7 +185,7 @@ class Hub:
         wish = past.snapshot.plan
         offset_db = await asyncio.to_thread(self._offset_db, wish)
         live = LiveSession(checkpoint.session, past.snapshot.patient, wish, self.sources, None, past, offset_db)
-        journaling.resume(live, gone_seconds)
+        journaling.resume(live, gone_seconds, checkpoint.position)
         self._begin(Entry(live, self._access))
         log.warning("session %s goes on at %d, after %.1f s", live.name, live.heard, gone_seconds)
 

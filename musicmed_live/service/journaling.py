@@ -49,12 +49,12 @@ class Journaling:
     def begin(self, live: LiveSession, wish: Plan) -> None:
         """A session is opened."""
         opened = {**_planned(live.patient, wish), **self._made_with}
-        self._scribes[live] = Scribe(live, self._owner, self._keeper, Kind.OPENED, opened)
+        self._scribes[live] = Scribe(live, self._owner, self._keeper, Kind.OPENED, opened, 0)
 
-    def resume(self, live: LiveSession, gone_seconds: float) -> None:
-        """A session goes on that this server has taken up, after nobody had played it for so long."""
+    def resume(self, live: LiveSession, gone_seconds: float, position: int) -> None:
+        """A session goes on that this server has taken up at `position`, after nobody had played it for so long."""
         body = {"seconds": round(gone_seconds, 1), "version": __version__}
-        self._scribes[live] = Scribe(live, self._owner, self._keeper, Kind.RESUMED, body)
+        self._scribes[live] = Scribe(live, self._owner, self._keeper, Kind.RESUMED, body, position)
 
     def end(self, live: LiveSession, reason: str) -> None:
         """It is over."""
@@ -66,8 +66,13 @@ class Journaling:
         self._keeper.put(Entry(checkpoint.session, checkpoint.at, checkpoint.position, Kind.ENDED, body))
 
     async def take_up(self) -> list[Checkpoint]:
-        """Where the sessions are that this server has played and that may go on. Raises as `Journal.take_up` does."""
-        return await asyncio.to_thread(self.journal.take_up, self._owner, time.time())
+        """Where the sessions are that this server had played and that may go on. Raises as `Journal.take_up` does.
+
+        Where the journal was away for a while, it may know some already that have begun here since.
+        """
+        found = await asyncio.to_thread(self.journal.take_up, self._owner, time.time())
+        begun = {live.name for live in self._scribes}
+        return [checkpoint for checkpoint in found if checkpoint.session not in begun]
 
     def when_kept(self, live: LiveSession, then: Callable[[bool], None]) -> None:
         """Call `then`, here, as soon as all that has happened in `live` is on the disk: never, if it is lost."""
@@ -85,12 +90,12 @@ class Journaling:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def owner_name(port: int) -> str:
-    """This server's name: the same when it is started anew by the same command, and no other's meanwhile.
+def owner_name(host: str, port: int) -> str:
+    """The name of the server at that address: the same when it is started anew, and no other's meanwhile.
 
-    With 0, any free port, it has a new one each time.
+    With port 0, any that is free, it has a new one each time.
     """
-    return f"{socket.gethostname()}:{port or secrets.token_hex(8)}"
+    return f"{socket.gethostname()} {host} {port or secrets.token_hex(8)}"
 
 
 @contextmanager

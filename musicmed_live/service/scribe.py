@@ -51,10 +51,13 @@ class Keeper(Protocol):
 class Scribe:
     """Writes down one session, from when it is opened, or goes on, until `end`."""
 
-    def __init__(self, live: LiveSession, owner: str, keeper: Keeper, first: Kind, body: Body) -> None:
-        """`first` is what the first entry is, with its `body`; `owner` is the server's name."""
+    def __init__(self, live: LiveSession, owner: str, keeper: Keeper, first: Kind, body: Body, begins: int) -> None:
+        """`first` is what the first entry is, with its `body`; `owner` is the server's name.
+
+        Of clips that began before the position `begins`, another one has written already.
+        """
         self._live, self._owner, self._keeper = live, owner, keeper
-        self._begins = live.heard  # a clip before that was written down when it began
+        self._begins = begins
         self._clips: dict[tuple[int, int], bool] = {}  # track and position of those that began; whether they are judged
         self._decided: tuple[str, str, EmotionPath] | None = None
         self._felt: Body | None = None

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,15 +69,19 @@ class Kept(list[Entry]):
         return WELL
 
 
-@contextmanager
-def kept(stage: Stage, start: Emotion | None = ANXIOUS, frames: int | None = None) -> Iterator[Kept]:
+def kept(stage: Stage, start: Emotion | None = ANXIOUS, frames: int | None = None) -> AbstractContextManager[Kept]:
     """What is kept of the session on that stage, which ends as a server that is closed."""
+    return watched(stage, lambda keeper: keeper.begin(stage.live, Plan(start, CALM, frames, 1)))
+
+
+@contextmanager
+def watched(stage: Stage, begin: Callable[[Journaling], None]) -> Iterator[Kept]:
     entries = Kept()
     keeper = Journaling(Choice(), Journal("sqlite:////never-opened"), entries, "ward7:8765")
     with pytest.MonkeyPatch.context() as patch:
         clock = stage.clock.monotonic
         patch.setattr(scribe, "time", SimpleNamespace(monotonic=clock, time=clock))
-        keeper.begin(stage.live, Plan(start, CALM, frames, 1))
+        begin(keeper)
         running = stage._loop.create_task(keeper.watch(stage.live))
         try:
             yield entries
@@ -219,6 +223,20 @@ def test_a_clip_that_was_cut_before_it_was_heard_is_not_told_of() -> None:
         assert {cut.body["reason"] for cut in entries.of(Kind.CUT)} == {"report"}
 
 
+def test_a_clip_that_began_while_the_server_was_away_is_told_of_and_none_before_it() -> None:
+    with stage() as on:
+        start(on)
+        on.until(lambda: on.live.heard > frames_of(29.5))
+        left_at = on.live.heard
+        on.die(2.0)
+        assert on.live.heard > 30 * SAMPLE_RATE
+        with watched(on, lambda keeper: keeper.resume(on.live, 2.0, left_at)) as entries:
+            on.until(lambda: on.live.playing)
+            on.wait(1)
+        assert entries[0].kind is Kind.RESUMED
+        assert [clip.position for clip in entries.of(Kind.CLIP)] == [30 * SAMPLE_RATE]
+
+
 def test_a_clip_has_what_was_heard_in_it_or_a_later_entry_has() -> None:
     with stage() as on, kept(on) as entries:
         on.listener.verdict = lambda _: HEARD
@@ -311,6 +329,19 @@ def test_a_journal_that_cannot_be_had_keeps_nobody_from_playing(
         assert not keeper.health()["writing"]
         keeper.end(on.live, "ended")
     assert "the music plays" in caplog.text
+
+
+def test_what_has_begun_here_is_not_taken_up_again_when_the_journal_is_back(tmp_path: Path) -> None:
+    with keeping(Choice(), f"sqlite:///{tmp_path}/journal.sqlite", 365, "here") as keeper, stage() as on:
+        assert keeper is not None
+        keeper.begin(on.live, Plan(ANXIOUS, CALM, None, 1))
+        deadline = time.monotonic() + 20
+        while not keeper.journal.take_up("here", time.time()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert asyncio.run(keeper.take_up()) == []
+        keeper.end(on.live, "ended")
+        on.wait(0.1)
 
 
 EVENTS: tuple[Callable[[], Event], ...] = (Play, Pause, TooMuch, lambda: Report(JOYFUL), lambda: Goal(CALM))

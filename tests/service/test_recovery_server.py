@@ -136,10 +136,15 @@ async def test_a_journal_that_is_locked_keeps_nobody_from_playing_and_is_asked_a
         while await asyncio.to_thread(ask, served) is None:
             assert time.monotonic() < deadline
         assert await asyncio.to_thread(asked, served, session) == 404
+        fresh = await open_session(served.url, goal="calm")
         other.rollback()
-    async with listening(served, session) as listener:
-        await listener.until(lambda: listener.state)
-        await listener.send("stop")
+    async with listening(served, fresh) as listener, listening(served, session) as resumed:
+        await resumed.until(lambda: resumed.state)
+        await listener.send("report", id="r", valence=0, arousal=0)
+        await listener.until(lambda: listener.of_type("done"))
+        assert await asyncio.to_thread(entries, served, fresh, Kind.RESUMED) == []
+        for each in (listener, resumed):
+            await each.send("stop")
 
 
 def asked(served: House, session: Message) -> int:
