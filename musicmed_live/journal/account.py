@@ -8,6 +8,7 @@ from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.estimate import Estimate
 from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.core.judgement import Judgement, Reason, miss
+from musicmed_live.errors import InvalidInput
 from musicmed_live.journal.entries import Entry, Kind, Sitting
 
 MISSING_SECONDS = 30.0  # after so long without a value a line is broken off
@@ -112,9 +113,10 @@ class Account:
 
 
 def account_of(sitting: Sitting, entries: Sequence[Entry]) -> Account:
-    """The account of a session from its entries, in order."""
-    opened = next(entry.body for entry in entries if entry.kind is Kind.OPENED)
-    ended = next((entry for entry in entries if entry.kind is Kind.ENDED), None)
+    """The account of a session from its entries, in order. Raises `InvalidInput` where there are none."""
+    opened = next((entry.body for entry in entries if entry.kind is Kind.OPENED), None)
+    if opened is None:
+        raise InvalidInput("session: nothing is kept of it any more", "id", "unknown_session")
     return Account(
         sitting,
         opened,
@@ -123,7 +125,7 @@ def account_of(sitting: Sitting, entries: Sequence[Entry]) -> Account:
         tuple((e.at, _emotion(e.body)) for e in entries if e.kind is Kind.EVENT and e.body["event"] == "report"),
         tuple(Felt(e.at, _estimate(e.body)) for e in entries if e.kind is Kind.ESTIMATE),
         tuple(_beats(entries)),
-        None if ended is None else ended.body,
+        _end(entries),
     )
 
 
@@ -140,6 +142,12 @@ def unbroken(beats: Sequence[Beat]) -> list[list[tuple[float, float]]]:
         runs[-1].append((beat.at, beat.heart_rate_bpm))
         last = beat.at
     return runs
+
+
+def _end(entries: Sequence[Entry]) -> Mapping[str, Any] | None:
+    """How it ended; None where nobody wrote that down, or it went on after a server had been closed."""
+    last = next((entry for entry in reversed(entries) if entry.kind in (Kind.ENDED, Kind.RESUMED)), None)
+    return last.body if last is not None and last.kind is Kind.ENDED else None
 
 
 def _clips(entries: Iterable[Entry]) -> Iterator[Played]:

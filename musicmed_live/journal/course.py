@@ -16,7 +16,8 @@ HEART, DONE = 110, 46
 LEAST_SECONDS = 60.0  # a shorter session is drawn as if it were so long
 TICKS_MINUTES = (0.25, 0.5, 1, 2, 5, 10, 15, 30, 60)
 MOST_TICKS = 12
-SHOWN_EVENTS = {"report", "goal", "too_much", "play", "pause", "stop", "rules"}
+HIDDEN_EVENTS = {"finished", "unsensed"}  # nobody has done them
+STANDING = {"pause", "rest"}
 BPM_MARGIN = 5.0
 
 AXES: tuple[tuple[str, str, str, Callable[[Emotion], float]], ...] = (
@@ -127,7 +128,7 @@ def _done(account: Account, scale: Scale, top: float) -> Iterator[str]:
     yield svg.words(LEFT - 8, top + 14, "done", "end")
     ends = [0.0, 0.0, 0.0]
     for entry in account.of_kind(Kind.EVENT):
-        if entry.body["event"] in SHOWN_EVENTS:
+        if entry.body["event"] not in HIDDEN_EVENTS:
             x, label = scale.x(entry.at), entry.body["event"].replace("_", " ")
             row = min(range(len(ends)), key=lambda row: (ends[row] > x, ends[row] if ends[row] > x else row))
             ends[row] = x + 6.5 * len(label) + 8
@@ -137,9 +138,10 @@ def _done(account: Account, scale: Scale, top: float) -> Iterator[str]:
 
 def _pauses(account: Account, scale: Scale, bottom: float) -> Iterator[str]:
     """While nothing was heard though it might have been."""
-    events = [e for e in account.of_kind(Kind.EVENT) if e.body["event"] in ("play", "pause", "stop", "finished")]
+    moving = {"play", "stop", "finished", *STANDING}
+    events = [e for e in account.of_kind(Kind.EVENT) if e.body["event"] in moving]
     for one, other in pairwise([*events, None]):
-        if one is not None and one.body["event"] == "pause":
+        if one is not None and one.body["event"] in STANDING:
             start, end = scale.x(one.at), scale.x(_at(other, account.until))
             yield svg.box(start, TOP, end - start, bottom - TOP, "pause", "paused")
 

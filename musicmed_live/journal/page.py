@@ -14,9 +14,12 @@ from musicmed_live.journal.circumplex import circumplex, letter
 from musicmed_live.journal.course import course
 from musicmed_live.journal.entries import Entry, Kind
 from musicmed_live.journal.summary import count, in_short, length
+from musicmed_live.journal.wording import changes, who
 
+BOUNDS = ("region", "tempo_bpm", "loudest_lufs", "loudest_dba")
 REASONS = 3  # features that are named for each clip
 MISSING = "–"
+TOLD = (Kind.OPENED, Kind.EVENT, Kind.DECISION, Kind.CUT, Kind.UNDERRUN, Kind.RESUMED, Kind.ENDED)
 
 NOTE = (
     "What was heard is the judgement of a program that was fitted on people's ratings of other music, with its doubt; "
@@ -93,6 +96,8 @@ def _planned(account: Account) -> Iterator[tuple[str, str]]:
     for name in ("instruments", "style"):
         wishes = [f"{word} {', '.join(opened[name][word])}" for word in ("prefer", "forbid") if opened[name][word]]
         yield name, "; ".join(wishes) or "all free"
+    if "plan" in opened:  # journals of earlier versions have none
+        yield "bounds", changes({name: opened["plan"][name] for name in BOUNDS})
     generator = opened["generator"]
     yield "generator", ", ".join(str(part) for part in (generator["name"], generator["model"]) if part)
     yield "seed", str(opened["seed"])
@@ -137,12 +142,12 @@ def _events(account: Account) -> str:
     """Everything but what repeats itself, and the clips, which have a table of their own."""
     letters = iter(range(len(account.reports)))
     rows = []
-    for entry in account.of_kind(Kind.OPENED, Kind.EVENT, Kind.DECISION, Kind.CUT, Kind.UNDERRUN, Kind.ENDED):
+    for entry in account.of_kind(*TOLD):
         what, detail = _told(entry)
         if entry.kind is Kind.EVENT and entry.body["event"] == "report":
             what = f"report {letter(next(letters))}"
         at = length(entry.position / SAMPLE_RATE)
-        rows.append((_utc(entry.at, "%H:%M:%S"), at, entry.body.get("by", ""), what, detail))
+        rows.append((_utc(entry.at, "%H:%M:%S"), at, who(entry.body), what, detail))
     caption = "In order, with the time of day (UTC) and the place in the music."
     return _table(caption, ("time", "music", "by", "what", ""), rows, numbers=(0, 1))
 
@@ -154,14 +159,15 @@ def _told(entry: Entry) -> tuple[str, str]:
         case Kind.EVENT if body["event"] in ("report", "goal"):
             return body["event"], _point(Emotion(body["valence"], body["arousal"]))
         case Kind.EVENT:
-            changes = [f"{name} {value}" for name, value in body.items() if name not in ("event", "by")]
-            return body["event"].replace("_", " "), ", ".join(changes)
+            return body["event"].replace("_", " "), changes(body)
         case Kind.DECISION:
             return body["phase"].replace("_", " "), body["why"]
         case Kind.CUT:
             return "music changed", f"because of: {body['reason'].replace('_', ' ')}"
         case Kind.UNDERRUN:
             return "music was late", count(body["times"], "time")
+        case Kind.RESUMED:
+            return "went on", f"after {body['seconds']:g} s without its server"
         case Kind.ENDED:
             return "ended", body["reason"].replace("_", " ")
         case _:

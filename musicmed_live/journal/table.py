@@ -9,6 +9,7 @@ from typing import Any
 from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.journal.account import Account
 from musicmed_live.journal.entries import Entry, Kind
+from musicmed_live.journal.wording import changes, who
 
 COLUMNS = (
     *("time_utc", "music_seconds", "kind", "what", "by", "valence", "arousal", "valence_sd", "arousal_sd"),
@@ -39,8 +40,8 @@ def _cells(entry: Entry) -> Iterator[Mapping[str, Any]]:
     body = entry.body
     match entry.kind:
         case Kind.EVENT:
-            changes = [f"{n} {v}" for n, v in body.items() if n not in ("event", "by", *_POINT)]
-            yield {"what": body["event"], "by": body["by"], **_point(body), "detail": ", ".join(changes)}
+            detail = changes({name: value for name, value in body.items() if name not in _POINT})
+            yield {"what": body["event"], "by": who(body), **_point(body), "detail": detail}
         case Kind.ESTIMATE:
             yield _point(body)
         case Kind.READING:
@@ -58,6 +59,8 @@ def _cells(entry: Entry) -> Iterator[Mapping[str, Any]]:
             yield {"what": "heard", **_point(body["heard"])}
         case Kind.CUT | Kind.ENDED:
             yield {"what": body["reason"]}
+        case Kind.RESUMED:
+            yield {"detail": f"after {body['seconds']} s without its server"}
         case Kind.UNDERRUN:
             yield {"what": body["times"]}
         case Kind.OPENED:

@@ -10,6 +10,7 @@ import pytest
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE
+from musicmed_live.errors import InvalidInput
 from musicmed_live.journal.account import Account, account_of, unbroken
 from musicmed_live.journal.circumplex import circumplex, letter
 from musicmed_live.journal.course import course
@@ -212,6 +213,43 @@ def test_the_table_has_a_row_for_everything_that_has_a_time(whole: Account) -> N
     assert (report["by"], float(report["valence"]), float(report["arousal"])) == ("patient", -0.7, 0.7)
     assert report["time_utc"].endswith("+00:00")
     assert by_kind["reading"][0]["heart_rate_bpm"] == "92.0"
+
+
+def test_a_session_that_went_on_after_its_server_was_closed_has_not_ended_until_it_does() -> None:
+    closed = entry(60, Kind.ENDED, {"reason": "server_closed", "underruns": 0, "bridges": 0})
+    resumed = entry(63, Kind.RESUMED, {"seconds": 3.0, "version": "0.1.0"})
+    ended = entry(90, Kind.ENDED, {"reason": "ended", "underruns": 0, "bridges": 0})
+    music = entry(0, Kind.CLIP, clip(SAD, GLAD, None))
+    assert told(music, closed).ended == closed.body
+    assert told(music, closed, resumed).ended is None
+    assert told(music, closed, resumed, ended).ended == ended.body
+    text = page(told(music, closed, resumed))
+    assert "after 3 s without its server" in text
+    assert "the session still plays" in text
+    rows = list(csv.DictReader(io.StringIO(table(told(music, closed, resumed)))))
+    assert [row["kind"] for row in rows][-2:] == ["ended", "resumed"]
+
+
+def test_what_a_therapist_did_is_told_with_the_name_and_in_words() -> None:
+    region = {"valence": [-0.5, 1.0], "arousal": [-1.0, 0.5]}
+    bounds = {"region": region, "tempo_bpm": [50, 80], "loudest_lufs": None, "forbid": ["flute", "oboe"]}
+    account = told(done(0, "play"), done(9, "bounds", "therapist", name="Ada", **bounds), done(20, "rest", "server"))
+    words = (
+        "region valence -0.5 to 1 and arousal -1 to 0.5, tempo bpm 50 to 80, loudest lufs free, forbid flute and oboe"
+    )
+    text = page(account)
+    assert "therapist (Ada)" in text
+    assert words in text
+    row = next(row for row in csv.DictReader(io.StringIO(table(account))) if row["what"] == "bounds")
+    assert (row["by"], row["detail"]) == ("therapist (Ada)", words)
+    drawn = course(account)
+    assert drawn.count(">bounds<") == 1
+    assert drawn.count(">paused<") == 1, "a planned pause is one, too"
+
+
+def test_a_session_of_which_nothing_is_kept_any_more_has_no_account() -> None:
+    with pytest.raises(InvalidInput, match="nothing is kept"):
+        account_of(Sitting(ANNA, "anna", NOON, None), [])
 
 
 def test_a_clip_may_be_of_any_length_and_a_session_of_any() -> None:
