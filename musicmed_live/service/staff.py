@@ -95,39 +95,49 @@ def _last_plan(journal: "Journal", patient: str | None) -> dict[str, Any] | None
 
 
 async def _report(request: Request) -> Response:
-    from musicmed_live.journal.page import page
-
-    account = await _account(request)
-    return Response(page(account), media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
+    return await _written(request, _page, "text/html", {"Content-Security-Policy": REPORT_POLICY})
 
 
 async def _table(request: Request) -> Response:
-    from musicmed_live.journal.table import table
-
-    account = await _account(request)
-    return Response(table(account), media_type="text/csv", headers=_as_file(account, "csv"))
+    return await _written(request, _csv, "text/csv", _as_file(request, "csv"))
 
 
 async def _bundle(request: Request) -> Response:
-    from musicmed_live.journal.fhir import bundle
-
-    account = await _account(request)
-    content = json.dumps(bundle(account), indent=1) + "\n"
-    return Response(content, media_type="application/fhir+json", headers=_as_file(account, "fhir.json"))
+    return await _written(request, _fhir, "application/fhir+json", _as_file(request, "fhir.json"))
 
 
-async def _account(request: Request) -> "Account":
-    """What happened in the session of that id. Raises `InvalidInput` where nobody wrote that down."""
-    from musicmed_live.journal.account import account_of
-
+async def _written(
+    request: Request, write: "Callable[[Account], str]", media_type: str, headers: dict[str, str]
+) -> Response:
+    """What `write` makes, in a thread, of the session of that id. Raises `InvalidInput` where nothing is kept of it."""
     name = request.path_params["id"]
     client_or_staff(request, name, Role.THERAPIST, among=(StaffRole.ADMIN, StaffRole.THERAPIST))
 
-    def read(journal: "Journal") -> "Account":
-        sitting = journal.find(name)
-        return account_of(sitting, journal.entries(sitting.id))
+    def read(journal: "Journal") -> str:
+        from musicmed_live.journal.account import account_of
 
-    return await _reading(request, read)
+        sitting = journal.find(name)
+        return write(account_of(sitting, journal.entries(sitting.id)))
+
+    return Response(await _reading(request, read), media_type=media_type, headers=headers)
+
+
+def _page(account: "Account") -> str:
+    from musicmed_live.journal.page import page
+
+    return page(account)
+
+
+def _csv(account: "Account") -> str:
+    from musicmed_live.journal.table import table
+
+    return table(account)
+
+
+def _fhir(account: "Account") -> str:
+    from musicmed_live.journal.fhir import bundle
+
+    return json.dumps(bundle(account), indent=1) + "\n"
 
 
 async def _reading(request: Request, read: "Callable[[Journal], T]") -> T:
@@ -146,14 +156,18 @@ async def _reading(request: Request, read: "Callable[[Journal], T]") -> T:
 
 async def _way_in(request: Request) -> Response:
     """A picture of the address by which the patient joins."""
-    import segno
-
     staff(request, StaffRole.THERAPIST)
     entry = _hub(request).find(request.path_params["id"])
     address = f"{request.base_url}#session={entry.live.name}&token={entry.tokens[Role.PATIENT]}"
+    return Response(await asyncio.to_thread(_drawn, address), media_type="image/svg+xml")
+
+
+def _drawn(address: str) -> bytes:
+    import segno
+
     picture = io.BytesIO()
     segno.make(address, error="m", micro=False).save(picture, kind="svg", xmldecl=False, omitsize=True, light="#fff")
-    return Response(picture.getvalue(), media_type="image/svg+xml")
+    return picture.getvalue()
 
 
 async def _choices(_request: Request) -> Response:
@@ -183,5 +197,6 @@ def _therapist_token(request: Request, session: str, grant: Grant, seconds: floa
     return entrance_of(request).access.grant(Role.THERAPIST, session, grant.name, seconds=seconds)
 
 
-def _as_file(account: "Account", ending: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="session-{account.sitting.id[:8]}.{ending}"'}
+def _as_file(request: Request, ending: str) -> dict[str, str]:
+    name = "".join(letter for letter in request.path_params["id"] if letter.isascii() and letter.isalnum())
+    return {"Content-Disposition": f'attachment; filename="session-{name[:8]}.{ending}"'}

@@ -3,15 +3,26 @@
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from benchmarks.listener import Message, join, open_session, serving
 from musicmed_live.composer.instruments import INSTRUMENTS
+from musicmed_live.journal.account import Account
+from musicmed_live.journal.store import Journal
+from musicmed_live.service import staff
+from musicmed_live.service.access import Access
+from musicmed_live.service.entrance import Entrance
+from tests.journal.stories import ANNA, story
 from tests.service.conftest import Playing
 
 KEY = "the-key-that-these-tests-use"
@@ -122,6 +133,25 @@ async def test_a_report_is_told_of_a_session_that_plays_and_of_one_that_has_ende
     past = (await client.get("api/journal/sessions", params={"patient": "bert-staff"})).json()
     assert [session["id"] for session in past] == [name]
     assert past[0]["ended"] > past[0]["opened"]
+
+
+async def test_no_session_waits_while_a_report_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrote: list[threading.Thread] = []
+
+    def write(account: Account) -> str:
+        wrote.append(threading.current_thread())
+        return account.sitting.id
+
+    monkeypatch.setattr(staff, "_page", write)
+    app = Starlette(routes=staff.ROUTES)
+    app.state.entrance = Entrance(Access(bytes(32)))
+    with closing(Journal(f"sqlite:///{tmp_path}/journal.sqlite")) as journal:
+        journal.write(story())
+        app.state.journaling = SimpleNamespace(journal=journal)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            answer = await client.get(f"api/sessions/{ANNA}/report")
+    assert answer.text == ANNA
+    assert wrote[0] is not threading.current_thread()
 
 
 async def test_the_report_of_a_session_that_never_played_says_so(client: httpx.AsyncClient, url: str) -> None:
