@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicmed_live.core.emotion import Emotion, clamp
-from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Block, Cue, Recipe, Samples
+from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, Block, Cue, Recipe, Samples, frames_of
 from musicmed_live.core.judgement import Judgement, expressed
+
+NEAR_FRAMES = frames_of(3.0)  # a bar line that is no farther away is waited for
 
 Floats = NDArray[np.floating[Any]]
 
@@ -206,6 +208,12 @@ class Timeline:
         """The clip that is heard (or fading in) at `position`."""
         i = self._index(position)
         return self.clips[i] if i >= 0 and position < self.clips[i].end else None
+
+    def bar_near(self, position: int) -> int:
+        """The first bar line at or after `position`, if it is near; else `position` itself."""
+        clip = self.clip_at(position)
+        bar = None if clip is None else clip.track.next_cue(position, Cue.BAR)
+        return position if bar is None or bar > position + NEAR_FRAMES else bar
 
     def read(self, start: int, frames: int) -> Samples:
         """What is heard in [start, start + frames), fades included; zeros where there is nothing."""

@@ -10,9 +10,8 @@ before they changed, and may break them, is given up at the first cue that can b
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from itertools import chain
 from typing import Any, TypeVar
 
 from musicmed_live.core.events import Land, Recompose
@@ -29,17 +28,17 @@ from musicmed_live.service.hearing import Hearing
 from musicmed_live.service.landing import Landing
 from musicmed_live.service.past import passage_of, take_up
 from musicmed_live.service.playhead import Playhead
+from musicmed_live.service.runway import Runway
 from musicmed_live.service.sources import BrokenBounds, Part, Source, Sources
+from musicmed_live.service.warden import Warden
 from musicmed_live.service.workers import MAX_DEATHS
 
 log = logging.getLogger(__name__)
 
 HORIZON_FRAMES = frames_of(9.0)  # so much is composed ahead of what is heard
-RUNWAY_FRAMES = frames_of(0.6)  # less than that is not given up for something new
 PREROLL_FRAMES = frames_of(2.0)  # so much the composer composes before the play-head may go,
 RESUMED_PREROLL_FRAMES = frames_of(1.0)  # less where somebody waits for music that had been playing,
 CHOSEN_PREROLL_FRAMES = frames_of(1.0)  # and at least so much a generator that takes longer, and can be stood in for
-GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
 SPLICE_FRAMES = frames_of(1.0)  # fade between two threads of music
 RESUME_FRAMES = frames_of(0.5)  # in which a session fades in that goes on in another process
 LANDING_OUT_FRAMES = frames_of(2.5)
@@ -48,10 +47,8 @@ GATHERING = 0.1  # but from what a cut leaves it may gather that at this rate
 START_SECONDS = 3.0  # nobody waits longer than that for the chosen generator's first music,
 PATIENCE_SECONDS = 0.5  # nor much longer than its first block takes where something new was asked for
 HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
-BAR_FRAMES = frames_of(3.0)  # a bar line that is no farther away is waited for
 LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
 BREAK_FRAMES = frames_of(0.25)  # in which music fades out that must not be heard any more
-FORBIDDEN_FRAMES = frames_of(2.5)  # nor is it heard for longer than this, whether there is other music or not
 BROKEN_SECONDS = 1.0  # after the composer broke the bounds it is asked again
 TRIAL_FRAMES = frames_of(4.0)  # a clip is tried as long as there is so much music ahead
 
@@ -86,12 +83,12 @@ class Conductor:
         self.broken = 0  # times that a generator made what is forbidden
         sources.check_wish(session.bounds.generator)
         self._name, self._session, self._sources, self._playhead = name, session, sources, playhead
-        self._heeded = session.bounds.composed
-        self._forbidden_since: int | None = None  # from where on what is heard must not be
+        self._runway = Runway(self.timeline, playhead, sources)
+        self._warden = Warden(session, sources, self.timeline)
         self._request: ClipRequest | None = None  # for the clip that the part is in
         self._announce, self._progress = announce, progress
         self._workers = {source.name: source.workers.assign() for source in sources.all}
-        plays = not sources.differ or (sources.chosen.absence is None and sources.barred(session.bounds) is None)
+        plays = sources.chosen.absence is None and not self._warden.bars(sources.chosen)
         self._part = self._open_part(sources.chosen if plays else sources.stand_in)
         self._comeback = Comeback(
             sources.chosen, lambda: self._open_part(sources.chosen), self._next_entry, self._chosen_is_ready
@@ -113,7 +110,7 @@ class Conductor:
         least = RESUMED_PREROLL_FRAMES if self._resumed else PREROLL_FRAMES
         enough = max(CHOSEN_PREROLL_FRAMES, self._sources.enough_frames(source)) if chosen else least
         unasked = self.wanted is None and self._past is None
-        return unasked and (self._left() >= enough or self.complete)
+        return unasked and (self._runway.left >= enough or self.complete)
 
     def generator_at(self, position: int) -> dict[str, str | None]:
         """The `generator` of the `state` message: who plays at `position`, and why it is not the chosen one."""
@@ -129,6 +126,8 @@ class Conductor:
     @property
     def passages(self) -> tuple[Passage, ...]:
         """The clips from the one that is heard on, as far as they can be made again."""
+        if self._past is not None:
+            return self._past.snapshot.passages  # none of them is made again yet
         clips = [clip for clip in self.timeline.clips if clip.end > self._playhead.heard]
         made = [(clip, clip.track.recipe_at(clip.position)) for clip in clips]
         return tuple(passage_of(clip, recipe) for clip, recipe in made if recipe is not None)
@@ -136,8 +135,6 @@ class Conductor:
     def go_on(self, past: Past) -> None:
         """Let the music of another process go on, before anything is composed."""
         self._past, self.wanted, self._resumed = past, past.wanted, True
-        if past.passage is not None and past.passage.generator == self._sources.chosen.name:
-            self._comeback.memory = past.passage.recipe.memory
         self.mixer.begin_at(past.position, past.snapshot.level, RESUME_FRAMES)
 
     def wake(self) -> None:
@@ -159,7 +156,7 @@ class Conductor:
 
     def land(self, action: Land) -> None:
         """Put the landing music that is kept ready over everything, now, and want more of the kind."""
-        if not self._playhead.playing and self._ready_until() < action.position:
+        if not self._playhead.playing and self._runway.until < action.position:
             # The play-head waits for music: it would never get over the hole before this.
             action = replace(action, position=self._playhead.heard)
         clip = self._landing.clip(action)
@@ -172,8 +169,9 @@ class Conductor:
     def watch(self) -> None:
         """Stop waiting for a voice where another one must go on, or can. To be called again and again."""
         self._comeback.watch(self._playhead.heard)
-        self._end_what_is_forbidden()
-        if self._left() < TRIAL_FRAMES:
+        if self._warden.calls_for_silence(self._playhead.heard):
+            self._fall_silent()
+        if self._runway.left < TRIAL_FRAMES:
             self.hearing.stop_trying()
         if self._limit is not None and self._is_overdue():
             limit, self._limit = self._limit, None
@@ -251,7 +249,7 @@ class Conductor:
             case Recompose(cue, reason) if self._has_runway() or self._is_stale():
                 await self._take_up(wish, cue, reason)
             case _ if self._thread_is_lost():
-                await self._take_up(None, Cue.BEAT, "late", self._ready_until() - SPLICE_FRAMES)
+                await self._take_up(None, Cue.BEAT, "late", self._runway.until - SPLICE_FRAMES)
             case _ if self._part.voice.end - self._playhead.heard < HORIZON_FRAMES and not self.complete:
                 await self._extend()
             case _:
@@ -283,7 +281,7 @@ class Conductor:
             return True
         if not self._playhead.playing:
             return self._playhead.waited_seconds > START_SECONDS
-        return not self.complete and self._left() < self._least_left()
+        return not self.complete and self._runway.left < self._least_left()
 
     def _least_left(self) -> int:
         """With less than that ahead the chosen generator is too late. After a cut it may take its time to gather it."""
@@ -308,70 +306,55 @@ class Conductor:
 
     def _heed_bounds(self) -> None:
         """Where the bounds have changed, give up what was made before and may break them."""
-        bounds = self._session.bounds
-        if bounds.composed == self._heeded:
+        if not self._warden.sees_a_change():
             return
-        self._heeded = bounds.composed
         self._comeback.drop()
         self._landing.renew()
         if self._is_barred():
             self._part.close()
             self._part = self._open_part(self._sources.stand_in)
-        heard, end = self._playhead.heard, self.timeline.end
-        broken = self._is_forbidden(self.timeline.blocks(heard, end), self.timeline.fading(heard, end))
+        broken = self._warden.forbids(self._playhead.heard, self.timeline.end)
         if broken or (self._is_stale() and self.wanted is None):
             self.want(Recompose(Cue.BEAT, "bounds"))
 
-    def _end_what_is_forbidden(self) -> None:
-        """Where nobody makes other music in time, silence is better."""
-        heard = self._playhead.heard
-        if not self._is_forbidden(self.timeline.blocks(heard, heard + 1)):
-            self._forbidden_since = None
-        elif self._forbidden_since is None:
-            self._forbidden_since = heard
-        elif heard - self._forbidden_since > FORBIDDEN_FRAMES:
-            position = self._soonest()
-            for clip in self.timeline.clips:
-                clip.track.cut(position)
-            self.timeline.cut(position)
-            self.timeline.repeats_from = position
-            self.mixer.rewind(position)
-            self._announce(position, "bounds")
+    def _fall_silent(self) -> None:
+        """End what is heard: nobody makes other music in time, and silence is better."""
+        position = min(self._runway.soonest, self.timeline.end)
+        for clip in self.timeline.clips:
+            clip.track.cut(position)
+        self.timeline.cut(position)
+        self.timeline.repeats_from = position
+        self.mixer.rewind(position)
+        self._announce(position, "bounds")
 
     def _is_barred(self) -> bool:
         """Whether the generator that plays may not."""
-        return not self._stands_in() and self._sources.barred(self._session.bounds) is not None
+        return self._warden.bars(self._part.source)
 
     def _is_stale(self) -> bool:
         """Whether the clip that the part is in was asked for under other bounds, and may break those that hold now."""
-        return self._is_barred() or (self._request is not None and not self._session.bounds.covers(self._request))
-
-    def _is_forbidden(self, *blocks: Iterable[Block]) -> bool:
-        """Whether any of that must not be heard."""
-        return any(map(self._session.bounds.broken_by, chain(*blocks)))
+        return self._is_barred() or (self._request is not None and not self._warden.covers(self._request))
 
     def _next_entry(self, ahead_frames: int) -> ClipRequest | None:
         """The clip with which the chosen generator takes over from the composer, at a bar line if one is near."""
         heard, length = self._playhead.heard, self._session.ends
-        if not self._stands_in() or self.wanted is not None or self._sources.barred(self._session.bounds):
+        if not self._stands_in() or self.wanted is not None or self._warden.bars(self._sources.chosen):
             return None
         if length is not None and length - heard < ahead_frames + LEAST_REST_FRAMES:
             return None
         if not self._playhead.started:
             return self._session.next_clip(heard)
         earliest = heard + ahead_frames
-        clip = self.timeline.clip_at(earliest)
-        bar = None if clip is None else clip.track.next_cue(earliest, Cue.BAR)
-        return self._session.next_clip(earliest if bar is None or bar > earliest + BAR_FRAMES else bar)
+        return self._session.next_clip(self.timeline.bar_near(earliest))
 
     def _may_take_back(self) -> bool:
         """Whether the chosen generator's music is there, and the composer's up to it."""
         stock = self._comeback.stock
-        return stock is not None and self.wanted is None and self._ready_until() >= stock.request.position
+        return stock is not None and self.wanted is None and self._runway.until >= stock.request.position
 
     def _take_back(self) -> None:
         """Let the chosen generator go on, if there is still enough of its music to come."""
-        stock = self._comeback.take(self._soonest())
+        stock = self._comeback.take(self._runway.soonest)
         if stock is not None:
             self._part.close()
             self._part, self.complete = stock.part, False
@@ -386,6 +369,8 @@ class Conductor:
         except GeneratorFailed as fault:
             log.warning("%s: the music begins anew: %s", self._name, fault)
             self.wanted = None
+            if past.passage is not None and past.passage.generator == self._sources.chosen.name:
+                self._comeback.memory = past.passage.recipe.memory  # it goes on later
             await self._take_up(None, Cue.BEAT, "late", self._playhead.heard)
         else:
             self.timeline.append(clip)
@@ -414,7 +399,7 @@ class Conductor:
         if request is None:
             self.complete = True
             return
-        enough = self._left() >= TRIAL_FRAMES
+        enough = self._runway.left >= TRIAL_FRAMES
         trial = await self.hearing.try_out(part, request) if enough else self.hearing.untried(request)
         if isinstance(self.wanted, Land) or (self.wanted is not None and self._has_runway()):
             return  # came meanwhile, and goes before
@@ -447,7 +432,7 @@ class Conductor:
         Where the thread that is heard breaks, the new one fades in over it.
         """
         part = self._part
-        at = self._reachable(kind)
+        at = self._runway.reachable(part, kind)
         if part.voice.begins is None:
             at = max(at, enters)
         goes_on = not enters and part.voice.remembers(at)
@@ -461,8 +446,8 @@ class Conductor:
             for block in blocks:
                 part.check(block)
             position = blocks[0].position
-            goes_on = goes_on and self._continues(position)
-            if self._is_forbidden(self.timeline.fading(position, position + 1)):
+            goes_on = goes_on and self._runway.is_continued(part, position)
+            if self._warden.forbids_fading(position, position + 1):
                 goes_on = False  # that is to end now, which takes a fade of another kind
             if goes_on:
                 part.track.cut(position)
@@ -481,7 +466,7 @@ class Conductor:
         request = self._session.next_clip(at)
         while request is not None:
             blocks = await self._ask(self._first_blocks(part, request))
-            if self._session.bounds.covers(request) or self._is_barred():
+            if self._warden.covers(request) or self._is_barred():
                 return request, blocks
             request = self._session.next_clip(blocks[0].position)
         return None
@@ -492,51 +477,20 @@ class Conductor:
         if part.source is self._sources.stand_in:
             return blocks
         enough = self._sources.enough_frames(part.source)
-        while blocks[-1].end < self._soonest() + enough:
+        while blocks[-1].end < self._runway.soonest + enough:
             block = await part.voice.next_block(_now())
             if block is None:
                 break
             blocks.append(block)
         return blocks
 
-    def _left(self) -> int:
-        """Frames of music ahead of what is heard."""
-        return self._ready_until() - self._playhead.heard
-
-    def _ready_until(self) -> int:
-        return self.timeline.ready_until(self._playhead.heard)
-
     def _has_runway(self) -> bool:
-        """Whether there is music to cut, and enough of it that a burst of wishes does not eat it up."""
-        left, source = self._left(), self._part.source
-        needed = max(RUNWAY_FRAMES, self._sources.margin_frames(source) + self._sources.floor_frames(source))
-        return left > 0 and (not self._playhead.playing or left >= needed or self.complete)
-
-    def _reachable(self, kind: Cue) -> int:
-        """The first cue of that kind, or else the first of a lesser one, for which a block can be made in time."""
-        voice, track = self._part.voice, self._part.track
-        margin = self._sources.margin_frames(self._part.source) if self._playhead.playing else 0
-        earliest = self._playhead.heard + margin
-        if not voice.remembers(min(earliest, voice.end)):
-            return earliest
-        for cue in (track.next_cue(earliest, kind) for kind in (kind, Cue.BEAT, Cue.FREE)):
-            if cue is not None and cue <= voice.end:
-                return cue
-        return min(earliest, voice.end)
-
-    def _continues(self, position: int) -> bool:
-        """Whether the voice goes on at `position` from the very music that is heard up to there."""
-        below = self.timeline.clip_at(position - 1)
-        track = self._part.track
-        return position >= self._soonest() and below is not None and below.track is track and track.end >= position
-
-    def _soonest(self) -> int:
-        """The first position from which on the music may still be changed."""
-        return self._playhead.heard + (GUARD_FRAMES if self._playhead.playing else 0)
+        """Whether there is music to cut: enough of it, or its end."""
+        return self._runway.can_be_cut(self._part.source) or (self.complete and self._runway.left > 0)
 
     def _splice(self, position: int, request: ClipRequest, fade_frames: int, reason: str) -> None:
         """Let the timeline go on with the part's clip at `position`, or as soon as it can."""
-        position = max(position, self._soonest())
+        position = max(position, self._runway.soonest)
         self._request = request
         track = self._part.track
         end = max(track.end, request.position + request.frames, position + 1)
@@ -551,8 +505,7 @@ class Conductor:
         self._changed = self._playhead.heard
         self.timeline.extend(clip.position)
         fade_frames = min(clip.fade_frames, self.timeline.ready_until(clip.position) - clip.position)
-        now = clip.position - 1, clip.position
-        if self._is_forbidden(self.timeline.blocks(*now), self.timeline.fading(*now)):
+        if self._warden.forbids(clip.position - 1, clip.position):
             fade_frames = min(fade_frames, BREAK_FRAMES)
             self.timeline.repeats_from = clip.position + fade_frames
         if self.timeline.clips:

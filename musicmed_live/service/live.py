@@ -28,7 +28,7 @@ from musicmed_live.core.events import (
     Unsensed,
 )
 from musicmed_live.core.exposure import SENSITIVE_WEEK_PA2H, WEEK_PA2H
-from musicmed_live.core.generator import Cue, Preference, Samples, frames_of
+from musicmed_live.core.generator import Preference, Samples, frames_of
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.profile import Profile
@@ -38,7 +38,7 @@ from musicmed_live.core.snapshot import Past, Snapshot, recall, remember
 from musicmed_live.core.telling import state_of
 from musicmed_live.errors import InvalidInput
 from musicmed_live.service.attendance import Attendance
-from musicmed_live.service.conductor import BAR_FRAMES, Conductor
+from musicmed_live.service.conductor import Conductor
 from musicmed_live.service.playhead import Playhead
 from musicmed_live.service.safety import SafeSound
 from musicmed_live.service.sources import Sources
@@ -340,10 +340,7 @@ class LiveSession:
 
     def _fade_to(self, pause: PlannedPause) -> int:
         """Where to begin to fade out, so that it rests at a bar line, if one is near."""
-        clip = self.timeline.clip_at(pause.position)
-        bar = None if clip is None else clip.track.next_cue(pause.position, Cue.BAR)
-        rests_at = pause.position if bar is None or bar > pause.position + BAR_FRAMES else bar
-        return rests_at - REST_FRAMES - REACTION_FRAMES
+        return self.timeline.bar_near(pause.position) - REST_FRAMES - REACTION_FRAMES
 
     async def _watch_sources(self) -> None:
         """Tell of what becomes of the sources: they may go wrong without anything being heard of them."""

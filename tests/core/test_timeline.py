@@ -296,6 +296,15 @@ def test_a_cue_is_never_before_the_position_asked_for(position: int, kind: Cue) 
 # What is there
 
 
+def test_a_bar_line_is_waited_for_where_one_is_near() -> None:
+    timeline = timeline_of(tone(0, 4 * BAR))
+    assert timeline.bar_near(BAR) == BAR
+    assert timeline.bar_near(BAR + 1) == 2 * BAR
+    assert timeline.bar_near(3 * BAR + 1) == 3 * BAR + 1, "no bar line is known there"
+    lonely = Timeline()
+    assert lonely.bar_near(7) == 7
+
+
 def test_it_is_ready_up_to_the_first_hole() -> None:
     track = track_of(tone(0, BAR))
     timeline = Timeline()

@@ -23,10 +23,10 @@ from musicmed_live.core.snapshot import Past, Snapshot
 from musicmed_live.errors import MusicmedError, WorkerDied
 from musicmed_live.service import live as service
 from musicmed_live.service import playhead, voices
-from musicmed_live.service.conductor import GUARD_FRAMES
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.judging import Judge
 from musicmed_live.service.live import LiveSession
+from musicmed_live.service.runway import GUARD_FRAMES
 from musicmed_live.service.sources import Source, Sources
 from musicmed_live.service.workers import Arguments, R, Worker, Workers
 from tests.core.sounds import BEAT, BEATS_PER_BAR, tone

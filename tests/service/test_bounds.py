@@ -283,6 +283,18 @@ def test_what_has_become_forbidden_ends_although_nobody_makes_anything_else() ->
         assert np.abs(on.live.audio(on.live.heard, frames_of(0.1))).max() > 1e-2
 
 
+def test_it_ends_by_the_clock_of_a_slow_sound_card_too() -> None:
+    with stage(wish=plan(Bounds())) as on:
+        play(obedient(on), 12.0)
+        on.worker.delay = None  # it hangs
+        on.do(Bound({"forbid": ("piano",)}))
+        for _ in range(230):
+            on.live.follow(on.live.heard - frames_of(0.035))
+            on.wait(0.05)
+        on.check()
+        assert not broken(on)
+
+
 def test_the_last_bars_are_not_repeated_where_they_have_become_forbidden() -> None:
     with stage(wish=plan(Bounds())) as on:
         play(obedient(on), 12.0)
