@@ -29,7 +29,7 @@ class Tones:
         """At once."""
         return Pace(100.0, 0.0)
 
-    def open_voice(self, seed: int, position: int = 0) -> "ToneVoice":
+    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> "ToneVoice":
         """A voice that plays on from there."""
         self.opened += 1
         return ToneVoice(np.random.default_rng(seed).normal(0, self.error, 2) if self.error else np.zeros(2))
@@ -61,6 +61,10 @@ class ToneVoice:
     def rewind(self, position: int) -> int:
         """Nothing is remembered."""
         return position
+
+    def memory(self) -> str | None:
+        """Nothing is remembered."""
+        return None
 
     def close(self) -> None:
         """Nothing is held."""

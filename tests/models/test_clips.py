@@ -26,7 +26,7 @@ def side(name: str = "base", sha: str = "ab", generator: Tones | None = None) ->
 class Noise(Tones):
     """Plays what no file makes smaller."""
 
-    def open_voice(self, seed: int, position: int = 0) -> "NoiseVoice":
+    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> "NoiseVoice":
         return NoiseVoice(np.zeros(2))
 
 
