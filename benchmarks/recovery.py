@@ -37,7 +37,7 @@ from musicmed_live.journal.store import Journal
 SESSIONS, REPORTS, RUNS = 8, 1000, 3
 LEAD_MS = 8000
 FADED_FRAMES = frames_of(0.6)  # a session that goes on fades in
-RETRY_SECONDS = 0.25  # between a client's attempts, as the patient page makes them: more would take the cores that the server needs
+RETRY_SECONDS = 0.25  # between attempts, as of the patient page: more would take the cores that the server needs
 WARM_SECONDS, RESUME_SECONDS, REPORT_SECONDS = 90.0, 30.0, 120.0
 MOODS = ("sad", "anxious", "happy", "tired")
 BURST = 12  # reports of one client that are on their way at once
