@@ -46,7 +46,7 @@ class ToneVoice:
     def __init__(self, astray: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> None:
         self.astray = astray
 
-    def compose(self, request: ClipRequest) -> Iterator[Block]:
+    def compose(self, request: ClipRequest, heard_from: int = 0) -> Iterator[Block]:
         """The clip as one block."""
         valence, arousal = request.start.valence + self.astray[0], request.start.arousal + self.astray[1]
         yield Block(request.position, tone(valence, arousal, request.frames), Cue.FREE, 0.0, "", ())

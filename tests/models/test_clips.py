@@ -31,7 +31,7 @@ class Noise(Tones):
 
 
 class NoiseVoice(ToneVoice):
-    def compose(self, request: ClipRequest) -> Iterator[Block]:
+    def compose(self, request: ClipRequest, heard_from: int = 0) -> Iterator[Block]:
         noise = np.random.default_rng(0).normal(0, 0.1, (request.frames, 2)).astype(np.float32)
         yield Block(request.position, noise, Cue.FREE, 0.0, "", ())
 
