@@ -41,6 +41,19 @@ def test_it_goes_on_where_it_was_with_the_same_music() -> None:
         assert on.live.mixer.underruns == 0
 
 
+def test_one_that_dies_again_before_its_music_is_back_still_goes_on_with_the_same() -> None:
+    with stage() as on:
+        play(on)
+        late = on.live.heard + frames_of(4), frames_of(1)
+        before = on.live.audio(*late)
+        on.die(0.2)
+        on.wait(0.0)
+        assert not on.live.timeline.clips
+        on.die(0.1)
+        on.until(lambda: on.live.playing, within=1.0)
+        assert np.abs(on.live.audio(*late) - before).max() < 0.02 * np.abs(before).max()
+
+
 def test_it_goes_on_no_further_ahead_than_players_had_been_sent_music() -> None:
     with stage() as on:
         play(on)
