@@ -13,6 +13,8 @@ from musicmed_live.core.reasons import Why
 
 DOUBT = 3.0  # so much nearer than it seems, in SDs above the usual, somebody who reports unevenly may be
 TRAIL_CORNERS = 64  # of the way since the last meeting that are remembered
+LEASH, LEASH_BOUNDS = 2.0, (1.2, 2.6)  # at first; at least, at most
+SHORTENED, LENGTHENED = 0.8, 1.1  # by a report that finds the patient behind, or keeping up
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,18 @@ class Meeting:
     def gone(self, corners: Sequence[Emotion], position: int) -> "Meeting":
         """With a trail that has come by `corners` to `position`."""
         return replace(self, position=position, trail=(*self.trail, *corners)[-TRAIL_CORNERS:])
+
+
+@dataclass(frozen=True, slots=True)
+class Leash:
+    """How far the music may run ahead of the patient, in tolerances."""
+
+    tolerances: float = LEASH
+
+    def after(self, lags: bool) -> "Leash":
+        """As a report leaves it, of somebody who lags behind, or does not."""
+        shortest, longest = LEASH_BOUNDS
+        return Leash(min(longest, max(shortest, self.tolerances * (SHORTENED if lags else LENGTHENED))))
 
 
 class Answer(StrEnum):

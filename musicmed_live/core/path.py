@@ -70,6 +70,17 @@ class EmotionPath:
         return here.emotion.blend(there.emotion, share)
 
 
+def stretch(position: int, end: int | None, whole: int) -> int:
+    """Frames of the clip at `position` of a session that ends at `end` (None: open-ended); 0 where it has ended.
+
+    It is a `whole` one. Where less than half of one would be left after it, the two share what is left.
+    """
+    if end is None:
+        return whole
+    left = max(0, end - position)
+    return left // 2 if whole < left < whole * 3 // 2 else min(whole, left)
+
+
 def stay(here: Emotion, position: int) -> EmotionPath:
     """The path of somebody who is not led anywhere yet."""
     return EmotionPath((Corner(position, here),), None, None)

@@ -9,7 +9,7 @@ from musicmed_live.core.bounds import Region
 from musicmed_live.core.decision import Decision, Stance
 from musicmed_live.core.emotion import NEUTRAL, Emotion, clamp
 from musicmed_live.core.estimate import CORRECTION_SECONDS, Estimate
-from musicmed_live.core.following import Answer, Finding, Meeting, judge, mood, nearest
+from musicmed_live.core.following import Answer, Finding, Leash, Meeting, judge, mood, nearest
 from musicmed_live.core.generator import frames_of
 from musicmed_live.core.path import EmotionPath, Rules, ahead_of, onwards, plan, proceed, stay, walk, within
 from musicmed_live.core.reasons import Why
@@ -18,10 +18,6 @@ CORRECTION_FRAMES = frames_of(CORRECTION_SECONDS)
 READINGS_FRAMES = frames_of(15.0)  # so long must readings agree to weigh as much as one report
 ASKING_FRAMES = frames_of(120.0)  # after so long without a word a report is asked for
 
-# How far the music may run ahead of the patient, in tolerances: at first, at least, at most, and by which factor it
-# changes with a report that finds the patient behind or keeping up.
-LEASH, LEASH_BOUNDS = 2.0, (1.2, 2.6)
-SHORTENED, LENGTHENED = 0.8, 1.1
 WAITS = 2  # stays that the music waits for a word where the leash ends, before it leads on
 MOST_DOUBLINGS = 6  # of a stay: half an hour and more
 
@@ -36,12 +32,13 @@ class _Left:
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
-    """What a report found, for another one that corrects it."""
+class _Told:
+    """When the patient last said something, and what that found, for another word that corrects it."""
 
+    position: int
     meeting: Meeting | None
     estimate: Estimate | None
-    leash: float
+    leash: Leash
     left: _Left | None = None
 
 
@@ -67,12 +64,11 @@ class Planner:
         self.decision = Decision(Stance.MATCH, stay(self.region.nearest(NEUTRAL), 0), Why("waiting"), asks=True)
         self._end = end
         self._meeting: Meeting | None = None  # None: before the first word
-        self._told_at: int | None = None  # when the patient last said something
-        self._before = _Before(None, None, LEASH)  # what that found
+        self._told: _Told | None = None
         self._off_at: int | None = None  # since when readings say that the patient is not with the music
         self._left: _Left | None = None  # while the last report was a surprise
         self._waits_for_body = False  # whether readings made it hold or step back
-        self._leash = LEASH  # in tolerances
+        self._leash = Leash()
 
     def at(self, position: int) -> Decision:
         """The decision as it stands at `position`: its path may have begun to lead by then, or have arrived."""
@@ -81,7 +77,7 @@ class Planner:
             decision = decision.turned(Stance.ARRIVE, Why("arrived"))
         elif path.leads_from is not None and position >= path.leads_from:
             decision = decision.turned(Stance.LEAD, Why("leading"))
-        if self._told_at is not None and position - self._told_at > ASKING_FRAMES:
+        if self._told is not None and position - self._told.position > ASKING_FRAMES:
             decision = replace(decision, asks=True)
         return decision
 
@@ -91,19 +87,17 @@ class Planner:
 
     def meet(self, here: Emotion | None, position: int) -> Decision:
         """Begin, or begin anew, where the patient is; None: play neutrally, and wait for a word."""
-        self._meeting = self._told_at = self._off_at = self._left = None
-        self._before = _Before(None, None, self._leash)
+        self._meeting = self._told = self._off_at = self._left = None
         if here is None:
             return self._decide(Stance.MATCH, stay(NEUTRAL, position), Why("waiting"), asks=True)
-        self._told_at = position
+        self._told = _Told(position, None, None, self._leash)
         return self._match(here, position)
 
     def land(self, here: Emotion, position: int) -> Decision:
         """Go on after "too much" from the calm music at `here`. Where the patient is by now, nobody has said."""
         known = self._meeting is not None
         self._meeting = Meeting(here, here, position, (here,)) if known else None
-        self._told_at = self._off_at = self._left = None
-        self._before = _Before(self._meeting, None, self._leash)
+        self._told = self._off_at = self._left = None
         if self.held:
             return self._stay_held(here, position)
         path = self._plan(here, position, self.rules.hold_frames) if known else stay(here, position)
@@ -123,12 +117,11 @@ class Planner:
 
         Within `CORRECTION_SECONDS` of the last report it takes that one's place.
         """
-        if self._told_at is not None and position - self._told_at <= CORRECTION_FRAMES:
-            self._meeting, before, self._leash = self._before.meeting, self._before.estimate, self._before.leash
-            self._left = self._before.left
-        else:
-            self._before = _Before(self._meeting, before, self._leash, self._left)
-        self._told_at, self._off_at, left, self._left = position, None, self._left, None
+        told = self._told
+        if told is not None and position - told.position <= CORRECTION_FRAMES:
+            self._meeting, before, self._leash, self._left = told.meeting, told.estimate, told.leash, told.left
+        self._told = _Told(position, self._meeting, before, self._leash, self._left)
+        self._off_at, left, self._left = None, self._left, None
         if self.held:
             return self._note(emotion, position, music)
         if self._meeting is None:
@@ -156,7 +149,7 @@ class Planner:
             return self._match(emotion, position)
         ahead = finding.near.distance(music)
         lags = finding.answer is Answer.SAME or (finding.answer is Answer.BEHIND and ahead > self._reach)
-        self._leash = _bounded(self._leash * (SHORTENED if lags else LENGTHENED))
+        self._leash = self._leash.after(lags)
         return self._answer(finding, lags, meeting, position, music)
 
     def sense(self, estimate: Estimate, position: int, music: Emotion, expresses: Emotion | None = None) -> Decision:
@@ -309,7 +302,7 @@ class Planner:
     @property
     def _reach(self) -> float:
         """How far the music may run ahead."""
-        return self._leash * self.rules.tolerance
+        return self._leash.tolerances * self.rules.tolerance
 
     def _accompany(self, finding: Finding, position: int, music: Emotion) -> Decision:
         """Lead on as far ahead of the patient as the leash allows, or come back to that."""
@@ -412,8 +405,3 @@ def _as_asked(emotion: Emotion, heard: Emotion, asked: Emotion) -> Emotion:
     return Emotion(
         clamp(emotion.valence - heard.valence + asked.valence), clamp(emotion.arousal - heard.arousal + asked.arousal)
     )
-
-
-def _bounded(leash: float) -> float:
-    low, high = LEASH_BOUNDS
-    return min(high, max(low, leash))

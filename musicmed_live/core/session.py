@@ -39,7 +39,7 @@ from musicmed_live.core.events import (
     Unsensed,
 )
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Cue, Preference, frames_of
-from musicmed_live.core.path import CLIP_FRAMES, EmotionPath
+from musicmed_live.core.path import CLIP_FRAMES, EmotionPath, stretch
 from musicmed_live.core.phases import TRANSITIONS, Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.planner import Planner
@@ -227,30 +227,25 @@ class Session:
         return STANCES[self._planner.stance_at(position)] if self.phase is Phase.PLAYING else self.phase.value
 
     def next_clip(self, position: int) -> ClipRequest | None:
-        """The clip to make at `position`, within the bounds; None where the session ends there.
+        """The clip to make at `position`, within the bounds; None where the session ends there. A gentle end is one."""
+        frames = stretch(position, self.ends, GENTLE_FRAMES if self.ending else CLIP_FRAMES)
+        if frames == 0:
+            return None
+        asked = self._ask(position, frames, self.target(position), self.target(position + frames))
+        return replace(asked, final=position + frames == self.ends)
 
-        Where the rest after a whole clip would be short, the two share what is left. A gentle end is one clip.
-        """
-        whole = GENTLE_FRAMES if self.ending else CLIP_FRAMES
-        frames, final = whole, False
-        if self.ends is not None:
-            left = self.ends - position
-            if left <= 0:
-                return None
-            if whole < left < whole * 3 // 2:
-                frames = left // 2
-            frames, final = min(frames, left), left <= whole
+    def landing_clip(self, frames: int) -> ClipRequest:
+        """Calm music of so many frames, for whenever it is too much; its own positions begin with 0."""
+        return self._ask(0, frames, self.calm, self.calm)
+
+    def _ask(self, position: int, frames: int, start: Emotion, end: Emotion) -> ClipRequest:
+        """A clip that keeps the bounds. What is forbidden is not preferred, whatever the plan says."""
         bounds, prefer = self.bounds, self.wish.instruments.prefer
+        instruments = Preference(tuple(name for name in prefer if name not in bounds.forbid), bounds.forbid)
         return ClipRequest(
-            position,
-            frames,
-            self.target(position),
-            self.target(position + frames),
-            Preference(tuple(name for name in prefer if name not in bounds.forbid), bounds.forbid),
-            self.wish.style,
-            final,
-            bounds.tempo_bpm,
-            bounds.region,
+            *(position, frames, start, end, instruments, self.wish.style),
+            tempo_bpm=bounds.tempo_bpm,
+            region=bounds.region,
         )
 
     def _land(self) -> None:

@@ -5,7 +5,7 @@ import logging
 from dataclasses import replace
 
 from musicmed_live.core.events import Land
-from musicmed_live.core.generator import Block, ClipRequest, Preference, frames_of
+from musicmed_live.core.generator import Block, frames_of
 from musicmed_live.core.session import Session
 from musicmed_live.core.timeline import Clip, Track
 from musicmed_live.errors import GeneratorFailed
@@ -27,7 +27,7 @@ class Landing:
         self.settled = asyncio.Event()  # there is time for more than the next block
         self._session, self._worker = session, worker
         self._stale = asyncio.Event()
-        self._request = self._calm()
+        self._request = session.landing_clip(CLIP_FRAMES)
         self._blocks: list[Block] = []
         self._track: Track | None = None
 
@@ -59,7 +59,7 @@ class Landing:
 
     async def _compose(self) -> None:
         """Where the worker dies over it again and again, there is none, and a fade must do."""
-        request, seed = self._calm(), self._session.wish.seed
+        request, seed = self._session.landing_clip(CLIP_FRAMES), self._session.wish.seed
         for _ in range(MAX_DEATHS):
             deadline = asyncio.get_running_loop().time() + 1.0
             try:
@@ -69,10 +69,3 @@ class Landing:
             else:
                 self._request, self._blocks = request, blocks
                 return
-
-    def _calm(self) -> ClipRequest:
-        wish, bounds, calm = self._session.wish, self._session.bounds, self._session.calm
-        instruments = Preference(wish.instruments.prefer, bounds.forbid)
-        return ClipRequest(
-            *(0, CLIP_FRAMES, calm, calm, instruments, wish.style), tempo_bpm=bounds.tempo_bpm, region=bounds.region
-        )

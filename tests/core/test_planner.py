@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from musicmed_live.core.decision import Decision, Stance
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.estimate import Estimate, Estimator
+from musicmed_live.core.following import LEASH_BOUNDS
 from musicmed_live.core.generator import frames_of
 from musicmed_live.core.messages import emotion_object
 from musicmed_live.core.path import CLIP_FRAMES, Rules, Shape
-from musicmed_live.core.planner import LEASH_BOUNDS, Planner
+from musicmed_live.core.planner import Planner
 
 TENSE, CALM = Emotion(-0.54, 0.41), Emotion(0.56, -0.31)
 SAD = Emotion(-0.65, -0.27)

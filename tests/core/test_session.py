@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from musicmed_live.core.bounds import Region
+from musicmed_live.core.bounds import Bounds, Region
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.events import (
     Action,
@@ -318,6 +318,16 @@ def test_clips_cover_a_session_exactly_and_only_the_last_is_final(frames: int) -
         position += request.frames
     assert position == frames
     assert finals == [False] * (len(finals) - 1) + [True]
+
+
+def test_landing_music_is_calm_and_keeps_the_bounds() -> None:
+    bounds = Bounds(Region(arousal=(-0.5, 1.0)), (50.0, 80.0), forbid=("flute",))
+    wish = replace(WISH, bounds=bounds, instruments=Preference(("flute", "harp")))
+    request = Session(wish).landing_clip(frames_of(8.0))
+    assert (request.position, request.frames, request.final) == (0, frames_of(8.0), False)
+    assert request.start == request.end == bounds.region.nearest(LANDING_EMOTION)
+    assert request.instruments == Preference(("harp",), ("flute",))
+    assert bounds.covers(request)
 
 
 @given(st.integers(0, 10**10))
