@@ -14,7 +14,7 @@ from musicmed_live.core.messages import parse_object, parse_patient
 from musicmed_live.core.plan import parse_plan
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.service.pin import Pin
-from musicmed_live.service.profiles import replace_file
+from musicmed_live.service.profiles import put_aside, replace_file
 
 log = logging.getLogger(__name__)
 
@@ -87,16 +87,16 @@ class Store:
         self._path = path
 
     def load(self) -> Memory:
-        """What was kept; the defaults where that is nothing. A damaged file is put aside as `.damaged`."""
+        """What was kept; the defaults where that is nothing, or cannot be read. A damaged file is put aside."""
         try:
             return _parse_memory(parse_object(self._path.read_bytes()))
         except FileNotFoundError:
-            return Memory()
+            pass
         except InvalidInput as fault:
-            aside = self._path.with_suffix(".damaged")
-            log.error("%s cannot be used and is put aside as %s: %s", self._path.name, aside.name, fault)
-            self._path.replace(aside)
-            return Memory()
+            put_aside(self._path, fault)
+        except OSError as fault:
+            log.error("%s cannot be read; the kiosk begins with its defaults: %s", self._path.name, fault.strerror)
+        return Memory()
 
     def save(self, memory: Memory) -> None:
         """Keep it: after a power cut the old one is there or the new one, whole. Raises `OSError`."""

@@ -11,6 +11,8 @@ import json
 import logging
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +29,9 @@ from musicmed_live.core.messages import parse_object
 from musicmed_live.core.pink import noise_dbfs_a, pink_noise
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.service.access import StaffRole
-from musicmed_live.service.entrance import staff
+from musicmed_live.service.entrance import CARERS, staff
 from musicmed_live.service.guard import body_of
-from musicmed_live.service.profiles import default_folder, replace_file
+from musicmed_live.service.profiles import default_folder, put_aside, replace_file
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +79,10 @@ class Outputs:
         self._changing = threading.Lock()
 
     def all(self) -> dict[str, Output]:
-        """By name. A damaged file is told in the log, and no output counts as calibrated."""
+        """By name. Where the file cannot be read, that is told in the log, and no output counts as calibrated."""
         try:
-            return _read(self._path.read_text("utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (InvalidInput, OSError, UnicodeDecodeError) as fault:
+            return self._load()
+        except OSError as fault:
             log.error("%s cannot be read, so no output is calibrated: %s", self._path.name, fault)
             return {}
 
@@ -107,26 +107,40 @@ class Outputs:
         check_name(name)
         check_reading(meter_dba)
         output = Output(name, meter_dba, datetime.now(UTC).isoformat(timespec="seconds"))
-        with self._changing:
-            known = self.all()
+        with self._kept() as known:
             if name not in known and len(known) >= MOST_OUTPUTS:
                 raise InvalidInput(f"name: {MOST_OUTPUTS} outputs are calibrated already; forget one first", "name")
-            self._write({**known, name: output})
+            known[name] = output
         return output
 
     def remove(self, name: str) -> None:
         """Forget an output. Raises `InvalidInput` `unknown_output`, or `not_kept`."""
-        with self._changing:
-            self.find(name)
-            self._write({other: output for other, output in self.all().items() if other != name})
+        self.find(name)
+        with self._kept() as known:
+            known.pop(name, None)
 
-    def _write(self, outputs: dict[str, Output]) -> None:
-        body = {"version": VERSION, "outputs": [asdict(output) for output in outputs.values()]}
+    @contextmanager
+    def _kept(self) -> Iterator[dict[str, Output]]:
+        """What is kept, to be changed. Raises `InvalidInput` `not_kept` where that can be neither read nor written."""
+        with self._changing:
+            try:
+                known = self._load()
+                yield known
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                body = {"version": VERSION, "outputs": [asdict(output) for output in known.values()]}
+                replace_file(self._path, json.dumps(body, indent=1, ensure_ascii=False))
+            except OSError as fault:
+                raise InvalidInput(f"{self._path}: it cannot be kept: {fault.strerror}", code="not_kept") from None
+
+    def _load(self) -> dict[str, Output]:
+        """What is in the file; one that is damaged is put aside. Raises `OSError`."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(self._path, json.dumps(body, indent=1, ensure_ascii=False))
-        except OSError as fault:
-            raise InvalidInput(f"{self._path}: it cannot be kept: {fault.strerror}", code="not_kept") from None
+            return _read(self._path.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (InvalidInput, UnicodeDecodeError) as fault:
+            put_aside(self._path, fault)
+            return {}
 
 
 def default_outputs() -> Outputs:
@@ -203,7 +217,7 @@ async def _remove(request: Request) -> Response:
 
 
 async def _dose(request: Request) -> Response:
-    staff(request)
+    staff(request, *CARERS)
     return JSONResponse(await request.app.state.hub.dose(request.path_params["patient"]))
 
 

@@ -75,10 +75,7 @@ class Profiles:
         except FileNotFoundError:
             return Profile()
         except (InvalidInput, UnicodeDecodeError) as fault:
-            log.warning(
-                "the profile of %s cannot be read and is put aside as %s: %s", patient, _aside(path).name, fault
-            )
-            self._put_aside(path)
+            put_aside(path, fault)
             return Profile()
 
     def _change(self, patient: str, change: Callable[[Profile], Profile]) -> Profile | None:
@@ -101,15 +98,15 @@ class Profiles:
         name = re.sub("[A-Z]", lambda capital: f"={capital[0].lower()}", patient)
         return self._folder / f"patient-{name}.json"
 
-    def _put_aside(self, path: Path) -> None:
-        try:
-            path.replace(_aside(path))
-        except OSError as fault:
-            log.warning("%s cannot be put aside: %s", path.name, fault)
 
-
-def _aside(path: Path) -> Path:
-    return path.with_suffix(".damaged")
+def put_aside(path: Path, fault: Exception) -> None:
+    """Let a new file take the place of one that `fault` says to be damaged, which gets the ending `.damaged`."""
+    aside = path.with_suffix(".damaged")
+    log.error("%s cannot be used and is put aside as %s: %s", path.name, aside.name, fault)
+    try:
+        path.replace(aside)
+    except OSError as refusal:
+        log.error("%s cannot be put aside: %s", path.name, refusal)
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.core.messages import Role, parse_patient
 from musicmed_live.errors import CannotServe, InvalidInput
 from musicmed_live.service.access import Grant, StaffRole
-from musicmed_live.service.entrance import client_or_staff, entrance_of, staff
+from musicmed_live.service.entrance import CARERS, client_or_staff, entrance_of, staff
 from musicmed_live.service.hub import Entry, Hub
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _past_told(request: Request, sitting: "Sitting", grant: Grant) -> dict[str, 
 
 async def _plan(request: Request) -> Response:
     """The body that the newest session of a patient was opened with, but for its seed; null where there was none."""
-    staff(request)
+    staff(request, *CARERS)
     patient = parse_patient(request.path_params)
     return JSONResponse(await _reading(request, lambda journal: _last_plan(journal, patient)))
 

@@ -141,6 +141,11 @@ def test_a_damaged_file_is_put_aside(store: Store, tmp_path: Path, damaged: byte
     assert not (folder / "kiosk.json").exists()
 
 
+def test_a_file_that_cannot_be_read_keeps_nobody_from_the_music(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "kiosk" / "kiosk.json").mkdir(parents=True)
+    assert store.load() == Memory()
+
+
 @pytest.mark.parametrize(
     ("wishes", "field"),
     [

@@ -73,6 +73,19 @@ def test_a_damaged_file_leaves_no_output_calibrated(tmp_path: Path, text: str) -
     path = tmp_path / "outputs.json"
     path.write_text(text)
     assert Outputs(path).all() == {}
+    Outputs(path).put("bed", 60.0)
+    assert set(Outputs(path).all()) == {"bed"}
+    assert (tmp_path / "outputs.damaged").read_text() == text
+
+
+def test_a_file_that_cannot_be_read_for_now_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "outputs.json").mkdir()
+    outputs = Outputs(tmp_path / "outputs.json")
+    assert outputs.all() == {}
+    with pytest.raises(InvalidInput) as refused:
+        outputs.put("bed", 60.0)
+    assert refused.value.code == "not_kept"
+    assert (tmp_path / "outputs.json").is_dir()
 
 
 # Over HTTP
@@ -145,6 +158,7 @@ def test_a_kiosk_may_see_the_outputs_but_calibrate_none(outputs: Outputs) -> Non
     shown = {"Authorization": f"Bearer {token}"}
     assert guarded.get("/api/outputs", headers=shown).status_code == 200
     assert guarded.put("/api/outputs/x", headers=shown, json={"meter_dba": 60}).json()["code"] == "forbidden"
+    assert guarded.get("/api/patients/anna/dose", headers=shown).json()["code"] == "forbidden"
     assert guarded.put("/api/outputs/x", headers={"Authorization": f"Bearer {KEY}"}, json={"meter_dba": 60}).is_success
 
 

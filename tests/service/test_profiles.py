@@ -81,7 +81,7 @@ def test_a_damaged_file_is_put_aside_and_told(
     assert profiles.load("anna") == Profile()
     assert files(folder) == ["patient-anna.damaged"]
     assert (folder / "patient-anna.damaged").read_bytes() == text
-    assert "the profile of anna" in caplog.text
+    assert "patient-anna.json" in caplog.text
     profiles.save("anna", BERT)
     assert profiles.load("anna") == BERT
 
