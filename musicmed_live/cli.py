@@ -160,8 +160,8 @@ def _plan(options: argparse.Namespace) -> Plan:
 def _seed(text: str | None) -> int:
     if text is None:
         return secrets.randbelow(DRAWN_SEEDS)
-    if not text.isascii() or not text.isdigit() or int(text) > MAX_SEED:
-        raise InvalidInput(f"--seed: {text!r} is not a whole number from 0 to 2^63 - 1", "seed")
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_SEED)) or int(text) > MAX_SEED:
+        raise InvalidInput(f"--seed: {text[:60]!r} is not a whole number from 0 to 2^63 - 1", "seed")
     return int(text)
 
 

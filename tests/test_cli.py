@@ -149,6 +149,7 @@ def test_a_start_that_is_the_goal_gives_constant_emotion(tmp_path: Path) -> None
         (["--seed", "1.5"], ["--seed", "'1.5'"]),
         (["--seed", "²"], ["--seed", "'²'"]),
         (["--seed", str(2**63)], ["--seed", str(2**63)]),
+        (["--seed", 5000 * "9"], ["--seed", 60 * "9"]),
         (["--generator", "orchestra"], ["--generator", "'orchestra'", "composer", "musicgen"]),
         (["--generator", "musicgen"], ["--generator musicgen", "--model"]),
         (["--model", "somewhere"], ["--model", "--generator musicgen"]),

@@ -218,13 +218,16 @@ class Hub:
         last = self._last_states.get(name)
         return self.find(name).live.state() if last is None else last
 
-    def end(self, name: str, by: str = SERVER) -> None:
-        """Fade a session out and forget it, as `by` wishes. Raises `InvalidInput` `unknown_session`."""
+    def end(self, name: str, by: str = SERVER, person: str = "") -> None:
+        """Fade a session out and forget it, as `by` wishes, in the name of `person`.
+
+        Raises `InvalidInput` `unknown_session`.
+        """
         if self._last_states.pop(name, None) is None:
             live = self.find(name).live
             live.close_code = DELETED
             if live.session.phase is not Phase.ENDED:
-                live.handle(Stop(), by)
+                live.handle(Stop(), by, person)
             del self._entries[name]
 
     def close(self) -> None:
@@ -248,6 +251,8 @@ class Hub:
         tasks = {task, asyncio.create_task(self._keep_dose(live), name=f"{live.name} dose")}
         if self._journaling is not None:
             tasks.add(asyncio.create_task(self._journaling.watch(live), name=f"{live.name} journal"))
+        for each in tasks:
+            each.add_done_callback(_tell_fault)
         try:
             await asyncio.wait({task})
         finally:
@@ -259,10 +264,6 @@ class Hub:
                 self._journaling.end(live, _reason(live, cut_off))
             await self._add_dose(live)
             await self._keep_profile(live)
-        for each in tasks:
-            fault = None if each.cancelled() else each.exception()
-            if fault is not None:
-                log.error("%s failed", each.get_name(), exc_info=fault)
         self._past_underruns += live.mixer.underruns
         self._past_bridges += live.bridges
         if self._entries.pop(live.name, None) is not None:
@@ -314,6 +315,12 @@ class Hub:
                 if entry.live.attendance.idle_seconds(now) > seconds:
                     log.warning("session %s: nobody has listened for %d s; it is ended", name, seconds)
                     self.end(name)
+
+
+def _tell_fault(task: asyncio.Task[None]) -> None:
+    fault = None if task.cancelled() else task.exception()
+    if fault is not None:
+        log.error("%s failed", task.get_name(), exc_info=fault)
 
 
 def _reason(live: LiveSession, cut_off: bool) -> str:

@@ -9,14 +9,21 @@ from musicmed_live.service.server import Server
 
 
 async def serve_and_invite(wish: Plan, patient: str | None, server: Server, say: Callable[[str], None]) -> None:
-    """Open a session as soon as the server is up, say how to join it, and serve until interrupted."""
+    """Open a session as soon as the server is up, say how to join it, and serve until interrupted.
+
+    Raises what keeps the server from serving, or `InvalidInput` where the session cannot be opened.
+    """
     serving = asyncio.create_task(server.serve_here(), name="server")
     inviting = asyncio.create_task(_invite(wish, patient, server, say), name="invitation")
     try:
+        await asyncio.wait({serving, inviting}, return_when=asyncio.FIRST_COMPLETED)
+        if inviting.done():
+            inviting.result()
         await serving
     finally:
+        server.leave()
         inviting.cancel()
-        await asyncio.wait({inviting})
+        await asyncio.wait({serving, inviting})
 
 
 async def _invite(wish: Plan, patient: str | None, server: Server, say: Callable[[str], None]) -> None:

@@ -152,6 +152,9 @@ async def play_on_speaker(wish: Plan, patient: str | None, server: "Server", say
         playing.cancel()
         speaker.close()
     await serving
+    await asyncio.wait({playing})
+    if not playing.cancelled():
+        playing.result()
 
 
 async def _play_on(

@@ -87,7 +87,7 @@ async def _show(request: Request) -> Response:
 async def _end(request: Request) -> Response:
     name = request.path_params["id"]
     grant = client_or_staff(request, name, Role.PATIENT, Role.THERAPIST)
-    _hub(request).end(name, grant.name or "api")
+    _hub(request).end(name, "api", grant.name)
     return Response(status_code=204)
 
 
