@@ -173,10 +173,13 @@ class Hub:
                 return
 
     async def _try_to_resume(self, journaling: Journaling, checkpoint: Checkpoint) -> None:
-        try:
-            await self._resume(journaling, checkpoint)
-        except InvalidInput as fault:
-            log.error("session %s cannot be taken up: %s", checkpoint.session, fault)
+        """Whatever is wrong with a checkpoint, nobody else has to bear it."""
+        task = asyncio.create_task(self._resume(journaling, checkpoint), name=f"resume {checkpoint.session}")
+        await asyncio.wait({task})
+        fault = task.exception()
+        if fault is not None:
+            trace = None if isinstance(fault, InvalidInput) else fault
+            log.error("session %s cannot be taken up: %s", checkpoint.session, fault, exc_info=trace)
             journaling.give_up(checkpoint, CANNOT_RESUME)
 
     async def _resume(self, journaling: Journaling, checkpoint: Checkpoint) -> None:

@@ -88,23 +88,27 @@ async def test_killed_sessions_go_on_where_they_were_and_nothing_that_was_acknow
 
 
 async def test_one_that_cannot_be_taken_up_is_ended_and_the_others_go_on(served: House) -> None:
-    damaged, stopped, sound = [await open_session(served.url, goal="calm") for _ in range(3)]
+    damaged, strange, stopped, sound = [await open_session(served.url, goal="calm") for _ in range(4)]
     async with listening(served, stopped) as listener, listening(served, sound) as last:
         await listener.send("stop", id="stop")
-        await last.send("report", id="last", valence=0, arousal=0)  # so all three are in the journal
+        await last.send("report", id="last", valence=0, arousal=0)  # so all four are in the journal
         await last.until(lambda: last.of_type("done"))
         served.kill()
     with closing(sqlite3.connect(served.journal.removeprefix("sqlite:///"))) as journal:
         journal.execute("UPDATE checkpoints SET body = substr(body, 1, 99) WHERE session = ?", (damaged["id"],))
+        journal.execute(
+            "UPDATE checkpoints SET body = json_set(body, '$.level', 3) WHERE session = ?", (strange["id"],)
+        )
         journal.commit()
     served.start()
     async with listening(served, sound) as listener:
         await listener.until(lambda: listener.state)
-        for session, status in ((damaged, 404), (stopped, 404), (sound, 200)):
+        for session, status in ((damaged, 404), (strange, 404), (stopped, 404), (sound, 200)):
             assert await asyncio.to_thread(asked, served, session) == status
         await listener.send("report", id="again", valence=0, arousal=0)
         await listener.until(lambda: listener.of_type("done"))
-        assert [body["reason"] for body in entries(served, damaged, Kind.ENDED)] == ["cannot_resume"]
+        for session in (damaged, strange):
+            assert [body["reason"] for body in entries(served, session, Kind.ENDED)] == ["cannot_resume"]
         assert [body["reason"] for body in entries(served, stopped, Kind.ENDED)] == ["ended"]
         await listener.send("stop")
 
