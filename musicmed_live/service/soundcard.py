@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RING_FRAMES = 1 << 16  # 1.4 s
 LEAD_FRAMES = frames_of(1.0)  # some cards take much at once; a cut overwrites what they have not taken
+CARD_SECONDS = 0.06  # a busy machine keeps a card with less waiting, and some need seconds to come back
 FEED_SECONDS = 0.02
 FOLLOW_SECONDS = 1.0  # how often the card's clock is taken over
 
@@ -96,7 +97,7 @@ def open_stream(player: Player) -> Any:
 
     try:
         stream = sounddevice.OutputStream(
-            samplerate=SAMPLE_RATE, channels=CHANNELS, dtype="float32", latency="low", callback=fill
+            samplerate=SAMPLE_RATE, channels=CHANNELS, dtype="float32", latency=CARD_SECONDS, callback=fill
         )
         stream.start()
     except sounddevice.PortAudioError as fault:
