@@ -15,6 +15,7 @@ import { chooseLanguage, loadWords, say } from "./words.js";
 
 const REPORT_INTERVAL_MS = 350;
 const WORDS_RETRY_MS = 2000;
+const SECOND_TAP_MS = 1000; // of a double tap on Start, which lands on what has come to stand there
 const FORMS = ["pad", "sliders", "faces"];
 
 const byId = (id) => document.getElementById(id);
@@ -37,7 +38,7 @@ const model = {
 };
 let chosenForm = null; // by the patient, who knows best
 let connected = true;
-let live = null; // {session, player} while a session runs; player is null where the server's own speaker plays
+let live = null; // {session, player, since} while a session runs; player is null where the server's own speaker plays
 
 const reports = new Throttle(REPORT_INTERVAL_MS, (emotion) => live?.session.send({ type: "report", ...emotion }));
 const view = new PageView(moved);
@@ -45,9 +46,9 @@ const device = new Device((playing) => live?.session.send({ type: playing ? "pla
 const oneSwitch = new OneSwitch(choices, () => model.form === "faces");
 
 byId("start").addEventListener("click", start);
-byId("toggle").addEventListener("click", () => move(needsPlay(model.state) ? "play" : "pause"));
+byId("toggle").addEventListener("click", () => hasSettled() && move(needsPlay(model.state) ? "play" : "pause"));
 byId("too-much").addEventListener("click", () => move("too_much"));
-byId("stop").addEventListener("click", () => live.session.stop());
+byId("stop").addEventListener("click", () => hasSettled() && live.session.stop());
 byId("volume").addEventListener("input", () => live?.player?.setVolume(volume()));
 onChoice("goals", chooseGoal);
 onChoice("forms", (form) => show({ form: (chosenForm = form) }));
@@ -133,7 +134,7 @@ function join(visit, player) {
     connected: showConnected,
     ended: end,
   });
-  live = { session, player };
+  live = { session, player, since: performance.now() };
   show({ stage: "live", starting: false, waits: false, silent: player === null });
 }
 
@@ -172,6 +173,10 @@ function end(code) {
   const problem = code === "" ? "" : errorText({ code, message: code });
   show({ stage: "start", state: null, starting: false, quiet: null, problem });
   showWaiting("patient.phase.over");
+}
+
+function hasSettled() {
+  return performance.now() - live.since > SECOND_TAP_MS;
 }
 
 // Where the server cannot be asked, what is kept here of its music falls silent at once.

@@ -19,7 +19,9 @@ export class JourneyView {
     after.setAttribute("d", line(planned));
     this.#place(".present", at);
     this.#place(".destination", planned.at(-1));
-    this.#figure.querySelector(".goal-word").textContent = goal;
+    const word = this.#figure.querySelector(".goal-word");
+    word.textContent = goal;
+    word.style.top = `${planned.at(-1).y}%`;
     if (this.#figure.ariaLabel !== label) this.#figure.ariaLabel = label;
   }
 

@@ -59,6 +59,24 @@ def test_who_has_paused_or_finds_it_too_much_is_not_asked(live: Stage, phase: st
     assert live.page.text("#asked") == live.page.text("#why") == ""
 
 
+def test_the_second_tap_of_a_double_tap_on_start_does_not_stop_what_has_just_begun(stage: Stage) -> None:
+    middle = stage.page.point_in("#start")
+    stage.start()
+    stage.page.drag([middle])
+
+    assert stage.page.is_visible("#stop")
+    assert "stop" not in stage.said()
+
+
+def test_the_face_is_not_covered_by_the_music_that_meets_it(live: Stage) -> None:
+    live.tell(target={"valence": 0, "arousal": 0})
+
+    assert live.page.evaluate(
+        "!!(document.querySelector('#music-point').compareDocumentPosition(document.querySelector('#own-point'))"
+        " & Node.DOCUMENT_POSITION_FOLLOWING)"
+    )
+
+
 def test_the_question_does_not_move_the_pad_from_under_the_finger(live: Stage) -> None:
     live.page.call("Emulation.setDeviceMetricsOverride", width=360, height=640, deviceScaleFactor=1, mobile=False)
     live.tell(asks=False)
