@@ -1,5 +1,6 @@
 """Preferences: what a patient or therapist wants to hear and must not hear, as weights on instruments and layers."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -81,13 +82,18 @@ class Ensemble:
 
 def check_preferences(instruments: Preference, style: Preference) -> None:
     """Raise `InvalidInput` for names that do not exist, or if every instrument is forbidden."""
-    _check_names(instruments, tuple(INSTRUMENTS), "instruments")
-    _check_names(style, tuple(STYLES), "style")
-    if set(INSTRUMENTS) <= set(instruments.forbid):
-        raise InvalidInput(
-            "instruments.forbid: every instrument is forbidden; leave at least one of " + ", ".join(INSTRUMENTS),
-            "instruments.forbid",
-        )
+    _check_names(instruments.prefer, INSTRUMENTS, "instruments.prefer")
+    check_forbidden(instruments.forbid, "instruments.forbid")
+    _check_names(style.prefer, STYLES, "style.prefer")
+    _check_names(style.forbid, STYLES, "style.forbid")
+
+
+def check_forbidden(names: Collection[str], field: str) -> None:
+    """Raise `InvalidInput` that names `field` for instruments that do not exist, or if all of them are forbidden."""
+    _check_names(names, INSTRUMENTS, field)
+    if set(INSTRUMENTS) <= set(names):
+        accepted = f"leave at least one of {', '.join(INSTRUMENTS)}"
+        raise InvalidInput(f"{field}: every instrument is forbidden; {accepted}", field)
 
 
 @lru_cache(maxsize=256)
@@ -112,11 +118,7 @@ def choose_ensemble(instruments: Preference = _FREE, style: Preference = _FREE) 
     return Ensemble(MappingProxyType(weights), wanted, MappingProxyType(faders_db))
 
 
-def _check_names(preference: Preference, known: tuple[str, ...], field_name: str) -> None:
-    for part, names in (("prefer", preference.prefer), ("forbid", preference.forbid)):
-        for name in names:
-            if name not in known:
-                raise InvalidInput(
-                    f"{field_name}.{part}: unknown name {name[:40]!r}; known: {', '.join(known)}",
-                    f"{field_name}.{part}",
-                )
+def _check_names(names: Collection[str], known: Collection[str], field: str) -> None:
+    for name in names:
+        if name not in known:
+            raise InvalidInput(f"{field}: unknown name {name[:40]!r}; known: {', '.join(known)}", field)

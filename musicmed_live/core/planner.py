@@ -67,7 +67,7 @@ class Planner:
         self._told: _Told | None = None
         self._off_at: int | None = None  # since when readings say that the patient is not with the music
         self._left: _Left | None = None  # while the last report was a surprise
-        self._waits_for_body = False  # whether readings made it hold or step back
+        self.waits_for_body = False  # whether readings made it hold or step back
         self._leash = Leash()
 
     def at(self, position: int) -> Decision:
@@ -106,7 +106,7 @@ class Planner:
     def unsense(self, position: int, music: Emotion) -> Decision:
         """No wearable is to be trusted any more: nothing waits for what one had said."""
         self._off_at = None
-        if self.held or self._meeting is None or not self._waits_for_body:
+        if self.held or self._meeting is None or not self.waits_for_body:
             return self.decision
         return self._resume(self._since(self._meeting, position, music), position, music)
 
@@ -162,7 +162,7 @@ class Planner:
         gap = self.region.nearest(_as_asked(estimate.emotion, expresses or music, music)).arousal - music.arousal
         if stance is Stance.MATCH or abs(gap) - estimate.arousal_sd <= self.rules.tolerance:
             self._off_at = None
-            if stance is Stance.MATCH or not self._waits_for_body:
+            if stance is Stance.MATCH or not self.waits_for_body:
                 return self.decision
             return self._resume(self._since(self._meeting, position, music), position, music)
         if self._off_at is None:
@@ -343,7 +343,7 @@ class Planner:
         stance = self.stance_at(position)
         if stance is Stance.ARRIVE:
             return self._decide(Stance.ARRIVE, self.decision.path, Why(f"arrived_{body}"), asks=True)
-        if stance is Stance.HOLD and self._waits_for_body:
+        if stance is Stance.HOLD and self.waits_for_body:
             return self._step_back(meeting, Why(f"going_back_{body}"), position, music, for_body=True)
         if stance is Stance.STEP_BACK or self.decision.path.leads_from is None:
             return self.decision
@@ -389,7 +389,7 @@ class Planner:
     def _decide(
         self, stance: Stance, path: EmotionPath, why: Why, asks: bool = False, for_body: bool = False
     ) -> Decision:
-        self._waits_for_body = for_body
+        self.waits_for_body = for_body
         return self._take(Decision(stance, path, why, asks))
 
     def _take(self, decision: Decision) -> Decision:

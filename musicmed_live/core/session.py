@@ -142,6 +142,11 @@ class Session:
         return self._planner.held
 
     @property
+    def waits_for_body(self) -> bool:
+        """Whether the music holds or has stepped back because of readings."""
+        return self._planner.waits_for_body
+
+    @property
     def calm(self) -> Emotion:
         """Where "too much" leads: calm, as near as the bounds allow."""
         return self.bounds.region.nearest(LANDING_EMOTION)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from musicmed_live.composer.preferences import check_preferences
+from musicmed_live.composer.preferences import check_forbidden
 from musicmed_live.core import messages
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.estimate import CORRECTION_SECONDS
@@ -28,13 +28,14 @@ from musicmed_live.core.events import (
     Unsensed,
 )
 from musicmed_live.core.exposure import SENSITIVE_WEEK_PA2H, WEEK_PA2H
-from musicmed_live.core.generator import Preference, Samples, frames_of
+from musicmed_live.core.generator import Samples, frames_of
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.readings import Kind, Reading
 from musicmed_live.core.session import REACTION_FRAMES, REST_FRAMES, Session
 from musicmed_live.core.snapshot import Past, Snapshot, recall, remember
+from musicmed_live.core.sources import OLDEST_SECONDS
 from musicmed_live.core.telling import state_of
 from musicmed_live.errors import InvalidInput
 from musicmed_live.service.attendance import Attendance
@@ -216,7 +217,7 @@ class LiveSession:
         return decision is not before
 
     def _check_bounds(self, event: Bound) -> None:
-        check_preferences(Preference(forbid=event.changes.get("forbid", ())), Preference())
+        check_forbidden(event.changes.get("forbid", ()), "forbid")
         if event.changes.get("loudest_dba") is not None and not self.safety.is_calibrated:
             raise InvalidInput(
                 "loudest_dba: this session plays on no calibrated output; limit loudest_lufs, or open one whose output "
@@ -345,9 +346,11 @@ class LiveSession:
     async def _watch_sources(self) -> None:
         """Tell of what becomes of the sources: they may go wrong without anything being heard of them."""
         faults: dict[Kind, str | None] = {}
-        trusted = False
+        trusted = self.session.waits_for_body  # in a session that was taken up: a wearable has a while to come back
+        seconds = OLDEST_SECONDS if trusted else SOURCES_SECONDS
         while True:
-            await asyncio.sleep(SOURCES_SECONDS)
+            await asyncio.sleep(seconds)
+            seconds = SOURCES_SECONDS
             sources = self.session.sensing.sources(self.now)
             before, trusted = trusted, any(source.trust > 0 for source in sources)
             if before and not trusted and self.session.phase is not Phase.ENDED:

@@ -8,10 +8,13 @@ import pytest
 
 from musicmed_live.core.events import EndGently, Pause, Play, Report, TooMuch
 from musicmed_live.core.generator import Pace, frames_of
+from musicmed_live.core.path import Rules
 from musicmed_live.core.phases import Phase
+from musicmed_live.core.plan import Plan
+from musicmed_live.core.readings import HeartRate
 from musicmed_live.core.session import LANDING_GAIN
 from musicmed_live.core.snapshot import BUFFERED_SECONDS, START_SECONDS, Snapshot
-from tests.service.stage import CALM, JOYFUL, FreeGenerator, Stage, stage
+from tests.service.stage import ANXIOUS, CALM, JOYFUL, FreeGenerator, Stage, stage
 
 GRID = frames_of(0.1)
 ON_A_GPU = Pace(30.0, 0.08)
@@ -151,6 +154,35 @@ def test_its_clock_goes_on() -> None:
         assert on.live.now == pytest.approx(before + 60.0)
         assert on.live.state()["report"]["seconds"] == pytest.approx(60.0, abs=0.1)
         on.wait(0.1)
+
+
+def because(on: Stage) -> str:
+    return str(on.live.state()["because"]["key"])
+
+
+def wear(on: Stage, bpm: float, seconds: int) -> None:
+    """A strap that says so each second."""
+    for _ in range(seconds):
+        on.live.sense(HeartRate(on.clock.now, bpm, contact=True))
+        on.wait(1.0)
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_it_waits_no_longer_for_a_wearable_that_does_not_come_back(comes_back: bool) -> None:
+    wish = Plan(ANXIOUS, CALM, None, 1, rules=Rules(step=1.0, tolerance=0.1))
+    with stage(wish=wish) as on:
+        on.do(Play())
+        for _ in range(150):
+            if because(on) == "staying_livelier":
+                break
+            wear(on, 90.0, 1)
+        assert because(on) == "staying_livelier"
+        on.die(0.5)
+        if comes_back:
+            wear(on, 90.0, 20)
+        else:
+            on.wait(20.0)
+        assert because(on) == ("staying_livelier" if comes_back else "leading")
 
 
 def without_passages(found: Snapshot) -> Snapshot:

@@ -74,7 +74,7 @@ def test_no_clip_of_a_session_lies_outside_its_region() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "field"), [({"forbid": ("kazoo",)}, "instruments.forbid"), ({"loudest_dba": 60.0}, "loudest_dba")]
+    ("changes", "field"), [({"forbid": ("kazoo",)}, "forbid"), ({"loudest_dba": 60.0}, "loudest_dba")]
 )
 def test_bounds_that_cannot_be_kept_are_refused_and_change_nothing(changes: dict[str, Any], field: str) -> None:
     with stage(wish=WISH) as on:
