@@ -175,7 +175,10 @@ class Hub:
     async def _try_to_resume(self, journaling: Journaling, checkpoint: Checkpoint) -> None:
         """Whatever is wrong with a checkpoint, nobody else has to bear it."""
         task = asyncio.create_task(self._resume(journaling, checkpoint), name=f"resume {checkpoint.session}")
-        await asyncio.wait({task})
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
         fault = task.exception()
         if fault is not None:
             trace = None if isinstance(fault, InvalidInput) else fault
