@@ -4,15 +4,17 @@ Which event leads from which phase to which is a table (phases.py); what is done
 decides: the shell carries its actions out.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from musicmed_live.core import answers
+from musicmed_live.core.answers import PAUSE_FRAMES, REACTION_FRAMES, REST_FRAMES
 from musicmed_live.core.bounds import Bounds, Region
 from musicmed_live.core.decision import Decision, Stance
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.estimate import Estimate, Estimator
 from musicmed_live.core.events import (
+    WORDS,
     Action,
     Bound,
     End,
@@ -21,9 +23,7 @@ from musicmed_live.core.events import (
     Fade,
     Finished,
     Goal,
-    Halt,
     Hold,
-    Land,
     Lead,
     Obey,
     Pause,
@@ -51,18 +51,10 @@ from musicmed_live.errors import IllegalTransition
 LARGE_MOVE = 0.5  # where the music has to move at least so far it does at the next beat, else at the next bar
 HEARD_MOVE = 0.02  # two paths that are nowhere further apart sound the same
 NOTICED_MOVE = 0.1  # listeners have to find their way anew where it moves at least so far at once
-REACTION_FRAMES = frames_of(0.03)  # an answer that needs no new music is heard so much after it was decided
-PAUSE_FRAMES = frames_of(0.4)
-STOP_FRAMES = frames_of(1.5)
-LANDING_FRAMES = frames_of(0.8)
-RETURN_FRAMES = frames_of(3.0)
-REST_FRAMES = frames_of(4.0)  # a planned pause fades out for so long
 GENTLE_FRAMES = frames_of(45.0)  # a gentle end comes after so much music,
 GENTLE_FADE_FRAMES = frames_of(20.0)  # of which at least so much fades out
 
 LANDING_EMOTION = Emotion(0.4, -0.8)  # calm, unhurried
-LANDING_GAIN = 0.35  # -9 dB
-
 
 _RESTING = {
     Phase.PAUSED: Why("paused"),
@@ -188,7 +180,7 @@ class Session:
         before = self.phase
         after = TRANSITIONS.get((before, type(event)))
         if after is None:
-            raise IllegalTransition(f"{_word(event)}: the session has ended")
+            raise IllegalTransition(f"{WORDS[type(event)]}: the session has ended")
         self.phase = after
         soon = heard + REACTION_FRAMES
         music = sounding or self.target(heard)
@@ -215,11 +207,11 @@ class Session:
             case Play():
                 return self._play(before, moment)
             case Pause():
-                return [Fade(soon, PAUSE_FRAMES, 0.0, "pause"), Halt(soon + PAUSE_FRAMES)]
+                return answers.pause(soon)
             case TooMuch():
                 self._land()
                 self.estimator.music_changed(moment.now)
-                return [Land(soon, LANDING_FRAMES), Fade(soon, LANDING_FRAMES, LANDING_GAIN, "too_much")]
+                return answers.land(soon)
             case _:
                 return self._end(event, before, moment)
 
@@ -324,9 +316,8 @@ class Session:
         self._pauses = self._pauses[1:]
         if before is not Phase.PLAYING:
             return []
-        soon = moment.heard + REACTION_FRAMES
         self._rests_until = moment.now + (REACTION_FRAMES + REST_FRAMES) / SAMPLE_RATE + seconds
-        return [Fade(soon, REST_FRAMES, 0.0, "rest"), Halt(soon + REST_FRAMES)]
+        return answers.rest(moment.heard + REACTION_FRAMES)
 
     def _stay_paused(self, event: Pause | TooMuch, soon: int) -> list[Action]:
         """A pause is asked for in a pause: one that was planned no longer ends by itself, and fades out sooner."""
@@ -351,9 +342,7 @@ class Session:
         self._rests_until = None
         if isinstance(event, Finished) or before is Phase.READY:
             return [End(moment.heard)]
-        soon = moment.heard + REACTION_FRAMES
-        frames = PAUSE_FRAMES if before is Phase.PAUSED else STOP_FRAMES  # a pause may be fading out yet
-        return [Fade(soon, frames, 0.0, "stop"), End(soon + frames)]
+        return answers.stop(moment.heard + REACTION_FRAMES, before is Phase.PAUSED)
 
     def _play(self, before: Phase, moment: Moment) -> list[Action]:
         self.estimator.music_changed(moment.now)
@@ -362,13 +351,13 @@ class Session:
         soon = moment.heard + REACTION_FRAMES
         rested, self._rests_until = self._rests_until is not None, None
         if not self._landed:
-            return [Fade(soon, RETURN_FRAMES if rested else PAUSE_FRAMES, 1.0, "play"), Run()]
+            return [answers.come_back(soon, softly=rested), Run()]
         self._landed = False
         if self._return_to is None or self.held:
             self._planner.land(self.calm, moment.heard)
         else:
             self._planner.meet(self._return_to, moment.heard)
-        return [Fade(soon, RETURN_FRAMES, 1.0, "play"), Recompose(Cue.BEAT, "play"), Run()]
+        return [answers.come_back(soon, softly=True), Recompose(Cue.BEAT, "play"), Run()]
 
 
 def _covers(region: Region, other: Region) -> bool:
@@ -381,8 +370,3 @@ def _differ(path: EmotionPath, other: EmotionPath, position: int) -> bool:
     """Whether that would be heard within a clip from `position` on; later clips go the new way by themselves."""
     positions = range(position, position + CLIP_FRAMES + 1, CLIP_FRAMES // 6)
     return any(path.at(p).distance(other.at(p)) > HEARD_MOVE for p in positions)
-
-
-def _word(event: Event) -> str:
-    """What the wire calls it: TooMuch is `too_much`."""
-    return re.sub("(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()

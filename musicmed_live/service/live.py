@@ -8,6 +8,7 @@ from typing import Any
 
 from musicmed_live.composer.preferences import check_forbidden
 from musicmed_live.core import messages
+from musicmed_live.core.answers import REACTION_FRAMES, REST_FRAMES
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.estimate import CORRECTION_SECONDS
 from musicmed_live.core.events import (
@@ -33,7 +34,7 @@ from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.profile import Profile
 from musicmed_live.core.readings import Kind, Reading
-from musicmed_live.core.session import REACTION_FRAMES, REST_FRAMES, Session
+from musicmed_live.core.session import Session
 from musicmed_live.core.snapshot import Past, Snapshot, recall, remember
 from musicmed_live.core.sources import OLDEST_SECONDS
 from musicmed_live.core.telling import state_of

@@ -8,6 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from musicmed_live.core.answers import (
+    LANDING_FRAMES,
+    LANDING_GAIN,
+    PAUSE_FRAMES,
+    REACTION_FRAMES,
+    RETURN_FRAMES,
+    STOP_FRAMES,
+)
 from musicmed_live.core.bounds import Bounds, Region
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.events import (
@@ -41,17 +49,7 @@ from musicmed_live.core.path import CLIP_FRAMES, Rules, onwards
 from musicmed_live.core.phases import TRANSITIONS, Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.readings import HeartRate, Motion
-from musicmed_live.core.session import (
-    LANDING_EMOTION,
-    LANDING_FRAMES,
-    LANDING_GAIN,
-    LARGE_MOVE,
-    PAUSE_FRAMES,
-    REACTION_FRAMES,
-    RETURN_FRAMES,
-    STOP_FRAMES,
-    Session,
-)
+from musicmed_live.core.session import LANDING_EMOTION, LARGE_MOVE, Session
 from musicmed_live.errors import IllegalTransition
 
 ANXIOUS, CALM, JOYFUL = Emotion(-0.6, 0.6), Emotion(0.6, -0.4), Emotion(0.7, 0.7)

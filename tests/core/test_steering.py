@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from musicmed_live.core.answers import PAUSE_FRAMES, REACTION_FRAMES, REST_FRAMES, RETURN_FRAMES
 from musicmed_live.core.bounds import Bounds, Region
 from musicmed_live.core.emotion import NEUTRAL, WORDS, Emotion
 from musicmed_live.core.events import (
@@ -32,15 +33,7 @@ from musicmed_live.core.path import CLIP_FRAMES
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.readings import HeartRate
-from musicmed_live.core.session import (
-    GENTLE_FRAMES,
-    LANDING_EMOTION,
-    PAUSE_FRAMES,
-    REACTION_FRAMES,
-    REST_FRAMES,
-    RETURN_FRAMES,
-    Session,
-)
+from musicmed_live.core.session import GENTLE_FRAMES, LANDING_EMOTION, Session
 
 TENSE, SAD, CALM, JOYFUL = WORDS["tense"][0], WORDS["sad"][0], WORDS["calm"][0], WORDS["joyful"][0]
 QUARTER_HOUR = 30 * CLIP_FRAMES

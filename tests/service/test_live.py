@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musicmed_live.core.answers import STOP_FRAMES
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.events import Event, Goal, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.generator import SAMPLE_RATE, Samples, frames_of
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.readings import HeartRate
-from musicmed_live.core.session import LANDING_EMOTION, STOP_FRAMES
+from musicmed_live.core.session import LANDING_EMOTION
 from musicmed_live.errors import WorkerDied
 from musicmed_live.service import voices
 from musicmed_live.service.conductor import HORIZON_FRAMES

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from musicmed_live.core.answers import LANDING_GAIN
 from musicmed_live.core.events import EndGently, Pause, Play, Report, TooMuch
 from musicmed_live.core.generator import Pace, frames_of
 from musicmed_live.core.path import Rules
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan
 from musicmed_live.core.readings import HeartRate
-from musicmed_live.core.session import LANDING_GAIN
 from musicmed_live.core.snapshot import BUFFERED_SECONDS, START_SECONDS, Snapshot
 from tests.service.stage import ANXIOUS, CALM, JOYFUL, FreeGenerator, Stage, stage
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from musicmed_live.core.answers import REST_FRAMES
 from musicmed_live.core.bounds import Bounds, Region
 from musicmed_live.core.events import Bound, EndGently, Event, Hold, Lead, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
 from musicmed_live.core.plan import Plan, PlannedPause
-from musicmed_live.core.session import GENTLE_FRAMES, REST_FRAMES
+from musicmed_live.core.session import GENTLE_FRAMES
 from musicmed_live.errors import IllegalTransition, InvalidInput
 from tests.core.sounds import BAR
 from tests.service.stage import ANXIOUS, CALM, JOYFUL, Stage, stage
