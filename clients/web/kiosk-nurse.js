@@ -5,6 +5,7 @@ import { NumberPad } from "./kiosk-pad.js";
 import { change, chosen, isCalibrated, isSame, offered } from "./kiosk-settings.js";
 import { canSay, language, moodName, say } from "./words.js";
 
+const SHORTEST_PIN = 4;
 const IDLE_MS = 120_000; // a nurse who was called away leaves nothing open
 const KEYS = { Enter: "enter", Backspace: "back" };
 const NO_LEVELS = { outputs: [], presets: [] };
@@ -60,15 +61,22 @@ export class NurseCorner {
   }
 
   #askNewPin() {
-    this.#ask("kiosk.first_pin", true, (first) =>
-      this.#ask("kiosk.again_pin", true, (again) => {
-        if (first === again) this.#try(async () => this.#enter(await setPin(first, this.#token)));
-        else {
-          this.#askNewPin();
-          this.#say("kiosk.different_pins");
-        }
-      }),
-    );
+    this.#ask("kiosk.first_pin", true, (first) => {
+      if (first.length < SHORTEST_PIN) this.#askAnew("kiosk.error.invalid");
+      else this.#askAgain(first);
+    });
+  }
+
+  #askAgain(first) {
+    this.#ask("kiosk.again_pin", true, (again) => {
+      if (first === again) this.#try(async () => this.#enter(await setPin(first, this.#token)));
+      else this.#askAnew("kiosk.different_pins");
+    });
+  }
+
+  #askAnew(problem) {
+    this.#askNewPin();
+    byId("pin-problem").textContent = say(problem);
   }
 
   #askPatient() {
@@ -121,10 +129,6 @@ export class NurseCorner {
     const key = `kiosk.error.${code}`;
     const text = canSay(key) ? say(key) : message;
     for (const line of ["pin-problem", "settings-problem"]) byId(line).textContent = text;
-  }
-
-  #say(key) {
-    byId("pin-problem").textContent = say(key);
   }
 
   #showSettings() {

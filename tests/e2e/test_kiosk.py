@@ -238,6 +238,8 @@ def test_a_nurse_sets_a_pin_first_and_then_the_rest(kiosk: Machine, browser: Pag
     open_screen(browser, kiosk)
     browser.click("#nurse-open")
     assert violations(browser) == []
+    type_digits(browser, "47")
+    assert "4 to 8 digits" in browser.text("#pin-problem")
     for _ in range(2):
         type_digits(browser, "4711")
     wait_for(lambda: browser.attribute("#nurse", "data-nurse") == "settings", "the settings")
