@@ -7,15 +7,17 @@ from typing import Any, Protocol
 from musicmed_live.core import messages, snapshot
 from musicmed_live.core.bounds import Bounds, bounds_object
 from musicmed_live.core.events import WORDS, Bound, Event, Goal, Obey, Report, Rest
+from musicmed_live.core.generator import frames_of
 from musicmed_live.core.path import EmotionPath
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.readings import Kind as Sign
-from musicmed_live.core.timeline import Clip
+from musicmed_live.core.timeline import Clip, Description
 from musicmed_live.journal.entries import Checkpoint, Entry, Kind
 from musicmed_live.service.live import LiveSession
 
 SUMMARY_SECONDS = 10.0  # between two summaries of one source, or two estimates
 CHECKPOINT_SECONDS = 1.0  # between two checkpoints while nobody does anything
+DESCRIBED_FRAMES = frames_of(3.0)  # so far into a clip it is written down, even if it is not known yet what plays
 
 # What the readings of a source come to, of the session's vital signs.
 _SIGNS = {
@@ -87,7 +89,7 @@ class Scribe:
     def end(self, reason: str) -> None:
         """It is over: `reason` says how that came."""
         self._look_at_decision()
-        self._look_at_clips()
+        self._look_at_clips(is_last=True)
         self._look_at_underruns()
         body = {"reason": reason, "underruns": self._live.mixer.underruns, "bridges": self._live.bridges}
         self._note(Kind.ENDED, body)
@@ -122,7 +124,7 @@ class Scribe:
         body = {"phase": phase, "stance": decision.stance.value, "why": str(decision.why)}
         self._note(Kind.DECISION, {**body, "path": messages.path_objects(decision.path)})
 
-    def _look_at_clips(self) -> None:
+    def _look_at_clips(self, is_last: bool = False) -> None:
         """What lies before the frame that is being heard has begun to be heard; what comes may still be changed."""
         live, heard = self._live, self._live.heard
         for clip in live.timeline.clips:
@@ -130,19 +132,15 @@ class Scribe:
                 break
             key = id(clip.track), clip.position
             if key not in self._clips:
+                described = live.timeline.describe(clip)
+                begins = heard < min(clip.end, clip.position + DESCRIBED_FRAMES)
+                if begins and not described.instruments and not is_last:
+                    continue  # after a cut, hardly anything of it may be composed
                 if clip.position >= self._begins:
-                    self._note(Kind.CLIP, self._of_clip(clip), clip.position)
+                    self._note(Kind.CLIP, _clip(clip, described), clip.position)
             elif not self._clips[key] and clip.heard is not None:
                 self._note(Kind.JUDGED, {"heard": messages.judgement_object(clip.heard)}, clip.position)
             self._clips[key] = clip.heard is not None
-
-    def _of_clip(self, clip: Clip) -> Body:
-        return {
-            **messages.clip_object(clip, self._live.timeline.describe(clip)),
-            "from": messages.emotion_object(clip.start),
-            "to": messages.emotion_object(clip.end_emotion),
-            "generator": clip.track.generator,
-        }
 
     def _look_at_underruns(self) -> None:
         found = self._live.mixer.underruns
@@ -172,6 +170,15 @@ class Scribe:
                 signs = {name: vitals[name] for name in _SIGNS[source.kind]}
                 self._note(Kind.READING, {**messages.source_object(source), **signs})
             (self._lost.discard if source.trust > 0 else self._lost.add)(source.kind)
+
+
+def _clip(clip: Clip, described: Description) -> Body:
+    return {
+        **messages.clip_object(clip, described),
+        "from": messages.emotion_object(clip.start),
+        "to": messages.emotion_object(clip.end_emotion),
+        "generator": clip.track.generator,
+    }
 
 
 def _details(event: Event) -> Body:

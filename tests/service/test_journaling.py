@@ -23,13 +23,14 @@ from musicmed_live.core.messages import judgement_object
 from musicmed_live.core.plan import Plan
 from musicmed_live.core.readings import HeartRate
 from musicmed_live.core.session import Session
+from musicmed_live.core.timeline import Description
 from musicmed_live.errors import IllegalTransition
 from musicmed_live.journal.entries import Checkpoint, Entry, Kind
 from musicmed_live.journal.store import Journal
 from musicmed_live.service import scribe
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.journaling import LOOK_SECONDS, Journaling, keeping
-from musicmed_live.service.scribe import SUMMARY_SECONDS
+from musicmed_live.service.scribe import DESCRIBED_FRAMES, SUMMARY_SECONDS
 from tests.service.stage import ANXIOUS, CALM, JOYFUL, Stage, stage
 
 HEARD = Judgement(Emotion(0.1, 0.2), 0.3, 0.25, (Reason("tempo", "arousal", 0.3),))
@@ -208,6 +209,32 @@ def test_a_clip_is_kept_when_it_begins_to_be_heard_and_not_before() -> None:
         assert [clip.position for clip in clips] == [0, 30 * SAMPLE_RATE, 60 * SAMPLE_RATE]
         for clip in clips[1:]:
             assert clip.at - first.at == pytest.approx(clip.position / SAMPLE_RATE, abs=2 * LOOK_SECONDS)
+
+
+UNKNOWN = Description(None, None, None, ())
+
+
+def test_a_clip_waits_until_it_is_known_what_plays() -> None:
+    with stage() as on, kept(on) as entries, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(on.live.timeline, "describe", lambda clip: UNKNOWN)
+        start(on)
+        on.until(lambda: on.live.heard > frames_of(2))
+        assert not entries.of(Kind.CLIP)
+        patch.undo()
+        on.wait(2 * LOOK_SECONDS)
+        assert [clip.body["instruments"] for clip in entries.of(Kind.CLIP)] == [["piano"]]
+
+
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_a_clip_of_which_nothing_becomes_known_is_kept_all_the_same(is_ended: bool) -> None:
+    with stage() as on, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(on.live.timeline, "describe", lambda clip: UNKNOWN)
+        with kept(on) as entries:
+            start(on)
+            if not is_ended:
+                on.until(lambda: on.live.heard > DESCRIBED_FRAMES + frames_of(2 * LOOK_SECONDS))
+                assert len(entries.of(Kind.CLIP)) == 1
+        assert [(clip.position, clip.body["key"]) for clip in entries.of(Kind.CLIP)] == [(0, None)]
 
 
 def test_a_clip_that_was_cut_before_it_was_heard_is_not_told_of() -> None:
