@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from musicmed_live.core.messages import Role
+from musicmed_live.service.budget import Budget
+
+MESSAGES_PER_SECOND, MESSAGES_BURST = 100.0, 100.0  # of all clients of a session: what comes faster has to wait
 
 
 class Attendance:
-    """Counts those who listen, and names therapists apart."""
+    """Counts those who listen, names therapists apart, and keeps the pace of what all of them say."""
 
     def __init__(self) -> None:
+        self.pace = Budget(MESSAGES_PER_SECOND, MESSAGES_BURST, time.monotonic())
         self._attending = 0
         self._numbers: set[int] = set()  # of therapists without a name who are connected
         self._last_used = time.monotonic()

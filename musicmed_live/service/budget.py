@@ -23,6 +23,12 @@ class Budget:
         self._fill(now)
         return max(0.0, (1.0 - self._tokens) / self._per_second)
 
+    def reserve(self, now: float) -> float:
+        """Take a token, though it may not be there yet; how long until it is. Who comes first has the first one."""
+        self._fill(now)
+        self._tokens -= 1.0
+        return max(0.0, -self._tokens / self._per_second)
+
     def _fill(self, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_second)
         self._at = now

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import logging
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -17,13 +17,9 @@ from musicmed_live.errors import IllegalTransition, InvalidInput
 from musicmed_live.service.encoding import Encoder, encoder_for
 from musicmed_live.service.live import LiveSession
 
-log = logging.getLogger(__name__)
-
 STATE_SECONDS = 0.5
 WAIT_SECONDS = BLOCK_FRAMES / SAMPLE_RATE
 BEHIND_FRAMES = frames_of(0.5)  # a player may be so far behind the clock
-PACE_SECONDS = 0.01  # between messages of one client,
-BURST = 100  # beyond so many at once
 NOTICES = 256  # text waiting for a slow client; more than that and the oldest is dropped
 LAST_SECONDS = 5.0  # a client that does not read is left so long after the end
 
@@ -105,15 +101,12 @@ class Connection:
             self._tell(messages.steered(name, WORDS[type(event)]))
 
     async def _read(self) -> None:
-        """Take messages in, at a bounded pace: what comes faster waits in the socket, and so slows its sender down."""
-        loop = asyncio.get_running_loop()
-        paid_until = loop.time() - BURST * PACE_SECONDS
+        """Take messages in, at the session's pace: what comes faster waits, and so slows its sender down."""
         while True:
-            paid_until = max(paid_until, loop.time() - BURST * PACE_SECONDS) + PACE_SECONDS
-            await asyncio.sleep(max(0.0, paid_until - loop.time()))
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
+            await asyncio.sleep(self._live.attendance.pace.reserve(time.monotonic()))
             self._take(message.get("text"))
 
     def _take(self, text: str | None) -> None:

@@ -214,3 +214,10 @@ async def test_a_full_inbox_of_nothing_urgent_keeps_the_newest(monkeypatch: pyte
         inbox.put_nowait(message("musicmed/anna/report", str(i).encode()))
     assert inbox.lost == 7
     assert [inbox.get_nowait().payload for _ in range(inbox.qsize())] == [b"7", b"8", b"9"]
+
+
+def test_who_reserves_waits_as_long_as_those_before_and_none_longer_for_one_who_was_silent() -> None:
+    budget = Budget(10, 2, 0.0)
+    assert [budget.reserve(0.0) for _ in range(4)] == pytest.approx([0, 0, 0.1, 0.2])
+    assert budget.reserve(0.2) == pytest.approx(0.1)
+    assert [budget.reserve(60.0) for _ in range(3)] == pytest.approx([0, 0, 0.1])
