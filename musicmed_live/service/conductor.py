@@ -432,6 +432,8 @@ class Conductor:
         Where the thread that is heard breaks, the new one fades in over it.
         """
         part = self._part
+        if not self._playhead.playing and not self._runway.left:
+            part.voice.close()  # what it remembers does not lead up to here; only a new one begins right here
         at = self._runway.reachable(part, kind)
         if part.voice.begins is None:
             at = max(at, enters)

@@ -18,28 +18,11 @@ from musicmed_live.core.plan import Plan
 from musicmed_live.errors import InvalidInput
 from musicmed_live.service.live import LiveSession
 from musicmed_live.service.sources import Sources
+from tests.service.obedient import Obedient
 from tests.service.stage import ANXIOUS, CALM, JOYFUL, FreeGenerator, Stage, ToneGenerator, ToneVoice, stage
 
 QUICK = Pace(30.0, 0.08)
 REACTION_SECONDS = 1.0  # two beats of these voices
-
-
-class ObedientVoice(ToneVoice):
-    """Says that it plays as it is asked to."""
-
-    def _blocks(self, request: ClipRequest, clip: int) -> Iterator[Block]:
-        lowest, highest = request.tempo_bpm or (120.0, 120.0)
-        tempo_bpm = min(highest, max(lowest, 120.0))
-        player = next(name for name in ("piano", "harp", "pad") if name not in request.instruments.forbid)
-        for block in super()._blocks(request, clip):
-            yield replace(block, tempo_bpm=tempo_bpm, instruments=(player,))
-
-
-class Obedient(ToneGenerator):
-    """Opens such voices, and keeps what they were asked for."""
-
-    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> ObedientVoice:
-        return ObedientVoice(seed, position, memory)
 
 
 class HostileVoice(ToneVoice):
@@ -293,6 +276,25 @@ def test_it_ends_by_the_clock_of_a_slow_sound_card_too() -> None:
             on.wait(0.05)
         on.check()
         assert not broken(on)
+
+
+def test_a_pause_in_that_silence_is_one_from_which_the_music_comes_back() -> None:
+    with stage(wish=plan(Bounds())) as on:
+        play(obedient(on), 12.0)
+        on.worker.delay = None  # it hangs
+        on.do(Bound({"forbid": ("piano",)}))
+        on.wait(3.7)
+        on.do(Pause())
+        on.wait(1.0)
+        on.worker.delay = 0.0
+        on.worker.answer()
+        on.wait(1.0)
+        on.do(Play())
+        on.until(lambda: on.live.playing, within=1.0)
+        on.wait(2.0)
+        on.check()
+        assert not broken(on)
+        assert np.abs(on.live.audio(on.live.heard, frames_of(0.1))).max() > 1e-2
 
 
 def test_the_last_bars_are_not_repeated_where_they_have_become_forbidden() -> None:

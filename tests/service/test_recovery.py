@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from musicmed_live.core.answers import LANDING_GAIN
-from musicmed_live.core.events import EndGently, Pause, Play, Report, TooMuch
+from musicmed_live.core.events import Bound, EndGently, Pause, Play, Report, TooMuch
 from musicmed_live.core.generator import Pace, frames_of
 from musicmed_live.core.path import Rules
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan
 from musicmed_live.core.readings import HeartRate
 from musicmed_live.core.snapshot import BUFFERED_SECONDS, START_SECONDS, Snapshot
+from tests.service.obedient import Obedient
 from tests.service.stage import ANXIOUS, CALM, JOYFUL, FreeGenerator, Stage, stage
 
 GRID = frames_of(0.1)
@@ -154,6 +155,17 @@ def test_its_clock_goes_on() -> None:
         assert on.live.now == pytest.approx(before + 60.0)
         assert on.live.state()["report"]["seconds"] == pytest.approx(60.0, abs=0.1)
         on.wait(0.1)
+
+
+def test_bounds_that_change_before_its_music_is_back_let_it_begin_anew_at_once() -> None:
+    with stage() as on:
+        play(on)
+        on.die(0.63)
+        on.do(Bound({"tempo_bpm": (130.0, 170.0)}))  # and these voices play 120
+        on.worker.generator = Obedient()
+        on.until(lambda: on.live.playing, within=3.0)
+        on.wait(5.0)
+        on.check()
 
 
 def because(on: Stage) -> str:
