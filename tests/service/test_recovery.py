@@ -2,16 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
 
 from musicmed_live.core.answers import LANDING_GAIN
-from musicmed_live.core.events import Bound, EndGently, Pause, Play, Report, TooMuch
+from musicmed_live.core.bounds import Region
+from musicmed_live.core.emotion import Emotion
+from musicmed_live.core.events import (
+    Bound,
+    EndGently,
+    Event,
+    Goal,
+    Hold,
+    Lead,
+    Pause,
+    Play,
+    Report,
+    StepBack,
+    TooMuch,
+)
 from musicmed_live.core.generator import Pace, frames_of
 from musicmed_live.core.path import Rules
 from musicmed_live.core.phases import Phase
-from musicmed_live.core.plan import Plan
+from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.readings import HeartRate
 from musicmed_live.core.snapshot import BUFFERED_SECONDS, START_SECONDS, Snapshot
 from tests.service.obedient import Obedient
@@ -253,4 +268,40 @@ def test_while_that_is_being_loaded_the_composer_plays() -> None:
         on.until(lambda: on.generator["name"] == "musicgen")
         assert chosen.memories[-1] is not None, "it began anew"
         on.wait(5.0)
+        on.check()
+
+
+def happening(chance: Random) -> Event:
+    mood = Emotion(chance.uniform(-1, 1), chance.uniform(-1, 1))
+    lowest_bpm = chance.uniform(40, 140)
+    bounds: list[Event] = [
+        Bound({"tempo_bpm": (lowest_bpm, 1.25 * lowest_bpm)}),
+        Bound({"tempo_bpm": None}),
+        Bound({"forbid": ("piano",)}),
+        Bound({"forbid": ()}),
+        Bound({"region": Region((-1.0, 0.1), (0.0, 1.0))}),
+    ]
+    others: list[Event] = [Report(mood), Goal(mood), Hold(), Lead(), StepBack(), TooMuch(), Pause(), Play(), Play()]
+    return chance.choice(bounds + others)
+
+
+@pytest.mark.parametrize("other", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_and_whenever_it_is_killed_it_plays_on(seed: int, other: bool) -> None:
+    chance = Random(seed)
+    wish = Plan(ANXIOUS, CALM, None, 1, pauses=(PlannedPause(frames_of(30), 6.0), PlannedPause(frames_of(60), 6.0)))
+    with stage(chosen=FreeGenerator(ON_A_GPU) if other else None, wish=wish) as on:
+        on.worker.generator = Obedient()
+        on.worker.delay = chance.choice([0.0, 0.02, 0.08])
+        play(on, 1.0)
+        for _ in range(25):
+            if chance.random() < 0.7:
+                on.do(happening(chance))
+            else:
+                on.die(chance.choice([0.1, 0.5, 3.0, 30.0]))
+            on.wait(chance.choice([0.02, 0.05, 0.2, 1.0, 3.0]))
+            on.check()
+        on.do(Play())
+        on.until(lambda: on.live.playing, within=4.0)
+        on.wait(2.0)
         on.check()
