@@ -60,9 +60,10 @@ export function generatorText({ generator }) {
   return generator.reason === null ? "" : say("patient.stand_in", { reason: generator.reason });
 }
 
-export function timeText({ position, frames }) {
+/** How much has been heard, and where it ends: a gentle end comes before what was planned. */
+export function timeText({ position, ends }) {
   const time = clock(position / SAMPLE_RATE);
-  return frames === null ? time : say("patient.elapsed", { time, whole: clock(frames / SAMPLE_RATE) });
+  return ends === null ? time : say("patient.elapsed", { time, whole: clock(ends / SAMPLE_RATE) });
 }
 
 /** How far the session has come, for those who do not see the line. An open-ended one has no share to tell. */

@@ -40,7 +40,7 @@ export class WatchView {
     this.#write("#spoken", this.#spoken(state));
     this.#write("#why", say("therapist.reads", { why: becauseText(state.because) }));
     for (const [key, text] of factsOf(state, this.#words)) this.#showFact(key, text);
-    this.#find("#progress").style.width = state.frames === null ? "0" : `${(100 * state.position) / state.frames}%`;
+    this.#find("#progress").style.width = state.ends === null ? "0" : `${(100 * state.position) / state.ends}%`;
     this.#showBody(sitting);
   }
 

@@ -50,6 +50,7 @@ _STATE = {
     "rest": None,
     "asks": False,
     "frames": 43_200_000,
+    "ends": 43_200_000,
     "report": None,
     "estimate": None,
     "sources": [],

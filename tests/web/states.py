@@ -10,6 +10,7 @@ from tests.web.stage import STAYING, Stage, source
 _CLIP = {
     "position": 0,
     "frames": 1_440_000,
+    "ends": 1_440_000,
     "emotion": {"valence": -0.3, "arousal": 0.4},
     "bars": 13,
     "tempo_bpm": 104.0,

@@ -88,8 +88,8 @@ def test_who_plays_is_told_only_where_it_is_not_the_chosen_one(modules: Page) ->
 
 
 def test_the_time_counts_towards_the_end_if_there_is_one(modules: Page) -> None:
-    assert said(modules, "timeText", {"position": 65 * 48000 - 1, "frames": 900 * 48000}) == "1:04 of 15:00"
-    assert said(modules, "timeText", {"position": 3605 * 48000, "frames": None}) == "60:05"
+    assert said(modules, "timeText", {"position": 65 * 48000 - 1, "ends": 900 * 48000}) == "1:04 of 15:00"
+    assert said(modules, "timeText", {"position": 3605 * 48000, "ends": None}) == "60:05"
 
 
 @pytest.mark.parametrize(
