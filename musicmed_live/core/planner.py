@@ -205,8 +205,12 @@ class Planner:
             trail = tuple(map(region.nearest, meeting.trail))
             self._meeting = replace(meeting, place=region.nearest(meeting.place), trail=trail)
         self.region, self.goal = region, region.nearest(self.goal)
-        path = onwards(self.decision.path, position)
-        return self.decision if within(path, region) is path else self._take(replace(self.decision, path=path))
+        path, why = onwards(self.decision.path, position), self.decision.why
+        if within(path, region) is path:
+            return self.decision
+        if why.key == "meeting" and self._meeting is not None and not region.holds(self._meeting.seen):
+            why = replace(why, key="meeting_near")
+        return self._take(replace(self.decision, path=path, why=why))
 
     def hold(self, position: int, music: Emotion) -> Decision:
         """The therapist lets the music stay where it is, until `lead` or `step_back`."""

@@ -113,6 +113,14 @@ def test_who_is_far_off_is_not_told_that_they_are_with_the_music() -> None:
     assert set(tell(session, TENSE, range(1, 6))) <= {"meeting_near", "following_near"}
 
 
+def test_who_is_shut_out_while_they_are_met_is_told_that_they_are_met_as_near_as_may_be() -> None:
+    session = playing(WISH)
+    session.handle(Bound({"region": Region(arousal=(-1.0, 0.9))}), SAMPLE_RATE)
+    assert session.decision_at(SAMPLE_RATE).why.key == "meeting"
+    session.handle(Bound({"region": BRIGHT}), SAMPLE_RATE)
+    assert str(session.decision_at(SAMPLE_RATE).why) == "Meeting you as near as your therapist allows: tense"
+
+
 def test_a_body_that_is_livelier_than_the_music_may_be_keeps_nobody_waiting() -> None:
     wish = bound(Region(arousal=(-1.0, 0.0)))
     session = playing(wish)
