@@ -11,7 +11,8 @@ const SHORTEST_OPENING_MS = 1500; // a network that has just come back is not to
 const SLOWER = 4; // times as long as it took the last time, a connection may take to open
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 1000;
-const REFUSED_MS = 60_000; // a server that has just started may not know yet which sessions it goes on with
+const REFUSED_MS = 60_000; // a server that has just started may not know yet which sessions it goes on with,
+const REFUSED_FIRST_MS = 10_000; // but who comes with a link that is no good is not to wait for it so long
 const ENDED = [1000, 1008]; // close codes after which there is nothing to come back to
 
 export class Session {
@@ -23,6 +24,7 @@ export class Session {
   #openingMs = FIRST_OPENING_MS;
   #begun = 0; // when the socket was made
   #refusedSince = null;
+  #patienceMs = REFUSED_FIRST_MS;
   #outbox = new Outbox(crypto.getRandomValues(new Uint32Array(2)).join("-"));
   #ending = false; // what is said from now on would be refused
   #online = () => this.#hurry();
@@ -83,6 +85,7 @@ export class Session {
     this.#openingMs = Math.max(SHORTEST_OPENING_MS, SLOWER * (performance.now() - this.#begun));
     this.#retryMs = FIRST_RETRY_MS;
     this.#refusedSince = null;
+    this.#patienceMs = REFUSED_MS;
     this.#expect(SILENCE_MS, () => this.#lost());
     this.#listeners.connected(true);
     const listen = this.#listeners.block === null ? [] : [LISTEN];
@@ -150,7 +153,7 @@ export class Session {
     if (refusal === "" || refusal === "unreachable") this.#refusedSince = null;
     else {
       this.#refusedSince ??= performance.now();
-      if (performance.now() - this.#refusedSince >= REFUSED_MS) this.#end(refusal);
+      if (performance.now() - this.#refusedSince >= this.#patienceMs) this.#end(refusal);
     }
   }
 

@@ -185,11 +185,23 @@ def test_a_server_that_does_not_know_the_session_yet_is_asked_for_a_minute(
     script = (
         f"answer = {{status: {status}, body: {{code: '{code}', message: ''}}}};"
         "const refuse = async () => { sockets.at(-1).break(); await timePasses(); };"
-        "await refuse(); now = 59_000; await refuse(); const before = told.at(-1); now = 61_000; await refuse();"
+        "sockets[0].open(); await refuse();"
+        "now = 59_000; await refuse(); const before = told.at(-1); now = 61_000; await refuse();"
         "return [before, told.at(-1)]"
     )
 
     assert run(modules, script) == ["GET /api/sessions/abc", f"ended: {code}"]
+
+
+def test_who_comes_with_a_link_that_is_no_good_is_told_so_within_seconds(modules: Page) -> None:
+    script = (
+        "answer = {status: 401, body: {code: 'bad_token', message: ''}};"
+        "const refuse = async () => { sockets.at(-1).break(); await timePasses(); };"
+        "await refuse(); now = 9_000; await refuse(); const before = told.at(-1); now = 11_000; await refuse();"
+        "return [before, told.at(-1)]"
+    )
+
+    assert run(modules, script) == ["GET /api/sessions/abc", "ended: bad_token"]
 
 
 def test_a_server_that_took_the_session_up_again_is_joined_under_the_same_id(modules: Page) -> None:
