@@ -64,5 +64,7 @@ class CannotServe(MusicmedError):
 
 def shown(value: Any) -> str:
     """A value from outside as a message names it: as JSON has it, not too long."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
     text = json.dumps(value, ensure_ascii=True, default=repr)
     return text if len(text) <= 60 else text[:57] + "..."

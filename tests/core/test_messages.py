@@ -296,3 +296,8 @@ def test_a_clip_that_was_judged_is_told_with_what_spoke_for_it() -> None:
         "arousal_sd": 0.2,
         "reasons": [{"feature": "mode", "axis": "valence", "adds": 0.1}],
     }
+
+
+def test_bytes_that_are_not_json_are_named_as_they_were_sent() -> None:
+    with pytest.raises(InvalidInput, match=r'^not JSON: "{\\"goal\\""$'):
+        parse_object(b'{"goal"')
