@@ -5,6 +5,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -21,7 +22,8 @@ STATE_SECONDS = 0.5
 WAIT_SECONDS = BLOCK_FRAMES / SAMPLE_RATE
 BEHIND_FRAMES = frames_of(0.5)  # a player may be so far behind the clock
 NOTICES = 256  # text waiting for a slow client; more than that and the oldest is dropped
-LAST_SECONDS = 5.0  # a client that does not read is left so long after the end
+LAST_SECONDS = 5.0  # a client that does not read is left so long after the end,
+JOURNAL_SECONDS = 3.0  # and what it is to be told of the journal is waited for so long
 
 WhenKept = Callable[[LiveSession, Callable[[bool], None]], None]
 
@@ -48,6 +50,7 @@ class Connection:
         self._lead_frames = 0
         self._sent = 0  # position after the last block sent
         self._state_due = 0.0
+        self._owed = 0  # messages that are done, and not in the journal yet
         self.refused = 0
 
     async def serve(self) -> None:
@@ -131,7 +134,12 @@ class Connection:
         if self._when_kept is None or not is_written:
             self._tell(messages.done(name, kept=False))
         else:
-            self._when_kept(self._live, lambda kept: self._tell(messages.done(name, kept)))
+            self._owed += 1
+            self._when_kept(self._live, lambda kept: self._pay(name, kept))
+
+    def _pay(self, name: str, kept: bool) -> None:
+        self._owed -= 1
+        self._tell(messages.done(name, kept))
 
     def _do(self, message: Listen | Reading | Event) -> bool:
         """Whether a journal keeps such a thing: of readings it keeps what they come to. Raises `InvalidInput`."""
@@ -168,6 +176,8 @@ class Connection:
         loop = asyncio.get_running_loop()
         while True:
             over = self._live.over.is_set()
+            if over:
+                await self._wait_for_journal()
             while self._notices:
                 await self._socket.send_text(self._notices.popleft())
             if over or loop.time() >= self._state_due:
@@ -181,6 +191,14 @@ class Connection:
             self._wake.clear()
             if not self._notices:
                 await self._wait()
+
+    async def _wait_for_journal(self) -> None:
+        """What has been done is acknowledged before the end; a journal that is away is not waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(JOURNAL_SECONDS):
+                while self._owed:
+                    self._wake.clear()
+                    await self._wake.wait()
 
     async def _wait(self) -> None:
         seconds = WAIT_SECONDS if self._live.playing else STATE_SECONDS

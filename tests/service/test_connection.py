@@ -1,0 +1,69 @@
+"""One client's socket, with a session and a journal that do what a test wants."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from starlette.websockets import WebSocket
+
+from musicmed_live.core.messages import Role
+from musicmed_live.service.attendance import Attendance
+from musicmed_live.service.connection import Connection
+from musicmed_live.service.live import ENDED, LiveSession
+
+
+class Socket:
+    """Says what it is told to, and keeps what it hears."""
+
+    def __init__(self, *said: dict[str, Any]) -> None:
+        self._said = [{"type": "websocket.receive", "text": json.dumps(message)} for message in said]
+        self.heard: list[dict[str, Any]] = []
+        self.closed: int | None = None
+
+    async def receive(self) -> dict[str, Any]:
+        if not self._said:
+            await asyncio.Event().wait()
+        return self._said.pop(0)
+
+    async def send_text(self, text: str) -> None:
+        self.heard.append(json.loads(text))
+
+    async def close(self, code: int, _reason: str) -> None:
+        self.closed = code
+
+
+class Sitting:
+    """A session that ends with whatever is said first."""
+
+    name, playing, started, close_code = "s", False, False, ENDED
+
+    def __init__(self) -> None:
+        self.on_cut, self.on_change, self.on_event = set[Any](), set[Any](), set[Any]()
+        self.over, self.attendance = asyncio.Event(), Attendance()
+
+    def state(self) -> dict[str, str]:
+        return {"type": "state"}
+
+    def handle(self, *_: Any) -> None:
+        self.over.set()
+
+
+async def test_what_ended_the_session_is_acknowledged_before_the_socket_closes() -> None:
+    kept: list[Callable[[bool], None]] = []
+    socket = Socket({"type": "stop", "id": "7"})
+    connection = Connection(
+        cast(WebSocket, socket),
+        cast(LiveSession, Sitting()),
+        Role.PATIENT,
+        when_kept=lambda _live, then: kept.append(then),
+    )
+    serving = asyncio.create_task(connection.serve())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(kept) == 1
+    assert socket.closed is None
+    kept[0](True)
+    await serving
+    assert socket.closed == ENDED
+    assert {"type": "done", "id": "7", "kept": True} in socket.heard
