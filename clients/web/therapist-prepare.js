@@ -4,8 +4,8 @@ import { nearestWord } from "./emotion.js";
 import { Fields, offer } from "./therapist-fields.js";
 import { Plane } from "./therapist-plane.js";
 import { bodyOf, DEFAULTS, fieldsOf, numberOf } from "./therapist-request.js";
-import { instrumentName, moodAt, placeText, styleName } from "./therapist-text.js";
-import { moodName, say } from "./words.js";
+import { moodAt, placeText, styleName } from "./therapist-text.js";
+import { instrumentName, moodName, say } from "./words.js";
 
 const MOST_PAUSES = 8;
 const WISHES = ["", "prefer", "forbid"];

@@ -2,7 +2,7 @@
 
 import { nearestWord } from "./emotion.js";
 import { isAsked, timesText, timeText } from "./status.js";
-import { canSay, moodName, say } from "./words.js";
+import { canSay, instrumentName, moodName, say } from "./words.js";
 
 const SAMPLE_RATE = 48000;
 const URGENT = { lost: 4, failed: 4, landing: 3, fault: 2, asks: 1 }; // the more, the further to the front
@@ -11,12 +11,6 @@ const URGENT = { lost: 4, failed: 4, landing: 3, fault: 2, asks: 1 }; // the mor
 export function moodAt(emotion, words) {
   const word = nearestWord(emotion, words);
   return word === "" ? placeText(emotion) : moodName(word);
-}
-
-/** An instrument's name in the reader's language; the server may know more of them than we. */
-export function instrumentName(name) {
-  const key = `therapist.instrument.${name}`;
-  return canSay(key) ? say(key) : name;
 }
 
 /** A style's name. */

@@ -9,9 +9,9 @@ import { PastView, reportLinks } from "./therapist-past.js";
 import { Plane } from "./therapist-plane.js";
 import { PrepareView } from "./therapist-prepare.js";
 import { SteerView } from "./therapist-steer.js";
-import { faultText, instrumentName, moodAt, placeText } from "./therapist-text.js";
+import { faultText, moodAt, placeText } from "./therapist-text.js";
 import { WatchView } from "./therapist-watch.js";
-import { chooseLanguage, language, languages, loadWords, localize, moodName, say } from "./words.js";
+import { chooseLanguage, instrumentName, language, languages, loadWords, localize, moodName, say } from "./words.js";
 
 const VIEWS = ["prepare", "invitation", "watch", "past"];
 const HERE = ["admin", "therapist"]; // who of the staff may steer

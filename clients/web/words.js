@@ -53,6 +53,12 @@ export function moodName(word) {
   return canSay(key) ? say(key) : word;
 }
 
+/** An instrument's name in the reader's language; the server may know more of them than we. */
+export function instrumentName(name) {
+  const key = `therapist.instrument.${name}`;
+  return canSay(key) ? say(key) : name;
+}
+
 /** Put the words where `data-say` (text) and `data-say-label` (aria-label) ask for them. `root`: a document or an element. */
 export function localize(root) {
   if (root === document) document.documentElement.lang = current;

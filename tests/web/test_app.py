@@ -171,12 +171,14 @@ def test_a_form_that_the_patient_chose_stays(live: Stage) -> None:
 
 
 def test_the_language_changes_at_once_and_is_told_to_screen_readers(live: Stage) -> None:
-    live.tell(phase="holding", because=STAYING)
+    clip = {"key": None, "tempo_bpm": None, "instruments": ["cello", "flute"], "heard": None}
+    live.tell(phase="holding", because=STAYING, clip=clip)
     live.show_more()
     live.page.click("#languages [value=de]")
     try:
         assert live.page.text("#why") == "Die Musik bleibt hier: Sie sagten zweimal: angespannt."
         assert live.page.text("#too-much") == "Zu viel"
+        assert live.page.text("#playing") == "Cello, Flöte"
         assert live.page.attribute("html", "lang") == "de"
     finally:
         live.page.evaluate("localStorage.clear()")
