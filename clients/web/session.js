@@ -142,7 +142,7 @@ export class Session {
 
   // A refused handshake looks like a lost one from here; only this call tells them apart.
   async #look() {
-    let refusal = "";
+    let refusal = "bad_token"; // the session is there, and its socket stays closed
     try {
       const { phase } = await fetchState(this.#visit);
       if (phase === "ended" && this.#listeners !== null) this.#end("");
@@ -150,7 +150,7 @@ export class Session {
       refusal = error.code;
     }
     if (this.#listeners === null || this.isOpen) return;
-    if (refusal === "" || refusal === "unreachable") this.#refusedSince = null;
+    if (refusal === "unreachable") this.#refusedSince = null;
     else {
       this.#refusedSince ??= performance.now();
       if (performance.now() - this.#refusedSince >= this.#patienceMs) this.#end(refusal);

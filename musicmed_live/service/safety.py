@@ -28,7 +28,7 @@ class SafeSound:
         self._mixer, self._offset_db, self._week_pa2h = mixer, offset_db, week_pa2h
         self._week: Week | None = None  # None: of a patient without a name, or not known yet
         self._unkept: dict[int, float] = {}  # Pa2h, by the hour since 1970
-        self._counted = heard - heard % GRID
+        self._begins = self._counted = heard - heard % GRID
         self._ceilings = Ceilings()
         self._limited = False
 
@@ -75,8 +75,8 @@ class SafeSound:
         ceilings = Ceilings(lufs, min(levels_dba, default=math.inf) - offset_db)
         if ceilings == self._ceilings:
             return False
-        lowered_by_hand = ceilings.lufs < self._ceilings.lufs or not quieting
-        self._mixer.limit(position, ceilings, LOWERING_FRAMES if lowered_by_hand else QUIETING_FRAMES)
+        slowly = quieting and ceilings.lufs >= self._ceilings.lufs and self._counted > self._begins
+        self._mixer.limit(position, ceilings, QUIETING_FRAMES if slowly else LOWERING_FRAMES)
         self._ceilings = ceilings
         return True
 

@@ -90,6 +90,16 @@ def test_once_the_week_is_used_up_the_music_goes_down_within_a_minute_to_what_ha
     assert levels[30] > QUIET_DBA + 3
 
 
+def test_a_session_that_begins_when_the_week_is_used_up_is_quiet_from_its_first_seconds() -> None:
+    mixer = Mixer(timeline_of(MUSIC))
+    safety = SafeSound(mixer, OFFSET_DB, 0)
+    safety.know(Week({HOUR: WEEK_PA2H}), {})
+    safety.count(0, HOUR)
+    assert safety.heed(Bounds(), 0)
+    mixer.read(0, frames_of(20.0))
+    assert level_dba(mixer, 4.0, 20.0) <= QUIET_DBA + TOLERANCE_LU
+
+
 def test_a_therapist_s_lower_level_stays_where_the_week_is_used_up() -> None:
     mixer, safety = heard_for(5.0)
     safety.know(Week({HOUR: 2.0}), {})

@@ -204,6 +204,17 @@ def test_who_comes_with_a_link_that_is_no_good_is_told_so_within_seconds(modules
     assert run(modules, script) == ["GET /api/sessions/abc", "ended: bad_token"]
 
 
+def test_a_link_that_opens_no_socket_is_no_good_though_anybody_may_read_the_state(modules: Page) -> None:
+    script = (
+        "answer = {status: 200, body: {phase: 'leading'}};"
+        "const refuse = async () => { sockets.at(-1).break(); await timePasses(); };"
+        "await refuse(); now = 9_000; await refuse(); const before = told.at(-1); now = 11_000; await refuse();"
+        "return [before, told.at(-1)]"
+    )
+
+    assert run(modules, script) == ["GET /api/sessions/abc", "ended: bad_token"]
+
+
 def test_a_server_that_took_the_session_up_again_is_joined_under_the_same_id(modules: Page) -> None:
     script = (
         "answer = {status: 404, body: {code: 'unknown_session'}}; sockets[0].break(); await timePasses();"
