@@ -16,14 +16,14 @@ export class Fields {
     form.addEventListener("input", ({ target }) => this.#forgive(target));
   }
 
-  /** All that the form says: name -> text. */
+  /** All that the form says: name -> text, of a box that is not ticked "". */
   get values() {
-    return Object.fromEntries(this.#named.map(({ name, value }) => [name, value]));
+    return Object.fromEntries(this.#named.map((field) => [field.name, field.type === "checkbox" && !field.checked ? "" : field.value]));
   }
 
   /** Put what is named into the form; the rest stays. What a list does not offer is left out. */
   set values(values) {
-    for (const field of this.#named) if (field.name in values) field.value = values[field.name];
+    for (const field of this.#named) if (field.name in values) fill(field, values[field.name]);
     for (const field of this.#form.querySelectorAll("select")) if (field.selectedIndex < 0) field.selectedIndex = 0;
     this.clear();
   }
@@ -68,6 +68,11 @@ export class Fields {
     field.removeAttribute("aria-invalid");
     field.removeAttribute("aria-errormessage");
   }
+}
+
+function fill(field, value) {
+  if (field.type === "checkbox") field.checked = value !== "";
+  else field.value = value;
 }
 
 /** Offer `options`, `[[value, text], ...]`, in a list. */

@@ -11,7 +11,7 @@ export const DEFAULTS = {
   "region.valence.0": "-1", "region.valence.1": "1", "region.arousal.0": "-1", "region.arousal.1": "1",
   step: "0.2", patience: "2", tolerance: "0.25", shape: "linear", control: "pad",
   minutes: "15", ending_seconds: "10", "tempo_bpm.0": "", "tempo_bpm.1": "",
-  loudest_lufs: "", loudest_dba: "", output: "", generator: "",
+  loudest_lufs: "", loudest_dba: "", output: "", sensitive: "", generator: "",
 };
 
 /** The body of `POST /api/sessions`. `fields`: name -> text; "" means that it is left to the server. */
@@ -19,6 +19,7 @@ export function bodyOf(fields) {
   const body = { start: fields.start === "" ? null : fields.start, goal: pointOf(fields), minutes: minutesOf(fields) };
   for (const name of NUMBERS) if (isFilled(fields[name])) body[name] = numberOf(fields[name]);
   for (const name of WORDS) if (isFilled(fields[name])) body[name] = fields[name].trim();
+  body.sensitive = isFilled(fields.sensitive);
   Object.assign(body, limitsOf(fields));
   body.instruments = preferenceOf(fields, "instruments.");
   body.style = preferenceOf(fields, "style.");
@@ -40,6 +41,7 @@ export function fieldsOf(body) {
   const fields = { ...DEFAULTS };
   for (const name of [...NUMBERS, ...WORDS]) if (body[name] != null) fields[name] = textOf(body[name]);
   fields.minutes = body.minutes == null ? "" : textOf(body.minutes);
+  fields.sensitive = body.sensitive ? "on" : "";
   for (const axis of ["valence", "arousal"]) {
     fields[`goal.${axis}`] = textOf(body.goal[axis]);
     (body.region?.[axis] ?? []).forEach((x, end) => (fields[`region.${axis}.${end}`] = textOf(x)));

@@ -58,6 +58,7 @@ def test_a_plan_that_is_put_into_the_form_is_asked_for_again_as_it_was(modules: 
         "control": "faces",
         "pauses": [{"after_minutes": 5, "minutes": 1}, {"after_minutes": 8.5, "minutes": 0.5}],
         "ending_seconds": 20,
+        "sensitive": True,
         "generator": "composer",
         "instruments": {"prefer": ["harp"], "forbid": ["timpani", "percussion"]},
         "style": {"prefer": ["ambient"], "forbid": []},
