@@ -12,7 +12,6 @@ from starlette.routing import BaseRoute, Route
 
 from musicmed_live.composer.instruments import INSTRUMENTS
 from musicmed_live.composer.preferences import STYLES
-from musicmed_live.core.bounds import GENERATORS
 from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.core.messages import Role, parse_patient
 from musicmed_live.errors import CannotServe, InvalidInput
@@ -170,9 +169,10 @@ def _drawn(address: str) -> bytes:
     return picture.getvalue()
 
 
-async def _choices(_request: Request) -> Response:
-    """What can be wanted and forbidden by name."""
-    return JSONResponse({"instruments": list(INSTRUMENTS), "styles": list(STYLES), "generators": list(GENERATORS)})
+async def _choices(request: Request) -> Response:
+    """What can be wanted and forbidden by name, and the generators that this house has."""
+    generators = [source.name for source in _hub(request).sources.all]
+    return JSONResponse({"instruments": list(INSTRUMENTS), "styles": list(STYLES), "generators": generators})
 
 
 ROUTES: list[BaseRoute] = [

@@ -215,11 +215,13 @@ async def test_what_is_no_pseudonym_is_refused_with_its_field(client: httpx.Asyn
     assert (answer.status_code, answer.json()["field"]) == (400, "patient")
 
 
-async def test_all_that_can_be_wanted_and_forbidden_is_listed(client: httpx.AsyncClient) -> None:
+async def test_all_that_can_be_wanted_and_forbidden_is_listed_with_the_generators_of_the_house(
+    client: httpx.AsyncClient,
+) -> None:
     choices = (await client.get("api/instruments")).json()
     assert choices["instruments"] == list(INSTRUMENTS)
     assert "ambient" in choices["styles"]
-    assert choices["generators"] == ["composer", "musicgen"]
+    assert choices["generators"] == ["composer"]
 
 
 @pytest.mark.parametrize(
