@@ -4,11 +4,13 @@ import { Link } from "./therapist-link.js";
 import { newsOf, withNews } from "./therapist-news.js";
 
 const HEART_S = 180; // the heart rate of so long is kept
+const UNHEARD_S = 5; // a device that comes back sooner was hardly away
 
 export class Sitting {
   #link;
   #word;
   #changed;
+  #aloneSince = null; // in seconds of the page's clock
 
   /** `listed`: as the list of sessions has it; `word(emotion)`: its name; `changed()` is called whenever anything has. */
   constructor(listed, word, changed) {
@@ -16,6 +18,7 @@ export class Sitting {
     this.state = null;
     this.connected = true; // until it is known not to be
     this.ended = false;
+    this.unheard = false; // it plays, and nobody has listened for a while
     this.news = [];
     this.beats = []; // {at, bpm}, the oldest first, in seconds of the page's clock
     this.player = null; // where the sound is listened to
@@ -56,6 +59,8 @@ export class Sitting {
     this.waits = state.phase === "ready";
     this.state = state;
     const now = performance.now() / 1000;
+    this.#aloneSince = aloneSince(this.#aloneSince, state, now);
+    this.unheard = this.#aloneSince !== null && now - this.#aloneSince >= UNHEARD_S;
     this.beats = [...this.beats.filter(({ at }) => at > now - HEART_S), { at: now, bpm: state.vitals.heart_rate_bpm }];
     this.player?.follow(state);
     this.#changed();
@@ -67,9 +72,13 @@ export class Sitting {
     this.#changed();
   }
 
-
   #tell(key, values = {}) {
     this.news = withNews(this.news, [{ key, values, at: this.state?.position ?? 0 }]);
     this.#changed();
   }
+}
+
+/** Since when a session has been playing to nobody; null where it does not. `before`: the same of the state before. */
+export function aloneSince(before, { playing, listening }, now) {
+  return playing && listening === 0 ? (before ?? now) : null;
 }

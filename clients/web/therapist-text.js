@@ -5,7 +5,7 @@ import { isAsked, timesText, timeText } from "./status.js";
 import { canSay, instrumentName, moodName, say } from "./words.js";
 
 const SAMPLE_RATE = 48000;
-const URGENT = { lost: 4, failed: 4, landing: 3, fault: 2, asks: 1 }; // the more, the further to the front
+const URGENT = { lost: 4, failed: 4, unheard: 3, landing: 3, fault: 2, asks: 1 }; // the more, the further to the front
 
 /** The name of the mood that is nearest to a point. */
 export function moodAt(emotion, words) {
@@ -30,10 +30,11 @@ export function becauseText({ key, mood, times }) {
 }
 
 /** What is the matter with a session, the most urgent first: keys of `therapist.warning.*`. */
-export function warningsOf({ state, connected, ended }) {
+export function warningsOf({ state, connected, ended, unheard }) {
   if (ended || state === null) return connected || ended ? [] : ["lost"];
   const found = [];
   if (!connected) found.push("lost");
+  else if (unheard) found.push("unheard");
   if (state.phase === "landing") found.push("landing");
   if (state.sources.some(({ fault }) => fault !== null && fault !== "moving")) found.push("fault");
   if (isAsked(state)) found.push("asks");

@@ -12,11 +12,12 @@ MESSAGES_PER_SECOND, MESSAGES_BURST = 100.0, 100.0  # of all clients of a sessio
 
 
 class Attendance:
-    """Counts those who listen, names therapists apart, and keeps the pace of what all of them say."""
+    """Counts who is connected and who listens, names therapists apart, and keeps the pace of what all of them say."""
 
     def __init__(self) -> None:
         self.pace = Budget(MESSAGES_PER_SECOND, MESSAGES_BURST, time.monotonic())
         self._attending = 0
+        self._listening = 0
         self._numbers: set[int] = set()  # of therapists without a name who are connected
         self._last_used = time.monotonic()
 
@@ -29,6 +30,20 @@ class Attendance:
         finally:
             self._attending -= 1
             self._last_used = time.monotonic()
+
+    @property
+    def listening(self) -> int:
+        """How many play the sound to the patient."""
+        return self._listening
+
+    @contextmanager
+    def heard_by_one_more(self) -> Iterator[None]:
+        """While a client has the sound sent to it for the patient, or a sound card plays it."""
+        self._listening += 1
+        try:
+            yield
+        finally:
+            self._listening -= 1
 
     @contextmanager
     def introduced(self, role: Role, name: str) -> Iterator[str]:

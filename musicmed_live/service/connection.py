@@ -5,7 +5,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -45,6 +45,7 @@ class Connection:
         self._when_kept = when_kept
         self._notices: deque[str] = deque(maxlen=NOTICES)
         self._wake = asyncio.Event()
+        self._listening = ExitStack()  # counted in the session's attendance from the first `listen` on
         self._encoder: Encoder | None = None
         self._codec = Codec.PCM_S16LE
         self._lead_frames = 0
@@ -70,6 +71,7 @@ class Connection:
             self._live.on_cut.discard(self._note_cut)
             self._live.on_change.discard(self._note_change)
             self._live.on_event.discard(self._note_event)
+            self._listening.close()
             for task in tasks:
                 task.cancel()
             faults = await asyncio.gather(*tasks, return_exceptions=True)
@@ -163,6 +165,8 @@ class Connection:
         self._sent = max(0, position - self._encoder.run_in_frames)
 
     def _listen(self, wish: Listen) -> None:
+        if self._encoder is None and self._role is not Role.THERAPIST:
+            self._listening.enter_context(self._live.attendance.heard_by_one_more())
         changed = wish.codec is not self._codec
         self._codec = wish.codec
         self._lead_frames = wish.lead_frames

@@ -244,6 +244,7 @@ class LiveSession:
             "patient": self.patient,
             "position": heard,
             "playing": self.playing,
+            "listening": self.attendance.listening,
             "ends": self._ends,
             **state_of(self.session, heard, self.now),
             "clip": None if clip is None else messages.clip_object(clip, self.timeline.describe(clip)),

@@ -70,7 +70,7 @@ class Speaker:
     async def play(self, live: LiveSession) -> None:
         """Play `live` until it is over."""
         self._ring.clear()
-        with live.attendance.attended():
+        with live.attendance.attended(), live.attendance.heard_by_one_more():
             await feed(live, self._ring, int(self._stream.latency * SAMPLE_RATE))
 
     def close(self) -> None:

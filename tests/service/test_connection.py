@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any, cast
 
+import pytest
 from starlette.websockets import WebSocket
 
 from musicmed_live.core.messages import Role
@@ -36,14 +37,14 @@ class Socket:
 class Sitting:
     """A session that ends with whatever is said first."""
 
-    name, playing, started, close_code = "s", False, False, ENDED
+    name, heard, playing, started, close_code = "s", 0, False, False, ENDED
 
     def __init__(self) -> None:
         self.on_cut, self.on_change, self.on_event = set[Any](), set[Any](), set[Any]()
         self.over, self.attendance = asyncio.Event(), Attendance()
 
-    def state(self) -> dict[str, str]:
-        return {"type": "state"}
+    def state(self) -> dict[str, Any]:
+        return {"type": "state", "listening": self.attendance.listening}
 
     def handle(self, *_: Any) -> None:
         self.over.set()
@@ -67,3 +68,19 @@ async def test_what_ended_the_session_is_acknowledged_before_the_socket_closes()
     await serving
     assert socket.closed == ENDED
     assert {"type": "done", "id": "7", "kept": True} in socket.heard
+
+
+@pytest.mark.parametrize(("role", "listening"), [(Role.PATIENT, 1), (Role.LISTENER, 1), (Role.THERAPIST, 0)])
+async def test_who_plays_it_to_the_patient_is_counted_while_they_are_connected(role: Role, listening: int) -> None:
+    listen = {"type": "listen", "codec": "pcm_s16le", "lead_ms": 1500}
+    sitting = Sitting()
+    connection = Connection(cast(WebSocket, Socket(listen, listen)), cast(LiveSession, sitting), role)
+    serving = asyncio.create_task(connection.serve())
+    assert sitting.state()["listening"] == 0
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert sitting.state()["listening"] == listening
+    sitting.over.set()
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    assert sitting.state()["listening"] == 0

@@ -79,6 +79,19 @@ async def test_open_sessions_are_listed_until_they_end(client: httpx.AsyncClient
     assert not ids & {first["id"], second["id"]}
 
 
+async def test_a_therapist_sees_that_the_device_of_the_patient_has_left(url: str) -> None:
+    session = await open_session(url, start="sad", goal="calm")
+    async with join(url, session, "therapist") as therapist:
+        await therapist.send("listen", codec="pcm_s16le", lead_ms=1500)
+        async with join(url, session, "patient") as patient:
+            await patient.send("listen", codec="pcm_s16le", lead_ms=1500)
+            await patient.send("play")
+            await therapist.until(lambda: therapist.state.get("listening") == 1 and therapist.state["playing"])
+        await therapist.until(lambda: therapist.state["listening"] == 0)
+        assert therapist.state["playing"]
+        await therapist.send("stop")
+
+
 async def test_a_session_that_plays_no_longer_waits(client: httpx.AsyncClient, playing: Playing) -> None:
     async with playing() as listener:
         entry = await listed(client, listener.session["id"])

@@ -127,12 +127,41 @@ def test_who_needs_somebody_comes_first(modules: Page) -> None:
         sitting("asked", asks=True),
         sitting("overwhelmed", phase="landing"),
         {**sitting("lost"), "connected": False},
+        {**sitting("alone"), "unheard": True},
     ]
     script = (
         "const {orderOf} = await import('/therapist-cards.js');"
         f"return orderOf({json.dumps(sittings)}).map(({{id}}) => id);"
     )
-    assert run_script(modules, script) == ["lost", "overwhelmed", "asked", "well", "over"]
+    assert run_script(modules, script) == ["lost", "overwhelmed", "alone", "asked", "well", "over"]
+
+
+def test_a_session_that_plays_to_nobody_says_so_after_a_while(modules: Page) -> None:
+    told = [(True, 1), (True, 0), (True, 0), (False, 0), (True, 0), (True, 1)]
+    states = [{"playing": playing, "listening": listening} for playing, listening in told]
+    script = (
+        "const {aloneSince} = await import('/therapist-sitting.js');"
+        f"let since = null; return {json.dumps(states)}.map((state, at) => (since = aloneSince(since, state, at)));"
+    )
+    assert run_script(modules, script) == [None, 1, 1, None, 4, None]
+
+
+def test_that_nobody_listens_is_told_before_all_but_a_lost_connection(modules: Page) -> None:
+    def warnings(**changes: Any) -> list[str]:
+        sitting = {
+            "connected": True,
+            "ended": False,
+            "unheard": True,
+            "state": {**STATE, "phase": "landing"},
+            **changes,
+        }
+        script = f"const {{warningsOf}} = await import('/therapist-text.js');return warningsOf({json.dumps(sitting)});"
+        found: list[str] = run_script(modules, script)
+        return found
+
+    assert warnings() == ["unheard", "landing"]
+    assert warnings(connected=False) == ["lost", "landing"]
+    assert warnings(ended=True) == []
 
 
 @pytest.mark.parametrize(
