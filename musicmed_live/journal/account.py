@@ -159,6 +159,8 @@ def _clips(entries: Iterable[Entry]) -> Iterator[Played]:
             found[entry.position] = _clip(entry)
         elif entry.kind is Kind.JUDGED and entry.position in found:
             found[entry.position] = replace(found[entry.position], heard=_judgement(entry.body["heard"]))
+        elif entry.kind is Kind.PLAYED and entry.position in found:
+            found[entry.position] = _completed(found[entry.position], entry.body)
         if entry.kind is not Kind.CUT:  # which is of what was yet to come
             reached = max(reached, entry.position)
     clips = [found[position] for position in sorted(found)]
@@ -182,6 +184,14 @@ def _clip(entry: Entry) -> Played:
         body["tempo_bpm"],
         tuple(body["instruments"]),
     )
+
+
+def _completed(clip: Played, heard: Mapping[str, Any]) -> Played:
+    """With what was really heard of it. Where its beginning was heard from another server, that still counts."""
+    instruments = set(heard["instruments"])
+    if heard["known_from"] > clip.position:
+        return replace(clip, instruments=tuple(sorted(instruments.union(clip.instruments))))
+    return replace(clip, key=heard["key"], tempo_bpm=heard["tempo_bpm"], instruments=tuple(sorted(instruments)))
 
 
 def _beats(entries: Iterable[Entry]) -> Iterator[Beat]:

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     DECISION = "decision"
     CLIP = "clip"  # one begins to be heard
     JUDGED = "judged"  # what is heard in a clip that nobody had judged when it began
+    PLAYED = "played"  # a clip is over: what was heard of it
     CUT = "cut"
     UNDERRUN = "underrun"
     RESUMED = "resumed"  # it goes on after its server was gone
@@ -33,7 +34,7 @@ class Entry:
 
     session: str  # its id
     at: float  # seconds since 1970, UTC
-    position: int  # frames at 48 kHz: what was being heard, or for `CLIP`, `JUDGED` and `CUT` the place in the music
+    position: int  # frames at 48 kHz: what was being heard, or the place in the music that it is about
     kind: Kind
     body: Mapping[str, Any]  # as JSON has it
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from musicmed_live.core.generator import SAMPLE_RATE
-from musicmed_live.journal.account import Account
+from musicmed_live.journal.account import Account, Played
 from musicmed_live.journal.entries import Entry, Kind
 from musicmed_live.journal.wording import changes, who
 
@@ -23,8 +23,9 @@ def table(account: Account) -> str:
     written = io.StringIO()
     writer = csv.DictWriter(written, COLUMNS, restval="")
     writer.writeheader()
+    clips = {clip.position: clip for clip in account.clips}
     for entry in account.entries:
-        for cells in _cells(entry):
+        for cells in _cells(entry, clips):
             writer.writerow(
                 {
                     "time_utc": datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds"),
@@ -36,7 +37,7 @@ def table(account: Account) -> str:
     return written.getvalue()
 
 
-def _cells(entry: Entry) -> Iterator[Mapping[str, Any]]:
+def _cells(entry: Entry, clips: Mapping[int, Played]) -> Iterator[Mapping[str, Any]]:
     body = entry.body
     match entry.kind:
         case Kind.EVENT:
@@ -50,13 +51,13 @@ def _cells(entry: Entry) -> Iterator[Mapping[str, Any]]:
         case Kind.DECISION:
             yield {"what": body["phase"], "detail": body["why"]}
         case Kind.CLIP:
-            played = {name: body[name] for name in ("generator", "key", "tempo_bpm")}
-            instruments = ", ".join(body["instruments"])
-            yield {"what": "asked", **_point(body["emotion"]), **played, "instruments": instruments}
+            yield {"what": "asked", **_point(body["emotion"]), **_music(clips[entry.position])}
             if body["heard"] is not None:
                 yield {"what": "heard", **_point(body["heard"])}
         case Kind.JUDGED:
             yield {"what": "heard", **_point(body["heard"])}
+        case Kind.PLAYED:
+            pass  # the clip has it
         case Kind.CUT | Kind.ENDED:
             yield {"what": body["reason"]}
         case Kind.RESUMED:
@@ -65,6 +66,12 @@ def _cells(entry: Entry) -> Iterator[Mapping[str, Any]]:
             yield {"what": body["times"]}
         case Kind.OPENED:
             yield {"what": body["generator"]["name"], "detail": f"seed {body['seed']}"}
+
+
+def _music(clip: Played) -> dict[str, Any]:
+    """What was played in it, over all that was heard of it."""
+    instruments = ", ".join(clip.instruments)
+    return {"generator": clip.generator, "key": clip.key, "tempo_bpm": clip.tempo_bpm, "instruments": instruments}
 
 
 def _point(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from musicmed_live.core import messages, snapshot
@@ -11,7 +12,7 @@ from musicmed_live.core.generator import frames_of
 from musicmed_live.core.path import EmotionPath
 from musicmed_live.core.phases import Phase
 from musicmed_live.core.readings import Kind as Sign
-from musicmed_live.core.timeline import Clip, Description
+from musicmed_live.core.timeline import Clip, Description, Timeline
 from musicmed_live.journal.entries import Checkpoint, Entry, Kind
 from musicmed_live.service.live import LiveSession
 
@@ -61,6 +62,7 @@ class Scribe:
         self._live, self._owner, self._keeper = live, owner, keeper
         self._begins = begins
         self._clips: dict[tuple[int, int], bool] = {}  # track and position of those that began; whether they are judged
+        self._over: set[tuple[int, int]] = set()  # those of them that are
         self._decided: tuple[str, str, EmotionPath] | None = None
         self._felt: Body | None = None
         self._underruns = 0
@@ -127,10 +129,9 @@ class Scribe:
     def _look_at_clips(self, is_last: bool = False) -> None:
         """What lies before the frame that is being heard has begun to be heard; what comes may still be changed."""
         live, heard = self._live, self._live.heard
-        for clip in live.timeline.clips:
-            if clip.position >= heard:
-                break
-            key = id(clip.track), clip.position
+        begun = [clip for clip in live.timeline.clips if clip.position < heard]
+        for clip in begun:
+            key = _key(clip)
             if key not in self._clips:
                 described = live.timeline.describe(clip)
                 begins = heard < min(clip.end, clip.position + DESCRIBED_FRAMES)
@@ -141,6 +142,14 @@ class Scribe:
             elif not self._clips[key] and clip.heard is not None:
                 self._note(Kind.JUDGED, {"heard": messages.judgement_object(clip.heard)}, clip.position)
             self._clips[key] = clip.heard is not None
+        for clip in begun if is_last else begun[:-1]:
+            self._look_back(clip, min(heard, clip.end))
+
+    def _look_back(self, clip: Clip, end: int) -> None:
+        """Write down what was really heard of a clip that is over: it may have been cut, or composed further, since."""
+        if (key := _key(clip)) not in self._over:
+            self._over.add(key)
+            self._note(Kind.PLAYED, _played(clip, end, self._live.timeline), clip.position)
 
     def _look_at_underruns(self) -> None:
         found = self._live.mixer.underruns
@@ -170,6 +179,19 @@ class Scribe:
                 signs = {name: vitals[name] for name in _SIGNS[source.kind]}
                 self._note(Kind.READING, {**messages.source_object(source), **signs})
             (self._lost.discard if source.trust > 0 else self._lost.add)(source.kind)
+
+
+def _key(clip: Clip) -> tuple[int, int]:
+    return id(clip.track), clip.position
+
+
+def _played(clip: Clip, end: int, timeline: Timeline) -> Body:
+    """What of a clip was heard until `end`. Of one that was taken up, its music is known from there on alone."""
+    found = timeline.describe(replace(clip, frames=end - clip.position))
+    first = next(iter(clip.track.between(clip.position, end)), None)
+    known_from = end if first is None else max(clip.position, first.position)
+    instruments = list(found.instruments)
+    return {"known_from": known_from, "key": found.key, "tempo_bpm": found.tempo_bpm, "instruments": instruments}
 
 
 def _clip(clip: Clip, described: Description) -> Body:

@@ -78,6 +78,27 @@ def test_a_judgement_that_comes_later_belongs_to_its_clip() -> None:
     assert account.mean_miss == account.clips[0].miss
 
 
+def test_what_was_played_in_a_clip_is_what_was_heard_of_it_in_the_end() -> None:
+    over = {"known_from": 0, "key": "G ionian", "tempo_bpm": 80.0, "instruments": ["flute"]}
+    account = told(
+        entry(0, Kind.CLIP, clip(SAD, SAD, None)),
+        entry(30, Kind.CLIP, clip(SAD, SAD, None)),
+        entry(30, Kind.PLAYED, over, position=0),
+        entry(60, Kind.ENDED, {"reason": "ended", "underruns": 0, "bridges": 0}),
+    )
+    assert "G ionian, 80 bpm, flute" in page(account)
+    rows = [row for row in csv.DictReader(io.StringIO(table(account))) if row["what"] == "asked"]
+    played = [(row["key"], float(row["tempo_bpm"]), row["instruments"]) for row in rows]
+    assert played == [("G ionian", 80.0, "flute"), ("D dorian", 96.0, "piano, strings")], "a clip that nobody completed"
+
+
+def test_what_was_heard_of_a_clip_from_two_servers_adds_up() -> None:
+    later = {"known_from": 20 * SAMPLE_RATE, "key": "D dorian", "tempo_bpm": 96.2, "instruments": ["flute", "piano"]}
+    account = told(entry(0, Kind.CLIP, clip(SAD, SAD, None)), entry(30, Kind.PLAYED, later, position=0))
+    assert account.clips[0].instruments == ("flute", "piano", "strings")
+    assert account.clips[0].tempo_bpm == 96.0
+
+
 def test_a_report_is_held_against_the_music_of_its_place() -> None:
     account = told(
         entry(0, Kind.CLIP, clip(SAD, GLAD, None)),

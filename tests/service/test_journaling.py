@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.estimate import Estimate
 from musicmed_live.core.events import Event, Goal, Obey, Pause, Play, Report, Stop, TooMuch
-from musicmed_live.core.generator import SAMPLE_RATE, frames_of
+from musicmed_live.core.generator import SAMPLE_RATE, Block, ClipRequest, frames_of
 from musicmed_live.core.judgement import Judgement, Reason
 from musicmed_live.core.messages import judgement_object
 from musicmed_live.core.plan import Plan
@@ -31,7 +32,7 @@ from musicmed_live.service import scribe
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.journaling import LOOK_SECONDS, Journaling, keeping
 from musicmed_live.service.scribe import DESCRIBED_FRAMES, SUMMARY_SECONDS
-from tests.service.stage import ANXIOUS, CALM, JOYFUL, Stage, stage
+from tests.service.stage import ANXIOUS, CALM, JOYFUL, Stage, ToneGenerator, ToneVoice, stage
 
 HEARD = Judgement(Emotion(0.1, 0.2), 0.3, 0.25, (Reason("tempo", "arousal", 0.3),))
 WELL: dict[str, Any] = {"writing": True, "reason": None, "waiting": 0, "lost": 0}
@@ -235,6 +236,71 @@ def test_a_clip_of_which_nothing_becomes_known_is_kept_all_the_same(is_ended: bo
                 on.until(lambda: on.live.heard > DESCRIBED_FRAMES + frames_of(2 * LOOK_SECONDS))
                 assert len(entries.of(Kind.CLIP)) == 1
         assert [(clip.position, clip.body["key"]) for clip in entries.of(Kind.CLIP)] == [(0, None)]
+
+
+class Entering(ToneVoice):
+    """A flute joins in after five seconds."""
+
+    def _blocks(self, request: ClipRequest, clip: int) -> Iterator[Block]:
+        for block in super()._blocks(request, clip):
+            joined = block.position >= request.position + frames_of(5)
+            yield replace(block, instruments=("flute", "piano") if joined else block.instruments)
+
+
+class OfEntering(ToneGenerator):
+    """Opens such voices."""
+
+    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> ToneVoice:
+        return Entering(seed, position, memory)
+
+
+def of_entering(stage: Stage) -> None:
+    stage.worker.generator = OfEntering()
+
+
+def test_what_joins_in_later_is_told_of_when_its_clip_is_over() -> None:
+    with stage() as on, kept(on) as entries:
+        of_entering(on)
+        on.worker.delay = 0.4  # for half a second of music
+        start(on)
+        on.until(lambda: len(entries.of(Kind.CLIP)) == 2)
+        assert entries.bodies(Kind.CLIP)[0]["instruments"] == ["piano"]
+        over = entries.of(Kind.PLAYED)
+        assert [(entry.position, entry.body) for entry in over] == [
+            (0, {"known_from": 0, "key": "C ionian", "tempo_bpm": 120.0, "instruments": ["flute", "piano"]})
+        ]
+
+
+def test_what_was_composed_ahead_and_never_heard_is_not_told_of_then() -> None:
+    with stage() as on:
+        with kept(on) as entries:
+            of_entering(on)
+            on.until(lambda: on.runway > 7)
+            start(on)
+            on.wait(2)
+            do(on, Pause(), "patient")
+            on.wait(1)
+            assert not entries.of(Kind.PLAYED), "a pause ends no clip"
+            do(on, Play(), "patient")
+            do(on, Report(JOYFUL), "patient")
+            on.until(lambda: len(entries.of(Kind.CLIP)) == 2)
+        assert entries.bodies(Kind.CLIP)[0]["instruments"] == ["flute", "piano"]
+        assert [entry.body["instruments"] for entry in entries.of(Kind.PLAYED)] == [["piano"], ["piano"]]
+        assert [entry.position for entry in entries.of(Kind.PLAYED)] == [e.position for e in entries.of(Kind.CLIP)]
+
+
+def test_of_a_clip_that_was_taken_up_it_is_told_from_where_on_its_music_is_known() -> None:
+    with stage() as on:
+        of_entering(on)
+        start(on)
+        on.until(lambda: on.live.heard > frames_of(14))
+        left_at = on.live.heard
+        on.die(2.0)
+        with watched(on, lambda keeper: keeper.resume(on.live, 2.0, left_at)) as entries:
+            on.until(lambda: entries.of(Kind.PLAYED))
+        over = entries.of(Kind.PLAYED)[0]
+        assert over.position == 0
+        assert left_at < over.body["known_from"] < left_at + frames_of(4)
 
 
 def test_a_clip_that_was_cut_before_it_was_heard_is_not_told_of() -> None:
