@@ -90,6 +90,7 @@ class Snapshot:
     wanted: Recompose | Land | None  # what is to be composed next
     passages: tuple[Passage, ...]  # from the one that is heard on
     version: int = VERSION
+    waits: bool = False  # whether the play-head is to move and stands still as yet, for want of music
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,12 @@ class Past:
 
     @property
     def position(self) -> int:
-        """Where it goes on, on the mixer's grid: where listeners have come to by what they had been sent ahead."""
-        ahead = frames_of(min(BUFFERED_SECONDS, self.gone_seconds + START_SECONDS)) if self.snapshot.playing else 0
+        """Where it goes on, on the mixer's grid: where listeners have come to by what they had been sent ahead.
+
+        A session that stood still had sent nothing ahead, and goes on right there.
+        """
+        moved = self.snapshot.playing and not self.snapshot.waits
+        ahead = frames_of(min(BUFFERED_SECONDS, self.gone_seconds + START_SECONDS)) if moved else 0
         position = self.snapshot.position + ahead
         return position - position % GRID
 

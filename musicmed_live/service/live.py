@@ -256,18 +256,19 @@ class LiveSession:
     def snapshot(self) -> Snapshot:
         """All that it needs to go on in another process."""
         heard, phase = self.heard, self.session.phase
-        moves = self.playing or self._playhead.waiting_since is not None
+        waits = self._playhead.waiting_since is not None
         return Snapshot(
             self.patient,
             self.named,
             self._wish,
             self.now,
             heard,
-            moves and phase in (Phase.PLAYING, Phase.LANDING),
+            (self.playing or waits) and phase in (Phase.PLAYING, Phase.LANDING),
             remember(self.session),
             self.mixer.level_at(heard),
             self._music.wanted,
             self._music.passages,
+            waits=waits,
         )
 
     def audio(self, position: int, frames: int) -> Samples:

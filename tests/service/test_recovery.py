@@ -73,6 +73,32 @@ def test_one_that_dies_again_before_its_music_is_back_still_goes_on_with_the_sam
         assert np.abs(on.live.audio(*late) - before).max() < 0.02 * np.abs(before).max()
 
 
+def test_one_that_dies_again_and_again_before_its_music_is_back_stays_where_it_is() -> None:
+    with stage() as on:
+        play(on)
+        on.die(1.0)
+        at = on.live.heard
+        for _ in range(5):
+            on.wait(0.0)
+            on.die(10.0)
+            assert on.live.heard == at
+        on.until(lambda: on.live.playing, within=1.0)
+        on.wait(1.0)
+        heard = on.live.heard
+        on.die(1.0)
+        assert on.live.heard > heard, "and once it plays again, players are ahead of it again"
+        on.wait(0.1)
+
+
+def test_one_that_had_not_begun_to_sound_when_it_died_begins_at_its_beginning() -> None:
+    with stage() as on:
+        on.do(Play())
+        assert not on.live.playing
+        on.die(5.0)
+        on.until(lambda: on.live.playing, within=3.0)
+        assert on.live.heard < GRID
+
+
 def test_it_goes_on_no_further_ahead_than_players_had_been_sent_music() -> None:
     with stage() as on:
         play(on)
