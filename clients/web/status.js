@@ -8,7 +8,7 @@ const GUIDED = ["matching", "leading", "holding", "stepping_back", "arrived"]; /
 /** What the session does. `goal`: the word nearest to the goal of `state`, in the reader's language. */
 export function phaseText({ phase, estimate, rest, because }, goal) {
   if (rest) return say("patient.phase.rest");
-  if (because?.key === "ending" && GUIDED.includes(phase)) return say("patient.phase.ending");
+  if (because?.key === "ending") return say("patient.phase.ending");
   if (phase === "matching" && estimate === null) return say("patient.phase.unmet");
   const key = `patient.phase.${phase}`;
   return canSay(key) ? say(key, { goal: goal || say("patient.the_goal") }) : "";

@@ -71,6 +71,7 @@ export function phaseName({ state, ended, connected }) {
   if (ended) return say("therapist.phase.ended");
   if (state === null) return connected ? say("therapist.phase.connecting") : "";
   if (state.rest !== null) return say("therapist.phase.rest", { time: clock(state.rest.seconds_left * SAMPLE_RATE) });
+  if (state.because.key === "ending") return say("therapist.phase.ending");
   return say(`therapist.phase.${state.held && state.phase === "holding" ? "held" : state.phase}`);
 }
 

@@ -114,8 +114,10 @@ class Session:
         decision, why = self._planner.at(position), _RESTING.get(self.phase)
         if self._rests_until is not None:
             why = Why("rest")
-        elif self.phase is Phase.PLAYING and self.ending:
+        elif self.ending and self.phase in (Phase.PLAYING, Phase.LANDING):
             why = Why("ending")
+        elif self.held and self.phase is Phase.READY:
+            why = Why("held_ready")
         return decision if why is None else replace(decision, why=why, asks=False)
 
     @property

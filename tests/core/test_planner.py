@@ -372,7 +372,7 @@ def test_another_goal_is_led_to_from_where_the_music_is() -> None:
     leading = led()
     here = leading.music
     leading.kept(leading.planner.aim(Emotion(0.83, 0.53), leading.position, here))
-    hand_over(leading.planner.decision, Stance.LEAD, "Leading on to what you want now: happy")
+    hand_over(leading.planner.decision, Stance.LEAD, "Leading on to the new goal: happy")
     assert leading.music == here
     assert leading.wait(800).music == Emotion(0.83, 0.53)
 

@@ -283,6 +283,14 @@ def test_a_pause_that_comes_while_it_lands_is_passed_over() -> None:
     assert session.next_pause != PAUSE
 
 
+def test_what_is_held_before_it_begins_is_not_said_to_stay_where_it_is() -> None:
+    session = Session(WISH)
+    session.handle(Hold(), 0)
+    assert why(session, 0) == "Staying where it begins: your therapist holds the music"
+    session.handle(Play(), 0)
+    assert why(session, 0) == "Staying here: your therapist holds the music"
+
+
 # A gentle end
 
 
@@ -313,6 +321,13 @@ def test_what_ends_soon_anyway_ends_then() -> None:
     assert session.handle(EndGently(), late) == []
     assert session.ends == QUARTER_HOUR
     assert why(session, late) == "Coming to a gentle end"
+
+
+def test_a_session_that_is_calm_after_too_much_comes_to_a_gentle_end_and_says_so() -> None:
+    session = playing(WISH, TooMuch())
+    assert why(session) == "Softer and calm, until you want to go on"
+    session.handle(EndGently(), LED)
+    assert (session.phase, why(session)) == (Phase.LANDING, "Coming to a gentle end")
 
 
 def test_it_is_asked_to_end_gently_once() -> None:

@@ -104,7 +104,8 @@ def test_an_error_is_told_by_its_code_and_else_in_the_servers_words(modules: Pag
     assert said(modules, "errorText", {"code": code, "message": "minutes: 0.1 is not 0.5 to 240"}) == text
 
 
-def test_a_gentle_end_is_announced(modules: Page) -> None:
-    state = {"phase": "leading", "estimate": None, "because": {"key": "ending", "mood": None, "times": None}}
+@pytest.mark.parametrize("phase", ["leading", "landing"])
+def test_a_gentle_end_is_announced(modules: Page, phase: str) -> None:
+    state = {"phase": phase, "estimate": None, "because": {"key": "ending", "mood": None, "times": None}}
 
     assert said(modules, "phaseText", state) == "Coming to a gentle end"

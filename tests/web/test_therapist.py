@@ -189,3 +189,22 @@ def test_only_limits_that_were_changed_are_sent(modules: Page) -> None:
         "return changesOf({tempo_bpm: null, forbid: ['horn']}, {tempo_bpm: [60, 90], forbid: ['horn']});"
     )
     assert run_script(modules, script) == {"tempo_bpm": [60, 90]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "steps back"),
+        ({"phase": "holding", "held": True}, "held by a therapist"),
+        ({"because": {"key": "ending", "mood": None, "times": None}}, "comes to a gentle end"),
+        ({"phase": "landing", "because": {"key": "ending", "mood": None, "times": None}}, "comes to a gentle end"),
+    ],
+)
+def test_the_heading_says_what_the_session_does(modules: Page, changes: dict[str, Any], said: str) -> None:
+    state = {**STATE, "phase": "stepping_back", "held": False, **changes}
+    script = (
+        "await (await import('/words.js')).loadWords();"
+        "const {phaseName} = await import('/therapist-text.js');"
+        f"return phaseName({{state: {json.dumps(state)}, ended: false, connected: true}});"
+    )
+    assert run_script(modules, script) == said
