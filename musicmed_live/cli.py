@@ -224,7 +224,7 @@ def _server(options: argparse.Namespace) -> Iterator["Server"]:
         if address == "":
             address = stack.enter_context(own_broker())
             _say(f"MQTT at {address}")
-        kept_at = options.journal or reports.default_address()
+        kept_at = reports.place_of(options.journal)
         journaling = stack.enter_context(
             keeping(choice, kept_at, keep_days, owner_name(listening.host, listening.port))
         )

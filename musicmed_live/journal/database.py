@@ -47,15 +47,33 @@ def parse_address(text: str) -> URL:
     return url
 
 
+def check_place(text: str) -> None:
+    """Raises `InvalidInput` where `text` is no journal's address, or of a file that cannot be one."""
+    url = parse_address(text)
+    path = Path(url.database or "")
+    if url.drivername != SQLITE:
+        return
+    with suppress(PermissionError):  # it is told of when the journal is opened
+        if path.is_dir():
+            way_out = f"name a file in it, as sqlite:///{path / 'journal.sqlite'}"
+            raise InvalidInput(f"--journal: {path} is a folder; {way_out}", "journal")
+        if not path.parent.is_dir():
+            raise InvalidInput(f"--journal: there is no folder {path.parent}; make it, or name another file", "journal")
+
+
 def shown_address(url: URL) -> str:
-    """An address without its password."""
-    return url.render_as_string(hide_password=True)
+    """An address as people write it, without its password."""
+    shown = url.set(drivername="postgresql") if url.drivername == POSTGRESQL else url
+    return shown.render_as_string(hide_password=True)
 
 
-def open_engine(url: URL) -> Engine:
-    """What connects to `url`; nothing is connected yet. Raises `InvalidInput` where its driver is not installed."""
+def open_engine(url: URL, makes: bool) -> Engine:
+    """What connects to `url`, and `makes` a file that is not there; nothing is connected yet.
+
+    Raises `InvalidInput` where its driver is not installed.
+    """
     if url.drivername == SQLITE:
-        return _open_sqlite(url)
+        return _open_sqlite(url, makes)
     timeouts = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 1000 * DEAD_SECONDS}
     try:
         return create_engine(url, connect_args=timeouts, hide_parameters=True)
@@ -65,18 +83,27 @@ def open_engine(url: URL) -> Engine:
         ) from None
 
 
-def _open_sqlite(url: URL) -> Engine:
+def no_journal(url: URL) -> InvalidInput:
+    """There is none at `url`."""
+    way_out = "name another one, or let `musicmed-live play` or `serve` make it"
+    return InvalidInput(f"--journal: there is no journal at {shown_address(url)}; {way_out}", "journal")
+
+
+def _open_sqlite(url: URL, makes: bool) -> Engine:
     engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS}, hide_parameters=True)
     path = Path(url.database or "")
 
     @event.listens_for(engine, "do_connect")
     def make_file(*_: Any) -> None:
         """For its owner alone; SQLite gives the files beside it the same permissions."""
+        if not makes and not path.exists():
+            raise no_journal(url)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        _refuse_foreign(connection, shown_address(url))
         connection.isolation_level = None  # transactions are begun below: the module would not begin one for DDL
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
@@ -88,6 +115,13 @@ def _open_sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _refuse_foreign(connection: sqlite3.Connection, address: str) -> None:
+    """Another program's database is left as it is."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+    if tables and [column[1] for column in connection.execute("PRAGMA table_info(schema)")] != ["version"]:
+        raise InvalidInput(f"--journal: {address} is another program's database; name another file", "journal")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.journal import schema
-from musicmed_live.journal.database import empty_log, open_engine, parse_address, shown_address, transaction
+from musicmed_live.journal.database import empty_log, no_journal, open_engine, parse_address, shown_address, transaction
 from musicmed_live.journal.entries import RESUMABLE_SECONDS, Checkpoint, Entry, Kind, Sitting
 from musicmed_live.journal.schema import CHECKPOINTS, ENTRIES, SESSIONS
 
@@ -24,9 +24,13 @@ class Journal:
     and `InvalidInput` where it is no journal's, or one of a newer version.
     """
 
-    def __init__(self, address: str) -> None:
-        """`address` is a SQLAlchemy URL of SQLite or PostgreSQL. Raises `InvalidInput` for anything else."""
-        self._engine = open_engine(parse_address(address))
+    def __init__(self, address: str, makes: bool = True) -> None:
+        """`address` is a SQLAlchemy URL of SQLite or PostgreSQL. Raises `InvalidInput` for anything else.
+
+        Unless it `makes` one, there has to be a journal there: every call raises `InvalidInput` where there is none.
+        """
+        self._engine = open_engine(parse_address(address), makes)
+        self._makes = makes
         self._current = False  # it is known to be of this version
 
     @property
@@ -43,7 +47,10 @@ class Journal:
         if self._current:
             return
         with transaction(self._engine, writes=False) as connection:
-            self._current = schema.version(connection) == len(schema.STEPS)
+            found = schema.version(connection)
+        if not found and not self._makes:
+            raise no_journal(self._engine.url)
+        self._current = found == len(schema.STEPS)
         if not self._current:
             with transaction(self._engine, writes=True) as connection:
                 schema.bring_up_to_date(connection)

@@ -102,10 +102,25 @@ def default_address() -> str:
     return f"sqlite:///{default_folder().parent / 'journal.sqlite'}"
 
 
+def place_of(address: str | None) -> str:
+    """The address of the journal that was asked for; None: the default.
+
+    Raises `InvalidInput` where there can be no journal.
+    """
+    from musicmed_live.journal.database import check_place
+    from musicmed_live.service.journaling import NONE
+
+    if address is None:
+        return default_address()
+    if address != NONE:
+        check_place(address)
+    return address
+
+
 def _opened(options: argparse.Namespace) -> "AbstractContextManager[Journal]":
     from musicmed_live.journal.store import Journal
 
-    return closing(Journal(options.journal or default_address()))
+    return closing(Journal(place_of(options.journal), makes=False))
 
 
 def _utc(at: float) -> str:

@@ -213,6 +213,7 @@ def test_no_password_is_ever_told() -> None:
     for words in (str(refused.value), str(gone.value), journal.address):
         assert "geheim" not in words
         assert "***" in words
+    assert str(gone.value).startswith("the journal postgresql://anna:***@127.0.0.1:1/a ")
 
 
 def test_what_is_no_journal_is_refused_and_left_alone(sqlite: Journal, tmp_path: Path) -> None:

@@ -105,6 +105,9 @@ def test_what_cannot_be_done_is_said_in_one_line(
     ("option", "value", "words"),
     [
         ("--journal", "mysql://host/a", "is not sqlite:///FILE or postgresql://USER@HOST/NAME"),
+        ("--journal", "", "is not sqlite:///FILE or postgresql://USER@HOST/NAME"),
+        ("--journal", "sqlite:////", "is a folder; name a file in it"),
+        ("--journal", "sqlite:////no/such/folder/journal.sqlite", "there is no folder /no/such/folder; make it"),
         ("--journal", "journal.sqlite", "is not sqlite:///FILE or postgresql://USER@HOST/NAME"),
         *(
             ("--keep-days", days, "is not a whole number of days from 1 to 36500")
@@ -124,6 +127,37 @@ def test_a_server_refuses_a_journal_of_a_newer_version(
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as newer, newer:
         newer.execute("UPDATE schema SET version = 1000")
     assert "it is of version 1000" in refused(capsys, "serve", "--port", "0", "--journal", address)
+
+
+def test_a_server_leaves_another_program_s_database_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "photos.sqlite"
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        foreign.execute("CREATE TABLE photos (name TEXT)")
+    before = path.read_bytes()
+    for arguments in (("serve", "--port", "0"), ("journal", "list")):
+        words = refused(capsys, *arguments, "--journal", f"sqlite:///{path}")
+        assert "is another program's database; name another file" in words
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("there", ["nothing", "an empty file"])
+@pytest.mark.parametrize("arguments", [("journal", "list"), ("report", ANNA), ("journal", "forget", "--patient", "a")])
+def test_what_only_looks_makes_no_journal(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...], there: str
+) -> None:
+    path = tmp_path / "jurnal.sqlite"
+    if there != "nothing":
+        path.touch()
+    assert "there is no journal at sqlite:///" in refused(capsys, *arguments, "--journal", f"sqlite:///{path}")
+    assert path.exists() == (there != "nothing")
+
+
+def test_where_no_journal_was_ever_kept_there_is_none_to_list(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert "there is no journal at" in refused(capsys, "journal", "list")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_journal_is_the_user_s_state(monkeypatch: pytest.MonkeyPatch) -> None:
