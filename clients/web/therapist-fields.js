@@ -2,6 +2,7 @@
 
 import { faultText } from "./therapist-text.js";
 import { fieldAt } from "./therapist-request.js";
+import { numberText } from "./words.js";
 
 let count = 0;
 
@@ -72,7 +73,7 @@ export class Fields {
 
 function fill(field, value) {
   if (field.type === "checkbox") field.checked = value !== "";
-  else field.value = value;
+  else field.value = field.inputMode === "decimal" ? numberText(value) : value;
 }
 
 /** Offer `options`, `[[value, text], ...]`, in a list. */

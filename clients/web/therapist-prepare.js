@@ -5,7 +5,7 @@ import { Fields, offer } from "./therapist-fields.js";
 import { Plane } from "./therapist-plane.js";
 import { bodyOf, DEFAULTS, fieldsOf, numberOf } from "./therapist-request.js";
 import { moodAt, placeText, styleName } from "./therapist-text.js";
-import { instrumentName, moodName, say } from "./words.js";
+import { instrumentName, moodName, numberText, say } from "./words.js";
 
 const MOST_PAUSES = 8;
 const WISHES = ["", "prefer", "forbid"];
@@ -96,12 +96,12 @@ export class PrepareView {
   }
 
   #setGoal(goal) {
-    for (const axis of AXES) this.#field(`goal.${axis}`).value = String(goal[axis]);
+    for (const axis of AXES) this.#field(`goal.${axis}`).value = numberText(goal[axis]);
     this.#showWishes();
   }
 
   #setRegion(region) {
-    for (const axis of AXES) [0, 1].forEach((end) => (this.#field(`region.${axis}.${end}`).value = String(region[axis][end])));
+    for (const axis of AXES) [0, 1].forEach((end) => (this.#field(`region.${axis}.${end}`).value = numberText(region[axis][end])));
   }
 
   // What is typed is drawn as far as it can be.
@@ -161,7 +161,7 @@ export class PrepareView {
     button.type = "button";
     button.textContent = say("therapist.preset_level", { name: say(`therapist.preset.${name}`), dba });
     button.title = source;
-    button.addEventListener("click", () => (this.#find("#loudest_dba").value = String(dba)));
+    button.addEventListener("click", () => (this.#find("#loudest_dba").value = numberText(dba)));
     return button;
   }
 

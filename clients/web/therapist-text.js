@@ -2,7 +2,7 @@
 
 import { nearestWord } from "./emotion.js";
 import { isAsked, timesText, timeText } from "./status.js";
-import { canSay, instrumentName, moodName, say } from "./words.js";
+import { canSay, instrumentName, moodName, numberText, say } from "./words.js";
 
 const SAMPLE_RATE = 48000;
 const URGENT = { lost: 4, failed: 4, unheard: 3, landing: 3, fault: 2, asks: 1 }; // the more, the further to the front
@@ -148,5 +148,5 @@ function ageText(seconds) {
 }
 
 function tenths(x) {
-  return `${Math.round(x * 10) / 10}`;
+  return numberText(Math.round(x * 10) / 10);
 }

@@ -59,6 +59,11 @@ export function instrumentName(name) {
   return canSay(key) ? say(key) : name;
 }
 
+/** A number with the decimal mark that the reader writes. */
+export function numberText(number) {
+  return String(number).replace(".", (0.5).toLocaleString(current).charAt(1));
+}
+
 /** Put the words where `data-say` (text) and `data-say-label` (aria-label) ask for them. `root`: a document or an element. */
 export function localize(root) {
   if (root === document) document.documentElement.lang = current;

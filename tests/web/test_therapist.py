@@ -203,8 +203,38 @@ def test_only_limits_that_were_changed_are_sent(modules: Page) -> None:
 def test_the_heading_says_what_the_session_does(modules: Page, changes: dict[str, Any], said: str) -> None:
     state = {**STATE, "phase": "stepping_back", "held": False, **changes}
     script = (
-        "await (await import('/words.js')).loadWords();"
         "const {phaseName} = await import('/therapist-text.js');"
         f"return phaseName({{state: {json.dumps(state)}, ended: false, connected: true}});"
     )
     assert run_script(modules, script) == said
+
+
+@pytest.mark.parametrize(("language", "shown"), [("en", ["-0.31", "15", ""]), ("de", ["-0,31", "15", ""])])
+def test_a_field_has_the_decimal_mark_of_its_reader_and_is_read_as_it_was_filled(
+    modules: Page, language: str, shown: list[str]
+) -> None:
+    script = (
+        f"(await import('/words.js')).chooseLanguage({json.dumps(language)}); localStorage.clear();"
+        "const {Fields} = await import('/therapist-fields.js');"
+        "const {numberOf} = await import('/therapist-request.js');"
+        "const form = document.createElement('form');"
+        "for (const name of ['a', 'b', 'c']) Object.assign(form.appendChild(document.createElement('input')),"
+        " {name, inputMode: 'decimal'});"
+        "const fields = new Fields(form, document.createElement('p'));"
+        "fields.values = {a: '-0.31', b: '15', c: ''};"
+        "const {a, b, c} = fields.values; return [[a, b, c], [a, b, c].map(numberOf)];"
+    )
+    assert run_script(modules, script) == [shown, [-0.31, 15, ""]]
+
+
+def test_a_box_that_is_ticked_says_so_and_is_ticked_again(modules: Page) -> None:
+    script = (
+        "const {Fields} = await import('/therapist-fields.js');"
+        "const form = document.createElement('form');"
+        "const box = Object.assign(document.createElement('input'), {type: 'checkbox', name: 'sensitive'});"
+        "form.append(box);"
+        "const fields = new Fields(form, document.createElement('p'));"
+        "return ['on', ''].map((value) => { fields.values = {sensitive: value};"
+        " return [box.checked, fields.values.sensitive]; });"
+    )
+    assert run_script(modules, script) == [[True, "on"], [False, ""]]
