@@ -115,10 +115,24 @@ async def _written(
     def read(journal: "Journal") -> str:
         from musicmed_live.journal.account import account_of
 
-        sitting = journal.find(name)
+        sitting = _kept(journal, name)
         return write(account_of(sitting, journal.entries(sitting.id)))
 
     return Response(await _reading(request, read), media_type=media_type, headers=headers)
+
+
+def _kept(journal: "Journal", name: str) -> "Sitting":
+    """The session of that id. Who asks is at a page: the journal's own words are for a command line."""
+    try:
+        return journal.find(name)
+    except InvalidInput as fault:
+        if fault.code != "unknown_session":
+            raise
+        raise InvalidInput(
+            "session: nothing is kept of this one, or not yet; try again in a minute, or look under Past sessions",
+            "id",
+            fault.code,
+        ) from None
 
 
 def _page(account: "Account") -> str:

@@ -178,6 +178,8 @@ async def test_the_report_of_a_session_that_never_played_says_so(client: httpx.A
 async def test_a_report_of_no_session_is_refused_in_one_sentence(client: httpx.AsyncClient, ending: str) -> None:
     answer = await client.get(f"api/sessions/{'0' * 32}/{ending}")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_session")
+    assert "try again in a minute" in answer.json()["message"]
+    assert "musicmed-live" not in answer.json()["message"]  # a page has no command line
 
 
 async def test_the_report_is_confined_to_itself(client: httpx.AsyncClient, url: str) -> None:
