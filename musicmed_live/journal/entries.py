@@ -28,6 +28,11 @@ class Kind(StrEnum):
 SUMMARIES = frozenset({Kind.READING, Kind.ESTIMATE})  # they repeat themselves: one of them less is no loss
 
 
+def short_id(session: str) -> str:
+    """Of a session's id as much as tells it from others: for names of files, and for a log that others may read."""
+    return session[:8]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the journal."""

@@ -56,8 +56,8 @@ class Journal:
                 schema.bring_up_to_date(connection)
             self._current = True
 
-    def write(self, entries: Sequence[Entry], checkpoints: Sequence[Checkpoint] = ()) -> int:
-        """Write all of them, or none; how many entries were kept. Those of sessions that were forgotten are not."""
+    def write(self, entries: Sequence[Entry], checkpoints: Sequence[Checkpoint] = ()) -> set[str]:
+        """Write all of them, or none; the sessions that were forgotten, of which no entry is kept."""
         with self._transaction(writes=True) as connection:
             known = _known(connection, {entry.session for entry in entries})
             known |= _open(connection, [e for e in entries if e.kind is Kind.OPENED and e.session not in known])
@@ -67,7 +67,7 @@ class Journal:
             _keep(connection, checkpoints)
             for entry in kept:
                 _begin_or_end(connection, entry)
-        return len(kept)
+        return {entry.session for entry in entries} - known
 
     def take_up(self, owner: str, now: float) -> list[Checkpoint]:
         """Where the sessions are that `owner` has played within `RESUMABLE_SECONDS` before `now`, and that may go on.

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from musicmed_live.errors import CannotServe, InvalidInput
-from musicmed_live.journal.entries import SUMMARIES, Checkpoint, Entry
+from musicmed_live.journal.entries import SUMMARIES, Checkpoint, Entry, short_id
 from musicmed_live.journal.store import Journal
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class Writer:
         self._closing = threading.Event()
         self._reason: str | None = None  # why it cannot write
         self._lost = 0
+        self._forgotten: set[str] = set()  # sessions of which that is told
         self._swept = float("-inf")
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
@@ -119,17 +120,22 @@ class Writer:
             checkpoints, self._checkpoints = list(self._checkpoints.values()), {}
         while batch or checkpoints:
             try:
-                kept = self._journal.write(batch, checkpoints)
+                forgotten = self._journal.write(batch, checkpoints)
             except (CannotServe, InvalidInput) as fault:
                 self._note(str(fault))
                 if self._closing.wait(RETRY_SECONDS):
                     return False
             else:
                 self._note(None)
-                if kept < len(batch):
-                    log.info("%d entries of sessions that were forgotten are not kept", len(batch) - kept)
+                self._tell_of(forgotten)
                 break
         return True
+
+    def _tell_of(self, forgotten: set[str]) -> None:
+        """Once of each session that was forgotten while it is open."""
+        for session in sorted(forgotten - self._forgotten):
+            log.info("session %s was forgotten: what else happens in it is not kept", short_id(session))
+        self._forgotten |= forgotten
 
     def _sweep(self) -> None:
         if time.monotonic() - self._swept < SWEEP_SECONDS:

@@ -82,7 +82,8 @@ class Conductor:
         self.bridges = 0  # times that the composer took over from the chosen generator
         self.broken = 0  # times that a generator made what is forbidden
         sources.check_wish(session.bounds.generator)
-        self._name, self._session, self._sources, self._playhead = name, session, sources, playhead
+        self._name, self._patient = name, patient
+        self._session, self._sources, self._playhead = session, sources, playhead
         self._runway = Runway(self.timeline, playhead, sources)
         self._warden = Warden(session, sources, self.timeline)
         self._request: ClipRequest | None = None  # for the clip that the part is in
@@ -203,7 +204,7 @@ class Conductor:
                     failures += 1
                     if failures == MAX_DEATHS:
                         raise
-                    log.warning("%s: %s", self._name, fault)
+                    log.warning("%s: %s", self._patient, fault)
             self._progress()
 
     async def prepare_landing(self) -> None:
@@ -290,7 +291,7 @@ class Conductor:
 
     def _bridge(self, fault: MusicmedError) -> None:
         """Let the composer go on."""
-        log.warning("%s: the composer takes over: %s", self._name, fault)
+        log.warning("%s: the composer takes over: %s", self._patient, fault)
         self._part.close()
         words = str(fault) if isinstance(fault, Overdue) else f"{self._sources.chosen.title} failed: {fault}"
         self._comeback.fell_behind(words)
@@ -299,7 +300,7 @@ class Conductor:
 
     async def _begin_anew(self, fault: BrokenBounds) -> None:
         """Drop what the composer has made, and let it begin anew a little later: the last bars will do until then."""
-        log.error("%s: %s", self._name, fault)
+        log.error("%s: %s", self._patient, fault)
         self._part.close()
         self._part = self._open_part(self._sources.stand_in)
         await asyncio.sleep(BROKEN_SECONDS)
@@ -367,7 +368,7 @@ class Conductor:
         except WorkerDied:
             raise  # another process can try again
         except GeneratorFailed as fault:
-            log.warning("%s: the music begins anew: %s", self._name, fault)
+            log.warning("%s: the music begins anew: %s", self._patient, fault)
             self.wanted = None
             if past.passage is not None and past.passage.generator == self._sources.chosen.name:
                 self._comeback.memory = past.passage.recipe.memory  # it goes on later

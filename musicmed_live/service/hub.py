@@ -17,7 +17,7 @@ from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import DRAWN_SEEDS, Plan
 from musicmed_live.core.snapshot import Past, read
 from musicmed_live.errors import CannotServe, InvalidInput, shown
-from musicmed_live.journal.entries import RESUMABLE_SECONDS, Checkpoint
+from musicmed_live.journal.entries import RESUMABLE_SECONDS, Checkpoint, short_id
 from musicmed_live.service.access import Access, session_tokens
 from musicmed_live.service.connection import WhenKept
 from musicmed_live.service.journaling import Journaling
@@ -182,7 +182,7 @@ class Hub:
         fault = task.exception()
         if fault is not None:
             trace = None if isinstance(fault, InvalidInput) else fault
-            log.error("session %s cannot be taken up: %s", checkpoint.session, fault, exc_info=trace)
+            log.error("session %s cannot be taken up: %s", short_id(checkpoint.session), fault, exc_info=trace)
             journaling.give_up(checkpoint, CANNOT_RESUME)
 
     async def _resume(self, journaling: Journaling, checkpoint: Checkpoint) -> None:
@@ -193,7 +193,7 @@ class Hub:
         live = LiveSession(checkpoint.session, past.snapshot.patient, wish, self.sources, None, past, offset_db)
         journaling.resume(live, gone_seconds, checkpoint.position)
         self._begin(Entry(live, self._access))
-        log.warning("session %s goes on at %d, after %.1f s", live.name, live.heard, gone_seconds)
+        log.warning("session %s goes on at %d, after %.1f s", short_id(live.name), live.heard, gone_seconds)
 
     def of_patient(self, patient: str) -> LiveSession | None:
         """The newest open session of a patient."""
@@ -253,10 +253,10 @@ class Hub:
 
     async def _supervise(self, live: LiveSession) -> None:
         """Run a session so that whatever becomes of it stays its own affair."""
-        task = asyncio.create_task(live.run(), name=f"{live.name} run")
-        tasks = {task, asyncio.create_task(self._keep_dose(live), name=f"{live.name} dose")}
+        task = asyncio.create_task(live.run(), name=f"{short_id(live.name)} run")
+        tasks = {task, asyncio.create_task(self._keep_dose(live), name=f"{short_id(live.name)} dose")}
         if self._journaling is not None:
-            tasks.add(asyncio.create_task(self._journaling.watch(live), name=f"{live.name} journal"))
+            tasks.add(asyncio.create_task(self._journaling.watch(live), name=f"{short_id(live.name)} journal"))
         for each in tasks:
             each.add_done_callback(_tell_fault)
         try:
@@ -319,7 +319,7 @@ class Hub:
             for name, entry in list(self._entries.items()):
                 seconds = IDLE_SECONDS if entry.live.started else WAITING_SECONDS
                 if entry.live.attendance.idle_seconds(now) > seconds:
-                    log.warning("session %s: nobody has listened for %d s; it is ended", name, seconds)
+                    log.warning("session %s: nobody has listened for %d s; it is ended", short_id(name), seconds)
                     self.end(name)
 
 

@@ -288,7 +288,7 @@ class LiveSession:
                     *(music.compose, music.prepare_landing, music.come_back, music.hearing.run),
                     *(self._keep_time, self._watch_sources),
                 )
-                tasks = [group.create_task(loop(), name=f"{self.name} {loop.__name__}") for loop in loops]
+                tasks = [group.create_task(loop(), name=f"{self.patient} {loop.__name__}") for loop in loops]
                 await self.over.wait()
                 for task in tasks:
                     task.cancel()
@@ -369,7 +369,7 @@ class LiveSession:
         if self.mixer.end < heard + URGENT_FRAMES:
             self.mixer.read(heard, URGENT_FRAMES)
         if self.mixer.underruns > before:
-            log.warning("%s: music was late at %d; the last bars repeat", self.name, heard)
+            log.warning("%s: music was late at %d; the last bars repeat", self.patient, heard)
         self.mixer.forget(max(0, heard - KEPT_FRAMES))
         self.timeline.forget_before(heard - MEMORY_FRAMES)
         self._music.wake()

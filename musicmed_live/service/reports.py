@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from musicmed_live.journal.entries import Sitting
     from musicmed_live.journal.store import Journal
 
-SHORT_ID = 8  # characters of an id in a file's name
-
 
 def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands to the command line's others."""
@@ -79,6 +77,7 @@ def write_report(options: argparse.Namespace) -> None:
     Raises `InvalidInput` where there is no such session.
     """
     from musicmed_live.journal.account import account_of
+    from musicmed_live.journal.entries import short_id
     from musicmed_live.journal.fhir import bundle
     from musicmed_live.journal.page import page
     from musicmed_live.journal.table import table
@@ -88,7 +87,7 @@ def write_report(options: argparse.Namespace) -> None:
         account = account_of(sitting, journal.entries(sitting.id))
     out = options.out
     if out is None and options.csv is None and options.fhir is None:
-        out = Path(f"session-{sitting.id[:SHORT_ID]}.html")
+        out = Path(f"session-{short_id(sitting.id)}.html")
     if out is not None:
         _write(out, page(account))
     if options.csv is not None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,10 @@ class Ailing(Journal):
     tries = 0
     tried = threading.Event()
 
-    def write(self, entries: Sequence[Entry], checkpoints: Sequence[Checkpoint] = ()) -> int:
+    def tried_since(self, before: int) -> bool:
+        return self.tries > before
+
+    def write(self, entries: Sequence[Entry], checkpoints: Sequence[Checkpoint] = ()) -> set[str]:
         self.tries += 1
         self.tried.set()
         if self.ill:
@@ -135,17 +139,23 @@ def test_what_is_too_old_is_forgotten_at_the_start(journal: Ailing) -> None:
     assert [sitting.id for sitting in journal.sessions()] == ["young"]
 
 
-def test_entries_of_a_patient_who_was_forgotten_stop_nobody(journal: Ailing) -> None:
+def test_entries_of_a_patient_who_was_forgotten_stop_nobody(journal: Ailing, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     with Writer(journal, FOR_EVER) as writes:
         writes.put(entry(0, Kind.OPENED, opened()))
         writes.put(entry(0, Kind.OPENED, opened("bert"), "b"))
         until(lambda: len(journal.sessions()) == 2)
         journal.forget("anna")
-        writes.put(REPORT)
-        writes.put(entry(1, Kind.EVENT, {"event": "play", "by": "patient"}, "b"))
-        until(lambda: len(journal.entries("b")) == 2)
+        for event in ("play", "pause"):
+            before = journal.tries
+            writes.put(REPORT)
+            writes.put(entry(1, Kind.EVENT, {"event": event, "by": "patient"}, "b"))
+            until(partial(journal.tried_since, before))
+        until(lambda: len(journal.entries("b")) == 3)
         assert writes.health() == {"writing": True, "reason": None, "waiting": 0, "lost": 0}
     assert journal.entries(ANNA) == []
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"session {ANNA[:8]} was forgotten: what else happens in it is not kept"], "once, and no whole id"
 
 
 def test_a_database_server_that_drops_its_clients_is_connected_to_again(
