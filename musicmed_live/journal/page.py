@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+from musicmed_live.core.bounds import Bounds, bounds_object
 from musicmed_live.core.emotion import Emotion, parse_emotion
 from musicmed_live.core.generator import SAMPLE_RATE
 from musicmed_live.core.judgement import Judgement
@@ -13,6 +14,7 @@ from musicmed_live.journal.account import Account
 from musicmed_live.journal.circumplex import circumplex, letter
 from musicmed_live.journal.course import course
 from musicmed_live.journal.entries import Entry, Kind
+from musicmed_live.journal.features import in_words
 from musicmed_live.journal.summary import count, in_short, length
 from musicmed_live.journal.wording import changes, who
 
@@ -97,12 +99,17 @@ def _planned(account: Account) -> Iterator[tuple[str, str]]:
         wishes = [f"{word} {', '.join(opened[name][word])}" for word in ("prefer", "forbid") if opened[name][word]]
         yield name, "; ".join(wishes) or "all free"
     if "plan" in opened:  # journals of earlier versions have none
-        yield "bounds", changes({name: opened["plan"][name] for name in BOUNDS})
+        yield "bounds", changes(_limited(opened["plan"])) or "nothing is limited"
     generator = opened["generator"]
     yield "generator", ", ".join(str(part) for part in (generator["name"], generator["model"]) if part)
     yield "seed", str(opened["seed"])
     yield "made with", ", ".join(f"{name} {number}" for name, number in opened["versions"].items())
     yield "session", account.sitting.id
+
+
+def _limited(plan: dict[str, Any]) -> dict[str, Any]:
+    free = bounds_object(Bounds())
+    return {name: plan[name] for name in BOUNDS if plan[name] != free[name]}
 
 
 def _rules(rules: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -185,7 +192,7 @@ def _judged(heard: Judgement) -> str:
 
 
 def _reasons(heard: Judgement) -> str:
-    told = [f"{reason.feature} ({reason.axis} {_signed(reason.adds)})" for reason in heard.reasons[:REASONS]]
+    told = [f"{in_words(reason.feature)} ({reason.axis} {_signed(reason.adds)})" for reason in heard.reasons[:REASONS]]
     return ", ".join(told) or MISSING
 
 

@@ -2,22 +2,29 @@
 
 import csv
 import io
+import json
 import re
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from musicmed_live.core.bounds import Bounds, Region
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE
+from musicmed_live.core.plan import Plan, plan_object
 from musicmed_live.errors import InvalidInput
+from musicmed_live.journal import features
 from musicmed_live.journal.account import Account, account_of, unbroken
 from musicmed_live.journal.circumplex import circumplex, letter
 from musicmed_live.journal.course import course
 from musicmed_live.journal.entries import Entry, Kind, Sitting
+from musicmed_live.journal.features import in_words
 from musicmed_live.journal.page import page
 from musicmed_live.journal.summary import in_short
 from musicmed_live.journal.table import COLUMNS, table
+from musicmed_live.recognition.embedded import load_recognizer
 from tests.journal.stories import ANNA, CLIP_FRAMES, NOON, clip, done, entry, heard, opened, point, reading, story
 
 
@@ -180,7 +187,12 @@ def test_every_clip_has_a_row_with_what_was_asked_for_what_was_heard_and_why(who
         for line in text.splitlines()
         if line.startswith('<tr><td class="number">1</td>')
     )
-    for cell in ("−0.58, +0.58", "−0.48 ± 0.30, +0.48 ± 0.20", "tempo (arousal +0.21)", "mode (valence −0.12)"):
+    for cell in (
+        "−0.58, +0.58",
+        "−0.48 ± 0.30, +0.48 ± 0.20",
+        "tempo (arousal +0.21)",
+        "major rather than minor (valence −0.12)",
+    ):
         assert f"<td>{cell}</td>" in row or cell in row
     assert "D dorian, 96 bpm, piano, strings" in row
     assert text.count("not judged") == 3
@@ -255,9 +267,7 @@ def test_what_a_therapist_did_is_told_with_the_name_and_in_words() -> None:
     region = {"valence": [-0.5, 1.0], "arousal": [-1.0, 0.5]}
     bounds = {"region": region, "tempo_bpm": [50, 80], "loudest_lufs": None, "forbid": ["flute", "oboe"]}
     account = told(done(0, "play"), done(9, "bounds", "therapist", name="Ada", **bounds), done(20, "rest", "server"))
-    words = (
-        "region valence -0.5 to 1 and arousal -1 to 0.5, tempo bpm 50 to 80, loudest lufs free, forbid flute and oboe"
-    )
+    words = "region valence -0.5 to 1 and arousal -1 to 0.5, tempo 50 to 80 bpm, loudness free, forbid flute and oboe"
     text = page(account)
     assert "therapist (Ada)" in text
     assert words in text
@@ -266,6 +276,28 @@ def test_what_a_therapist_did_is_told_with_the_name_and_in_words() -> None:
     drawn = course(account)
     assert drawn.count(">bounds<") == 1
     assert drawn.count(">paused<") == 1, "a planned pause is one, too"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({}, "nothing is limited"),
+        ({"tempo_bpm": (50.0, 80.0)}, "tempo 50 to 80 bpm"),
+        ({"loudest_lufs": -24.0, "loudest_dba": 60.0}, "loudness at most -24 LUFS, sound level at most 60 dB(A)"),
+        ({"region": Region((-1.0, 0.5), (-1.0, 0.0))}, "region valence -1 to 0.5 and arousal -1 to 0"),
+    ],
+)
+def test_of_the_bounds_the_page_names_what_is_limited(bounds: dict[str, Any], words: str) -> None:
+    plan = plan_object(Plan(None, Emotion(0.56, -0.31), None, 7, bounds=Bounds().changed(bounds)))
+    first = entry(0, Kind.OPENED, opened(plan=json.loads(json.dumps(plan))))
+    assert f"<dt>bounds</dt><dd>{words}</dd>" in page(account_of(Sitting(ANNA, "anna", NOON, None), [first]))
+
+
+def test_what_the_recognizer_listens_for_has_words_and_what_another_does_its_name() -> None:
+    names = load_recognizer().coefficients.features
+    assert set(names) <= set(features.WORDS)
+    assert len({in_words(name) for name in names}) == len(names), "no two have the same"
+    assert in_words("happy_mood") == "happy mood"
 
 
 def test_a_session_of_which_nothing_is_kept_any_more_has_no_account() -> None:
