@@ -243,11 +243,29 @@ def test_eight_patients_have_cards_and_the_one_in_need_comes_first(therapist: Pa
     therapist.click("#toggle")
     wait_for(lambda: has_begun(therapist), "it to play", 60)
     therapist.click("#too-much")
-    wait_for(lambda: therapist.text("#cards button .warning") == "too much", "the one who finds it too much")
+    calm = "calm after “too much”"
+    wait_for(lambda: therapist.text("#cards button .phase") == calm, "the one who finds it too much")
     assert therapist.attribute("#cards button", "data-id") == sessions[3]
     therapist.evaluate("document.querySelector('#cards button').focus()")
     therapist.key("ArrowRight")
     assert therapist.evaluate("document.activeElement.dataset.id") != sessions[3]
+
+
+def test_a_session_that_nobody_listens_to_comes_first_and_says_so(therapist: Page, url: str) -> None:
+    watch_new(therapist, url, "fay-office")
+    therapist.click("#toggle")
+    wait_for(lambda: therapist.text("#warnings").startswith("nobody is listening"), "the warning", 60)
+    assert therapist.text("#cards button .warning") == "nobody is listening"
+
+
+def test_on_a_phone_the_reports_of_past_sessions_are_in_reach(therapist: Page, url: str) -> None:
+    call(f"{url}api/sessions", "POST", {"goal": "calm", "patient": f"gus-office-{'x' * 30}"})
+    therapist.open(f"{url}therapist.html?lang=de", 390, 844)
+    wait_for(lambda: view(therapist) == "watch", "the page")
+    therapist.click("#to-past")
+    ends = "[...document.querySelectorAll('#past-rows :is(a, td)')].map((part) => part.getBoundingClientRect().right)"
+    wait_for(lambda: therapist.evaluate(ends), "the past sessions")
+    assert max(therapist.evaluate(ends)) <= 390
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
