@@ -158,7 +158,7 @@ async def _reading(request: Request, read: "Callable[[Journal], T]") -> T:
     journaling = request.app.state.journaling
     if journaling is None:
         raise InvalidInput(
-            "journal: this server keeps none, so there are no reports; start it without --journal none",
+            "journal: this server keeps none, so there are no reports; whoever runs it can have it keep one",
             code="no_journal",
         )
     try:
