@@ -1,7 +1,6 @@
 """What the staff see over HTTP, on a real server: sessions, reports, and nothing for anybody else."""
 
 import asyncio
-import json
 import re
 import threading
 from collections.abc import Callable, Iterator
