@@ -41,9 +41,11 @@ class Track:
         """Append a block; raises `ValueError` if it would overlap what is there."""
         if block.position < self.end:
             raise ValueError(f"block at {block.position} overlaps what ends at {self.end}")
-        self._blocks.append(block)
         if block.recipe is not None:
-            self._recipes.append((block.position, block.recipe))
+            # The first clip may be one that was taken up: what is here of it begins later than it did.
+            begins = block.position if self._blocks else min(block.position, block.recipe.request.position)
+            self._recipes.append((begins, block.recipe))
+        self._blocks.append(block)
 
     def recipe_at(self, position: int) -> Recipe | None:
         """How what is heard at `position` can be made again; None where that is not known."""
@@ -56,6 +58,8 @@ class Track:
             self._blocks.pop()
         while self._recipes and self._recipes[-1][0] >= position:
             self._recipes.pop()
+        if not self._blocks:
+            self._recipes.clear()
         self._silent = min(self._silent, len(self._blocks))
         if self.end > position:
             last = self._blocks[-1]

@@ -90,6 +90,20 @@ def test_one_that_dies_again_and_again_before_its_music_is_back_stays_where_it_i
         on.wait(0.1)
 
 
+def test_one_that_dies_again_in_the_clip_that_was_taken_up_goes_on_with_the_same() -> None:
+    with stage() as on:
+        play(on, 8.0)
+        late = frames_of(18), frames_of(1)
+        on.until(lambda: on.live.timeline.ready_until(on.live.heard) > sum(late))
+        before = on.live.timeline.read(*late)
+        for _ in range(2):
+            on.die(0.2)
+            on.until(lambda: on.live.playing, within=1.0)
+            on.wait(1.0)
+        on.until(lambda: on.live.timeline.ready_until(on.live.heard) > sum(late))
+        assert np.abs(on.live.timeline.read(*late) - before).max() < 0.02 * np.abs(before).max()
+
+
 def test_one_that_had_not_begun_to_sound_when_it_died_begins_at_its_beginning() -> None:
     with stage() as on:
         on.do(Play())
