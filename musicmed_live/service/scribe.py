@@ -61,6 +61,7 @@ class Scribe:
         """
         self._live, self._owner, self._keeper = live, owner, keeper
         self._begins = begins
+        self._goes = False  # whether anything was heard since; until then, who takes it up next begins there, too
         self._clips: dict[tuple[int, int], bool] = {}  # track and position of those that began; whether they are judged
         self._over: set[tuple[int, int]] = set()  # those of them that are
         self._decided: tuple[str, str, EmotionPath] | None = None
@@ -79,6 +80,7 @@ class Scribe:
 
     def look(self, now: float) -> None:
         """Write down what has become of the session since; `now` in seconds of the session's clock."""
+        self._goes = self._goes or self._live.playing
         if now - self._kept_at >= CHECKPOINT_SECONDS:
             self._kept_at = now
             self._keep()
@@ -103,8 +105,9 @@ class Scribe:
     def _keep(self) -> None:
         """Keep what the session needs to go on, unless it is over: then it is not to."""
         live = self._live
+        position = live.heard if self._goes or live.playing else self._begins
         body = "" if live.session.phase is Phase.ENDED else snapshot.write(live.snapshot())
-        self._keeper.keep(Checkpoint(live.name, self._owner, time.time(), live.heard, body))
+        self._keeper.keep(Checkpoint(live.name, self._owner, time.time(), position, body))
 
     def _note_event(self, event: Event, by: str, name: str) -> None:
         self._keep()  # not later than the event

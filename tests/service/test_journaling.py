@@ -330,6 +330,24 @@ def test_a_clip_that_began_while_the_server_was_away_is_told_of_and_none_before_
         assert [clip.position for clip in entries.of(Kind.CLIP)] == [30 * SAMPLE_RATE]
 
 
+def test_nor_is_it_forgotten_where_the_next_server_dies_before_the_music_is_back() -> None:
+    with stage() as on:
+        start(on)
+        on.until(lambda: on.live.heard > frames_of(29.5))
+        left_at = on.live.heard
+        on.die(2.0)
+        with watched(on, lambda keeper: keeper.resume(on.live, 2.0, left_at)) as entries:
+            on.wait(0.0)
+        left_at = entries.checkpoints[-1].position
+        assert left_at < 30 * SAMPLE_RATE < on.live.heard
+        on.die(2.0)
+        with watched(on, lambda keeper: keeper.resume(on.live, 2.0, left_at)) as entries:
+            on.until(lambda: on.live.playing)
+            on.wait(1.5)
+        assert [clip.position for clip in entries.of(Kind.CLIP)] == [30 * SAMPLE_RATE]
+        assert entries.checkpoints[-1].position > 30 * SAMPLE_RATE
+
+
 def test_a_clip_has_what_was_heard_in_it_or_a_later_entry_has() -> None:
     with stage() as on, kept(on) as entries:
         on.listener.verdict = lambda _: HEARD
