@@ -159,7 +159,7 @@ async def begin(stack: AsyncExitStack, url: str, number: int) -> Listener:
 
 async def tell(listener: Listener, told: set[Report], enough: asyncio.Event) -> None:
     """Report again and again, each time something else; `told` gets what is acknowledged."""
-    places = [(i * 7919 % 20011 - 10005) / 10005 for i in range(REPORTS)]
+    places = [round((i * 7919 % 20011 - 10005) / 10005, 6) for i in range(REPORTS)]  # as the journal writes them
     for number, valence in enumerate(places):
         await listener.send("report", id=str(number), valence=valence, arousal=0.3)
         if number % BURST == 0:
