@@ -6,7 +6,6 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from musicmed_live.core.generator import CHANNELS, SAMPLE_RATE, frames_of
@@ -63,7 +62,7 @@ class Room:
             end = min(begin + len(send) - done, _BLOCK)
             self._sent[-1][begin:end] = send[done : done + end - begin]
             newest = self._spectrum(-1)
-            answer = scipy.fft.irfft(self._older + self._hall[0] * newest, axis=-1)
+            answer = np.fft.irfft(self._older + self._hall[0] * newest, axis=-1)
             wet[:, done : done + end - begin] = answer[:, _BLOCK + begin : _BLOCK + end]
             done += end - begin
             self.position += end - begin
@@ -107,7 +106,7 @@ class Room:
     def _spectrum(self, index: int) -> _Spectrum:
         """Of the block `index` (of the deque) with its predecessor, (bins,)."""
         pair = np.concatenate([self._sent[index - 1], self._sent[index]])
-        return scipy.fft.rfft(pair)
+        return np.fft.rfft(pair).astype(np.complex64, copy=False)  # which it is: numpy keeps single precision
 
 
 def hall_response() -> Planes:
@@ -153,10 +152,10 @@ def _unit_energy(response: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _split_bands(noise: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """The bands of `_BANDS`, with edges that are smooth over half an octave and add up to one."""
-    spectrum = scipy.fft.rfft(noise)
-    octaves = np.log2(np.maximum(scipy.fft.rfftfreq(noise.shape[1], 1 / SAMPLE_RATE), 1e-3))
+    spectrum = np.fft.rfft(noise)
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(noise.shape[1], 1 / SAMPLE_RATE), 1e-3))
     above = [0.5 + 0.5 * np.sin(np.pi * np.clip((octaves - np.log2(edge)) * 2, -0.5, 0.5)) for edge, _, _ in _BANDS]
-    return [scipy.fft.irfft(spectrum * (low - high), noise.shape[1]) for low, high in pairwise(above)]
+    return [np.fft.irfft(spectrum * (low - high), noise.shape[1]) for low, high in pairwise(above)]
 
 
 def _decay(frames: int, t60_seconds: float) -> NDArray[np.float64]:
@@ -172,4 +171,4 @@ def _hall_spectra() -> _Spectrum:
     padded = np.zeros((CHANNELS, partitions * _BLOCK), np.float32)
     padded[:, : response.shape[1]] = response
     blocks = padded.reshape(CHANNELS, partitions, _BLOCK).swapaxes(0, 1)
-    return scipy.fft.rfft(blocks, 2 * _BLOCK).astype(np.complex64)
+    return np.fft.rfft(blocks, 2 * _BLOCK).astype(np.complex64)
