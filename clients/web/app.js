@@ -15,7 +15,7 @@ import { chooseLanguage, loadWords, say } from "./words.js";
 
 const REPORT_INTERVAL_MS = 350;
 const WORDS_RETRY_MS = 2000;
-const SECOND_TAP_MS = 1000; // of a double tap on Start, which lands on what has come to stand there
+const SECOND_TAP_MS = 400; // of a double tap on Start, which lands on what has come to stand there
 const FORMS = ["pad", "sliders", "faces"];
 
 const byId = (id) => document.getElementById(id);
@@ -38,7 +38,8 @@ const model = {
 };
 let chosenForm = null; // by the patient, who knows best
 let connected = true;
-let live = null; // {session, player, since} while a session runs; player is null where the server's own speaker plays
+let startedAt = -Infinity; // when Start was tapped last, by `performance.now`
+let live = null; // {session, player} while a session runs; player is null where the server's own speaker plays
 
 const reports = new Throttle(REPORT_INTERVAL_MS, (emotion) => live?.session.send({ type: "report", ...emotion }));
 const view = new PageView(moved);
@@ -93,6 +94,7 @@ function showWaiting(status = "patient.phase.idle") {
 }
 
 function start() {
+  startedAt = performance.now();
   show({ starting: true, problem: "", status: "patient.phase.tuning" });
   const visit = invitationOf(location.hash) ?? keptVisit();
   if (visit?.silent) join(visit, null);
@@ -134,7 +136,7 @@ function join(visit, player) {
     connected: showConnected,
     ended: end,
   });
-  live = { session, player, since: performance.now() };
+  live = { session, player };
   show({ stage: "live", starting: false, waits: false, silent: player === null });
 }
 
@@ -176,7 +178,7 @@ function end(code) {
 }
 
 function hasSettled() {
-  return performance.now() - live.since > SECOND_TAP_MS;
+  return performance.now() - startedAt > SECOND_TAP_MS;
 }
 
 // Where the server cannot be asked, what is kept here of its music falls silent at once.
