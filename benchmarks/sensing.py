@@ -39,7 +39,8 @@ from musicmed_live.service.broker import OPEN, Broker
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.live import LiveSession
-from musicmed_live.service.mqtt import Bridge, parse_address
+from musicmed_live.service.mqtt import Bridge
+from musicmed_live.service.mqtt_address import parse_address
 from musicmed_live.service.profiles import Profiles, default_folder
 from musicmed_live.service.sources import Sources, open_sources
 

@@ -210,9 +210,12 @@ def _server(options: argparse.Namespace) -> Iterator["Server"]:
     """The server that the options ask for, and the broker where that is to be its own."""
     choice, listening = _choice(options), parse_listening(options)
     keep_days = granting.parse_days("--keep-days", options.keep_days, MOST_DAYS)
+    from musicmed_live.service.sources import open_sources
+
+    sources = open_sources(choice)  # first of all: its processes load while this one does
     from musicmed_live.service.broker import own_broker
     from musicmed_live.service.journaling import keeping, owner_name
-    from musicmed_live.service.mqtt import parse_address
+    from musicmed_live.service.mqtt_address import parse_address
     from musicmed_live.service.server import Server
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is put away
@@ -228,7 +231,7 @@ def _server(options: argparse.Namespace) -> Iterator["Server"]:
         journaling = stack.enter_context(
             keeping(choice, kept_at, keep_days, owner_name(listening.host, listening.port))
         )
-        yield Server(listening, choice, None if address is None else parse_address(address), journaling)
+        yield Server(listening, sources, None if address is None else parse_address(address), journaling)
 
 
 def _render(options: argparse.Namespace) -> None:

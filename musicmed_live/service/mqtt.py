@@ -16,7 +16,7 @@ from musicmed_live.service.discovery import BIRTH, device, discovery_topic
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.intake import Intake, is_urgent
 from musicmed_live.service.live import LiveSession
-from musicmed_live.service.mqtt_address import Address, parse_address
+from musicmed_live.service.mqtt_address import Address
 from musicmed_live.service.mqtt_client import Inbox, OurFault, connected, heed_cancellation, pause_seconds, sentence
 from musicmed_live.service.topics import (
     AVAILABILITIES,
@@ -29,8 +29,6 @@ from musicmed_live.service.topics import (
     available_patient,
     topic,
 )
-
-__all__ = ["Address", "Bridge", "parse_address"]
 
 log = logging.getLogger(__name__)
 

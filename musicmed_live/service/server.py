@@ -10,12 +10,11 @@ from musicmed_live.errors import CannotServe
 from musicmed_live.service.access import SECRET_BYTES, Access, kept_secret, secret_path
 from musicmed_live.service.arrival import Arrival
 from musicmed_live.service.entrance import Entrance
-from musicmed_live.service.generators import Choice
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.journaling import Journaling
 from musicmed_live.service.listening import Listening
-from musicmed_live.service.mqtt import Address
-from musicmed_live.service.sources import open_sources
+from musicmed_live.service.mqtt_address import Address
+from musicmed_live.service.sources import Sources
 from musicmed_live.service.web import build_app
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         listening: Listening,
-        choice: Choice,
+        sources: Sources,
         mqtt: Address | None = None,
         journaling: Journaling | None = None,
     ) -> None:
@@ -46,7 +45,7 @@ class Server(uvicorn.Server):
         self.hub: Hub | None = None
         self.started_up = asyncio.Event()
         self.app = build_app(
-            lambda: open_sources(choice),
+            sources,
             entrance,
             listening.names,
             mqtt,

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -31,13 +32,16 @@ from musicmed_live.service.hub import Hub
 from musicmed_live.service.journaling import Journaling
 from musicmed_live.service.kiosk import ROUTES as KIOSK_ROUTES
 from musicmed_live.service.limits import Call
-from musicmed_live.service.mqtt import Address, Bridge
+from musicmed_live.service.mqtt_address import Address
 from musicmed_live.service.outputs import ROUTES as OUTPUT_ROUTES
 from musicmed_live.service.outputs import default_outputs
 from musicmed_live.service.pages import Pages
 from musicmed_live.service.profiles import Profiles, default_folder
 from musicmed_live.service.sources import Sources
 from musicmed_live.service.staff import ROUTES as STAFF_ROUTES
+
+if TYPE_CHECKING:
+    from musicmed_live.service.mqtt import Bridge
 
 MOST_SOCKETS = 32  # of one session
 RESUME_SECONDS = 1.0  # the start does not wait longer for a journal,
@@ -169,7 +173,7 @@ def _counted(sockets: Counter[str], session: str) -> Iterator[None]:
 
 
 def build_app(
-    sources_of: Callable[[], Sources],
+    sources: Sources,
     entrance: Entrance,
     names: tuple[str, ...],
     mqtt: Address | None,
@@ -181,19 +185,18 @@ def build_app(
 
     It answers under loopback's names, and under `names`.
 
-    Workers are made when it starts, and `on_start` is called with its hub; `on_fault` if a generator cannot work.
+    When it starts, `on_start` is called with its hub; `on_fault` if a generator cannot work.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        """Workers and hub, for as long as the server runs."""
+        """Sources and hub, for as long as the server runs."""
         async with asyncio.TaskGroup() as group:
-            sources = sources_of()
             working = sources.start(group)
             hub = app.state.hub = Hub(
                 sources, group, Profiles(default_folder()), entrance.access, default_outputs(), journaling
             )
-            bridge = app.state.bridge = None if mqtt is None else Bridge(mqtt, hub)
+            bridge = app.state.bridge = None if mqtt is None else _bridge(mqtt, hub)
             app.state.journaling, app.state.entrance, app.state.sockets = journaling, entrance, Counter()
             await hub.take_up(RESUME_SECONDS)
             warming = group.create_task(_get_ready(sources, hub, on_fault), name="get ready")
@@ -230,6 +233,12 @@ def build_app(
         exception_handlers={InvalidInput: _on_invalid, HTTPException: _on_http},
         lifespan=lifespan,
     )
+
+
+def _bridge(address: Address, hub: Hub) -> "Bridge":
+    from musicmed_live.service.mqtt import Bridge  # most houses have no broker, and start sooner without this
+
+    return Bridge(address, hub)
 
 
 def _report_fault(task: asyncio.Task[None], on_fault: OnFault) -> None:

@@ -1,7 +1,4 @@
-"""Worker processes, and the order in which they are asked to work: what is needed first is made first.
-
-What goes through their pipes is pickled between processes of one program, and never comes from outside.
-"""
+"""Worker processes, and the order in which they are asked to work: what is needed first is made first."""
 
 import asyncio
 import functools
@@ -9,15 +6,14 @@ import itertools
 import logging
 import math
 import multiprocessing
-import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from typing import Any, TypeVar, TypeVarTuple
 
-from musicmed_live.errors import DeviceFailed, MusicmedError, WorkerDied
+from musicmed_live.errors import MusicmedError, WorkerDied
 from musicmed_live.service import voices
+from musicmed_live.service.answering import Answer, Prepare, serve
 from musicmed_live.service.generators import TITLES, Choice
 
 Arguments = TypeVarTuple("Arguments")
@@ -31,32 +27,7 @@ MAX_DEATHS = 3  # over the same work, before that is given up
 
 AT_ONCE = -math.inf  # a deadline before all others
 
-Prepare = Callable[[], None]  # called in the process before anything else; can be pickled
-_Answer = tuple[Any, MusicmedError | None]  # a result, or what was raised instead
 _Job = tuple[float, int, Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any] | None"]
-
-
-def serve(pipe: "Connection[_Answer, tuple[Callable[..., Any], tuple[Any, ...]]]", prepare: Prepare) -> None:
-    """Answer calls, in a process, until the other end of `pipe` is gone.
-
-    After a `DeviceFailed` the process has to go: torch cannot use a GPU that has failed once in the same process.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    prepare()
-    with suppress(EOFError, ConnectionError):
-        while True:
-            function, args = pipe.recv()
-            result, fault = _answer(function, args)
-            pipe.send((result, fault))
-            if isinstance(fault, DeviceFailed):
-                return
-
-
-def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> _Answer:
-    try:
-        return function(*args), None
-    except MusicmedError as fault:
-        return None, fault
 
 
 class _Process:
@@ -71,7 +42,7 @@ class _Process:
         # Its own: one that a driver holds may outlive its being killed, and whoever waits for it then waits on.
         self._waiting = ThreadPoolExecutor(1, "worker")
 
-    async def ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> _Answer:
+    async def ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
         """Call and wait. Raises `EOFError` or `OSError` if the process dies over it."""
         return await asyncio.get_running_loop().run_in_executor(self._waiting, self._exchange, function, args)
 
@@ -80,9 +51,9 @@ class _Process:
         self._process.kill()
         self._waiting.shutdown(wait=False)
 
-    def _exchange(self, function: Callable[..., Any], args: tuple[Any, ...]) -> _Answer:
+    def _exchange(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
         self._pipe.send((function, args))
-        answer: _Answer = self._pipe.recv()
+        answer: Answer = self._pipe.recv()
         return answer
 
 
@@ -92,12 +63,17 @@ class Worker:
     def __init__(self, title: str, prepare: Prepare) -> None:
         """`title` is what people are told that works there."""
         self._title, self._prepare = title, prepare
-        self._process = _Process(prepare)
+        self._process: _Process | None = None
         # Unbounded here, bounded by its users: a session waits for its one call before it makes the next.
         self._jobs: asyncio.PriorityQueue[_Job] = asyncio.PriorityQueue()
         self._order = itertools.count()
         self.restarts = 0
         self.lost = asyncio.Event()  # set when a process has died and another one has taken its place
+
+    def start(self) -> _Process:
+        """Let its process load. Without that, it does so when something is asked of it for the first time."""
+        self._process = _Process(self._prepare)
+        return self._process
 
     async def call(self, deadline: float, function: Callable[[*Arguments], R], *args: *Arguments) -> R:
         """Run `function` in the process. `deadline` is in seconds of the loop's clock.
@@ -129,15 +105,17 @@ class Worker:
                 if done is None or not done.cancelled():
                     await self._carry_out(function, args, done)
         finally:
-            self._process.kill()
+            if self._process is not None:
+                self._process.kill()
 
     async def _carry_out(self, function: Callable[..., Any], args: Any, done: "asyncio.Future[Any] | None") -> None:
         fault: MusicmedError | None
+        process = self._process or self.start()
         try:
             async with asyncio.timeout(LOADING_SECONDS if function is voices.warm_up else HANG_SECONDS):
-                result, fault = await self._process.ask(function, args)
+                result, fault = await process.ask(function, args)
         except (EOFError, OSError):  # a TimeoutError is one of the latter
-            self._replace()
+            self._replace(process)
             result, fault = None, WorkerDied("the worker process died; another one takes its place")
         if done is None:
             if fault is not None:
@@ -149,11 +127,11 @@ class Worker:
         else:
             done.set_result(result)
 
-    def _replace(self) -> None:
+    def _replace(self, dead: _Process) -> None:
         self.restarts += 1
         log.warning("a process of %s died and is replaced (restart %d)", self._title, self.restarts)
-        self._process.kill()
-        self._process = _Process(self._prepare)
+        dead.kill()
+        self.start()
         self.lost.set()
 
 
@@ -163,6 +141,8 @@ class Workers:
     def __init__(self, choice: Choice, count: int) -> None:
         prepare = functools.partial(voices.prepare, choice, count)
         self._workers = [Worker(TITLES[choice.name], prepare) for _ in range(count)]
+        for worker in self._workers:
+            worker.start()
         self._next = itertools.cycle(self._workers)
         self._tasks: list[asyncio.Task[None]] = []
 

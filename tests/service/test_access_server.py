@@ -22,8 +22,12 @@ from benchmarks.listener import join
 from musicmed_live.core.messages import Role
 from musicmed_live.service.access import Access, StaffRole, kept_secret, read_secret, renew_secret, secret_path
 from musicmed_live.service.entrance import Entrance
+from musicmed_live.service.generators import Choice
+from musicmed_live.service.judging import Judge
 from musicmed_live.service.listening import KEY_VARIABLE
+from musicmed_live.service.sources import Source, Sources
 from musicmed_live.service.web import build_app
+from musicmed_live.service.workers import Workers
 
 KEY = "an-administrators-key-that-nobody-may-see"
 DAY = 86400
@@ -130,7 +134,8 @@ async def test_strangers_get_nothing(web: httpx.AsyncClient, ward: Ward) -> None
 
 # What anybody may call; what `/api/kiosk` answers depends on the machine that calls (test_kiosk.py).
 FOR_ALL = ("/healthz", "/api/words", "/api/instruments", "/api/presets", "/api/noise.wav", "/api/kiosk")
-NOBODY = build_app(lambda: pytest.fail("not started"), Entrance(Access(bytes(32))), (), None, None, print, print)
+IDLE = Source(Choice(), Workers(Choice(), 0))
+NOBODY = build_app(Sources(IDLE, IDLE, Judge()), Entrance(Access(bytes(32))), (), None, None, print, print)
 CALLS = [
     (method, route.path)
     for route in NOBODY.routes

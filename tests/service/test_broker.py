@@ -8,7 +8,7 @@ import pytest
 from musicmed_live.errors import CannotServe
 from musicmed_live.service import broker
 from musicmed_live.service.broker import Broker, own_broker
-from musicmed_live.service.mqtt import parse_address
+from musicmed_live.service.mqtt_address import parse_address
 from tests.mosquitto import watching
 
 

@@ -19,7 +19,8 @@ from musicmed_live.service import mqtt
 from musicmed_live.service.broker import Broker
 from musicmed_live.service.discovery import device, discovery_topic
 from musicmed_live.service.hub import Hub
-from musicmed_live.service.mqtt import Bridge, parse_address
+from musicmed_live.service.mqtt import Bridge
+from musicmed_live.service.mqtt_address import parse_address
 from musicmed_live.service.topics import parse_topic, parse_word
 from tests.mosquitto import Watcher, mosquitto, watching
 from tests.service.house import CALM, House, Sitting

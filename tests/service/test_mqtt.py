@@ -22,7 +22,8 @@ from musicmed_live.errors import InvalidInput
 from musicmed_live.service import mqtt
 from musicmed_live.service.broker import Broker
 from musicmed_live.service.hub import Hub
-from musicmed_live.service.mqtt import Bridge, parse_address
+from musicmed_live.service.mqtt import Bridge
+from musicmed_live.service.mqtt_address import Address, parse_address
 from musicmed_live.service.mqtt_client import OurFault, pause_seconds
 from musicmed_live.service.topics import STATUS
 from tests.mosquitto import Watcher, half_open, mosquitto, watching
@@ -468,7 +469,7 @@ async def test_the_brokers_certificate_is_checked(tmp_path: Path) -> None:
     gc.collect()
 
 
-async def _reason(address: mqtt.Address) -> str:
+async def _reason(address: Address) -> str:
     """Why a bridge does not get in; "" where it does."""
     bridge = Bridge(address, cast(Hub, House()))
     running = asyncio.create_task(bridge.run())

@@ -45,8 +45,8 @@ async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_a_worker_that_cannot_even_be_killed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker("Nobody", nothing)
+    stuck = worker.start()
     running = asyncio.create_task(worker.run())
-    stuck = worker._process
     monkeypatch.setattr(stuck, "kill", lambda: None)
     monkeypatch.setattr(workers, "HANG_SECONDS", 0.2)
     with pytest.raises(WorkerDied):

@@ -11,6 +11,7 @@ from musicmed_live.core.generator import Pace
 from musicmed_live.errors import GeneratorFailed, MusicmedError
 from musicmed_live.service import sources as module
 from musicmed_live.service import workers
+from musicmed_live.service.answering import Prepare
 from musicmed_live.service.generators import Choice
 from musicmed_live.service.sources import Source, Sources, open_sources
 from musicmed_live.service.voices import Measured
@@ -105,7 +106,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
     """The generators' processes that would be started, on a machine of eight cores."""
     started: list[tuple[str, int]] = []
 
-    def start(prepare: workers.Prepare) -> None:
+    def start(prepare: Prepare) -> None:
         if isinstance(prepare, partial):
             choice, count = prepare.args
             started.append((choice.name, count))
