@@ -27,7 +27,7 @@ class Size:
 
 
 SIZES = {
-    # Within the tests: a minute on one core. Enough to hear arousal follow; valence takes more music.
+    # Within the tests: a minute on one core. Enough to be seen in the loss, not to be heard.
     "ci": Size(
         tracks=40,
         track_seconds=8.0,

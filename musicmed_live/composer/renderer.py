@@ -50,6 +50,7 @@ class Renderer:
         self._room = Room(position)
         self._sounding: list[_Sounding] = []
         self._silent: list[tuple[Note, int]] = []  # remembered notes that have ended, and where
+        self._skipped: tuple[Note, ...] = ()  # begun before `position`, and not sounded yet
         self._oldest = position  # where the memory begins
 
     def render(self, notes: Sequence[Note], until: int) -> Samples:
@@ -63,6 +64,7 @@ class Renderer:
         for note in notes:
             if not self.position <= note.position < until:
                 raise ValueError(f"a note at {note.position} is not within {self.position} .. {until}")
+        self._catch_up()
         self._sounding += [self._begin(note) for note in notes]
         buses: _Buses = {}
         for sounding in self._sounding:
@@ -72,6 +74,15 @@ class Renderer:
         self._forget_ended()
         return samples
 
+    def skip(self, notes: Sequence[Note], until: int) -> None:
+        """Goes on to `until` without a sound; `notes`, which begin before that, then ring on as what rings now does.
+
+        Nothing before `until` is remembered.
+        """
+        self._skipped = (*self.ringing, *notes)
+        self._sounding, self._silent = [], []
+        self.position = self._oldest = until
+
     def rewind(self, position: int) -> None:
         """Goes back to `position`: forgets the notes that begin there or later, lets go the keys of those that sound.
 
@@ -79,6 +90,7 @@ class Renderer:
         """
         if not self._oldest <= position <= self.position:
             raise ValueError(f"cannot rewind to {position}: {self._oldest} .. {self.position} is remembered")
+        self._catch_up()
         begun = [*self._silent, *((sounding.note, sounding.end) for sounding in self._sounding)]
         earlier = [(note, end) for note, end in begun if note.position < position]
         self._silent = [(note, end) for note, end in earlier if end <= position]
@@ -92,6 +104,8 @@ class Renderer:
 
     def rings(self, instruments: Collection[str]) -> bool:
         """Whether anything is still heard of one of these, in the hall at least."""
+        if any(note.instrument in instruments for note in self._skipped):
+            self._catch_up()
         since = self.position - HALL_FRAMES
         heard = (*((one.note, one.end) for one in self._sounding), *self._silent)
         return any(end > since and note.instrument in instruments for note, end in heard)
@@ -101,17 +115,7 @@ class Renderer:
         """The notes that have begun and are still heard, in the hall at least."""
         since = self.position - HALL_FRAMES
         silent = [note for note, end in self._silent if end > since]
-        return (*silent, *(one.note for one in self._sounding))
-
-    @staticmethod
-    def after(sampler: Sampler, position: int, ringing: Sequence[Note]) -> "Renderer":
-        """Another one at `position`, in which notes ring on that began before; it cannot go back before that."""
-        renderer = Renderer(sampler, max(0, position - HALL_FRAMES))
-        since = renderer.position - LONGEST_RELEASE
-        renderer._sounding = [renderer._begin(note) for note in ringing if note.position + _held(note) > since]
-        renderer.render((), position)
-        renderer._oldest = position
-        return renderer
+        return (*self._skipped, *silent, *(one.note for one in self._sounding))
 
     def fork(self) -> "Renderer":
         """Another one that goes on from here by itself."""
@@ -119,6 +123,18 @@ class Renderer:
         twin._room = self._room.fork()
         twin._sounding, twin._silent = self._sounding.copy(), self._silent.copy()
         return twin
+
+    def _catch_up(self) -> None:
+        """Sound what is still heard of the notes that were skipped, which takes longer than all that is asked for."""
+        if not self._skipped:
+            return
+        skipped, position, self._skipped = self._skipped, self.position, ()
+        self.position = max(0, position - HALL_FRAMES)
+        since = self.position - LONGEST_RELEASE
+        self._room = Room(self.position)
+        self._sounding = [self._begin(note) for note in skipped if note.position + _held(note) > since]
+        self.render((), position)
+        self._oldest = position
 
     def _begin(self, note: Note) -> _Sounding:
         instrument = INSTRUMENTS[note.instrument]

@@ -26,3 +26,7 @@ class Bar:
     tempo_bpm: float  # at the bar line
     key: str  # such as "D dorian"
     emotion: Emotion  # that it was written for
+
+    def notes_within(self, start: int, end: int) -> list[Note]:
+        """Those that begin at `start` or later, and before `end`."""
+        return [note for note in self.notes if start <= note.position < end]

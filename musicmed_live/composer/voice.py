@@ -110,11 +110,12 @@ class ComposerVoice:
     def __init__(self, seed: int, sampler: Sampler, position: int = 0, memory: str | None = None) -> None:
         """Raises `InvalidInput` for a memory that is none."""
         self._sampler = sampler
-        if memory is None:
-            mark, self._renderer = _Mark(position, Thread(seed), None, None), Renderer(sampler, position)
-        else:
+        self._renderer = Renderer(sampler, position)
+        mark = _Mark(position, Thread(seed), None, None)
+        if memory is not None:
             known = _recall(memory)
-            mark, self._renderer = known.mark, Renderer.after(sampler, position, known.ringing)
+            mark = known.mark
+            self._renderer.skip(known.ringing, position)
         self._earlier: deque[tuple[int, Renderer]] = deque()  # those that were broken off, and where
         self._marks = deque([replace(mark, position=position)])
         self._clip: Generator[Block, None, None] | None = None
@@ -196,7 +197,6 @@ class ComposerVoice:
             self._clip = None
 
     def _blocks(self, request: ClipRequest, ensemble: Ensemble, heard_from: int) -> Generator[Block, None, None]:
-        unheard: list[Note] = []  # that were written, and not sounded
         tempo = _plan(request, self._marks[-1])
         bars = tempo.bars()
         ringing = self._break_off(ensemble)
@@ -208,13 +208,10 @@ class ComposerVoice:
             for start, end in pairwise(beats):
                 mark = _Mark(end, following, tempo, emotion)
                 if end <= heard_from:
-                    unheard += [note for note in bar.notes if start <= note.position < end]
+                    self._renderer.skip(bar.notes_within(start, end), end)
                     ringing = None
                     self._remember(mark)
                     continue
-                if unheard:
-                    self._renderer = Renderer.after(self._sampler, start, (*self._renderer.ringing, *unheard))
-                    unheard = []
                 block = self._sound(bar, start, end, tempo)
                 if ringing is not None:
                     block.samples[:BREAK_FRAMES] += ringing[: end - start]
@@ -232,8 +229,7 @@ class ComposerVoice:
         return ringing * np.linspace(1, 0, BREAK_FRAMES, dtype=np.float32)[:, None]
 
     def _sound(self, bar: Bar, start: int, end: int, tempo: TempoPlan) -> Block:
-        notes = [note for note in bar.notes if start <= note.position < end]
-        samples = self._renderer.render(notes, end)
+        samples = self._renderer.render(bar.notes_within(start, end), end)
         playing = {note.instrument for note in bar.notes if start < note.position + note.frames and note.position < end}
         cue = Cue.BAR if start == bar.beats[0] else Cue.BEAT
         return Block(start, samples, cue, tempo.tempo_bpm(start), bar.key, tuple(sorted(playing)))

@@ -346,6 +346,17 @@ def test_what_nobody_hears_is_left_out_and_what_follows_is_the_same(
     assert np.abs(sound(blocks) - whole[left_out:]).max() < 1e-5
 
 
+def test_what_rang_before_a_memory_is_not_made_while_nothing_is_heard() -> None:
+    cold = ComposerGenerator()
+    voice = cold.open_voice(3)
+    list(voice.compose(ClipRequest(0, frames_of(3.0), ANXIOUS, CALM)))
+    other = ComposerGenerator()
+    taken_up = other.open_voice(3, voice.position, voice.memory())
+    assert other.cached_bytes == 0
+    next(taken_up.compose(request(taken_up, 2.0, CALM)))
+    assert other.cached_bytes > 0
+
+
 def test_a_memory_that_is_none_is_refused(generator: ComposerGenerator) -> None:
     memory = generator.open_voice(7).memory()
     for damaged in ("", "{}", memory[:-9], memory.replace('"version":1', '"version":0'), '"note"'):

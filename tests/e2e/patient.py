@@ -29,7 +29,12 @@ def start_music(page: Page, heard: Recording) -> None:
     page.click("#start")
     wait_for(lambda: level_dbfs(heard.next(0.2)) > AUDIBLE_DBFS, "sound")
     wait_for(lambda: page.text("#time"), "the page to say how far it is")
-    heard.next(0.5)  # until then the page takes a tap for the second one of a double tap on Start
+    let_settle(page)
+
+
+def let_settle(page: Page) -> None:
+    """Return when the page does not take a tap for the second one of a double tap on Start any more."""
+    page.evaluate("new Promise((done) => setTimeout(done, 500))")
 
 
 def on_pad(page: Page, emotion: tuple[float, float]) -> tuple[float, float]:

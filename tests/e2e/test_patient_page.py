@@ -15,6 +15,7 @@ from tests.e2e.browser import Page, wait_for
 from tests.e2e.patient import (
     AUDIBLE_DBFS,
     is_near,
+    let_settle,
     music_point,
     on_pad,
     open_page,
@@ -333,6 +334,7 @@ def join(page: Page, session: str, token: str, sound: str = "here") -> None:
     """Open the address that invites to a session, and press Start."""
     page.evaluate(f"location.hash = 'session={session}&token={token}&sound={sound}'")
     page.click("#start")
+    let_settle(page)
 
 
 def choose(page: Page, button: str) -> None:

@@ -70,7 +70,7 @@ async def test_state_comes_at_least_once_a_second(playing: Playing) -> None:
         keys = {
             *("type", "patient", "position", "playing", "phase", "why", "because", "asks", "frames", "ends", "rest"),
             *("held", "bounds", "control", "report", "estimate", "vitals", "sources", "target", "goal", "path"),
-            *("clip", "generator", "level", "dose"),
+            *("clip", "generator", "level", "dose", "listening"),
         }
         assert set(listener.state) == keys
         assert listener.state["clip"]["bars"] > 0
