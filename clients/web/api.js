@@ -2,11 +2,12 @@
 
 const TIMEOUT_MS = 8000;
 
-/** The server did not answer as it should: `code` is one of docs/protocol.md, or "unreachable". */
+/** The server did not answer as it should: `code` is one of docs/protocol.md, or "unreachable"; `seconds`: how long to wait. */
 export class CallFailed extends Error {
-  constructor(code, message) {
+  constructor(code, message, seconds = null) {
     super(message);
     this.code = code;
+    this.seconds = seconds;
   }
 }
 
@@ -53,7 +54,7 @@ export async function call(path, options = {}) {
   }
   const content = await answer.json().catch(() => null);
   if (answer.ok && content !== null) return content;
-  throw new CallFailed(content?.code ?? "other", content?.message ?? `${answer.status}`);
+  throw new CallFailed(content?.code ?? "other", content?.message ?? `${answer.status}`, answer.headers.get("Retry-After"));
 }
 
 function shown(token) {

@@ -125,9 +125,9 @@ export class NurseCorner {
     }
   }
 
-  #show({ code, message }) {
+  #show({ code, message, seconds }) {
     const key = `kiosk.error.${code}`;
-    const text = canSay(key) ? say(key) : message;
+    const text = canSay(key) ? say(key, { seconds }) : message;
     for (const line of ["pin-problem", "settings-problem"]) byId(line).textContent = text;
   }
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -259,7 +260,7 @@ def test_a_nurse_sets_a_pin_first_and_then_the_rest(kiosk: Machine, browser: Pag
 
 
 def test_who_has_no_pin_changes_nothing_and_trying_takes_ever_longer(
-    fresh: Machine, sound_card: dict[str, str]
+    fresh: Machine, browser: Page, sound_card: dict[str, str]
 ) -> None:
     assert call(fresh, "GET", "/settings")[0] == 401
     assert call(fresh, "PUT", "/settings", {"brightness": 1})[0] == 401
@@ -281,6 +282,12 @@ def test_who_has_no_pin_changes_nothing_and_trying_takes_ever_longer(
     fresh.switch_on("--no-browser")
     fresh.wait_until_ready()
     assert call(fresh, "POST", "/unlock", {"pin": "4711"})[1]["code"] == "too_many_calls"
+    browser.open(f"{fresh.url}kiosk.html?lang=en")
+    wait_for(lambda: stage(browser) in ("start", "live"), "the screen")
+    browser.click("#nurse-open")
+    type_digits(browser, "4711")
+    told = wait_for(lambda: re.findall(r"Try again in (\d+) seconds", browser.text("#pin-problem")), "how long to wait")
+    assert 0 < int(told[0]) <= 30
 
 
 @pytest.mark.parametrize("body", [{}, {"pin": 4711}, {"pin": None}, {"pin": "4711", "more": 1}, [], "4711"])
