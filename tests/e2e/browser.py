@@ -32,6 +32,7 @@ _FLAGS = (
     "--no-proxy-server",
     "--remote-debugging-port=0",
 )
+_BETWEEN_PAGES = {"code": -32000, "message": "Cannot find default execution context"}
 _KEY_CODES = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, " ": 32}
 
 
@@ -54,12 +55,19 @@ class Page:
 
     def call(self, method: str, **params: Any) -> Any:
         """One DevTools command and its result. Events that come in between are of no interest."""
+        answer = self._answer(method, params)
+        while answer.get("error") == _BETWEEN_PAGES:  # it has not been carried out
+            time.sleep(0.05)
+            answer = self._answer(method, params)
+        assert "error" not in answer, f"{method}: {answer['error']}"
+        return answer["result"]
+
+    def _answer(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         number = next(self._ids)
         self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
         while (answer := json.loads(self._socket.recv(timeout=20))).get("id") != number:
             pass
-        assert "error" not in answer, f"{method}: {answer['error']}"
-        return answer["result"]
+        return dict(answer)
 
     def open(self, url: str, width: int = 1280, height: int = 800) -> None:
         """Load a page in a window of that size, in CSS pixels."""
