@@ -1,6 +1,6 @@
 // What the session does, in plain words of the reader's language.
 
-import { canSay, instrumentName, moodName, say } from "./words.js";
+import { canSay, instrumentName, keyName, moodName, say } from "./words.js";
 
 const SAMPLE_RATE = 48000;
 const GUIDED = ["matching", "leading", "holding", "stepping_back", "arrived"]; // phases in which the plan is at work
@@ -37,7 +37,7 @@ export function isAsked({ phase, asks }) {
 export function playingText({ clip }) {
   if (clip === null) return "";
   const tempo = clip.tempo_bpm === null ? "" : say("patient.tempo", { bpm: Math.round(clip.tempo_bpm) });
-  const parts = [clip.key ?? "", tempo, clip.instruments.map(instrumentName).join(", ")];
+  const parts = [clip.key === null ? "" : keyName(clip.key), tempo, clip.instruments.map(instrumentName).join(", ")];
   return parts.filter((part) => part !== "").join(" · ");
 }
 

@@ -59,6 +59,13 @@ export function instrumentName(name) {
   return canSay(key) ? say(key) : name;
 }
 
+/** A key of the music, such as "D dorian", as the reader names it. */
+export function keyName(key) {
+  const [tonic, mode] = key.split(" ");
+  const [tonicKey, modeKey] = [`music.tonic.${tonic}`, `music.mode.${mode}`];
+  return canSay(tonicKey) && canSay(modeKey) ? say(modeKey, { tonic: say(tonicKey) }) : key;
+}
+
 /** A number with the decimal mark that the reader writes. */
 export function numberText(number) {
   return String(number).replace(".", (0.5).toLocaleString(current).charAt(1));

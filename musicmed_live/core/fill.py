@@ -28,6 +28,10 @@ class Fill:
         decay = np.exp(-passed / (SEAM_FRAMES / 6))[:, None]
         return ((self.loop[passed % len(self.loop)] + self.step * decay) * gain).astype(np.float32)
 
+    def gives_way_at(self, position: int) -> bool:
+        """Whether it is still heard at `position` under the music that is back."""
+        return self.resume is not None and position < self.resume + RESUME_FRAMES
+
     def over(self, music: Samples, start: int) -> Samples:
         """`music`, which begins at `start`, with the fill from where it is missing to where it is back."""
         a = max(0, self.since - start)

@@ -289,7 +289,8 @@ class Mixer:
             state = replace(state, resumed=fill.resume)
             fill = None  # there is a bar of music again that could be repeated
         if ready < due and (fill is None or fill.resume is not None):
-            begun = self._start_fill(max(ready, heard_until), fill, state.resumed)
+            gives_way = fill is not None and fill.gives_way_at(heard_until)  # only this one can go on from there
+            begun = self._start_fill(heard_until if gives_way else max(ready, heard_until), fill, state.resumed)
             return replace(state, fill=begun, underruns=state.underruns + 1)
         back = heard_until + RESUME_FRAMES
         back += -back % GRID  # a fill may begin in any cell but one in which another still gives way to the music

@@ -492,6 +492,7 @@ class Life:
 @example([*LATE_AGAIN_WHILE_BACK, ("cut", 0, 2398)], QUIET)
 @example([*LATE_AGAIN_WHILE_BACK, ("cut", 0, 4800)], QUIET)
 @example([("cut", 0, 1), ("hear", 0, 11762), ("cut", 0, 1), ("compose", 0, 14637), ("hear", 0, 1200)], QUIET)
+@example([("hear", 0, 25898), ("cut", 0, 7017), ("hear", 0, 503), ("cut", 10, 447)], HOT)
 def test_whatever_happens_nothing_clicks_and_what_was_heard_stays(deeds: list[Deed], amplitude: float) -> None:
     life = Life(amplitude)
     for deed in deeds:

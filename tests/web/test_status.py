@@ -48,7 +48,7 @@ def test_what_is_not_known_about_the_music_is_left_out(modules: Page) -> None:
     clip = {"key": "D dorian", "tempo_bpm": 103.6, "instruments": ["cello", "piano"]}
     silent_about: dict[str, Any] = {"key": None, "tempo_bpm": None, "instruments": []}
 
-    assert said(modules, "playingText", {"clip": clip}) == "D dorian · 104 beats a minute · cello, piano"
+    assert said(modules, "playingText", {"clip": clip}) == "D Dorian · 104 beats a minute · cello, piano"
     assert said(modules, "playingText", {"clip": silent_about}) == ""
     assert said(modules, "playingText", {"clip": None}) == ""
 

@@ -6,18 +6,19 @@ from collections import Counter
 
 import pytest
 
+from musicmed_live.composer.harmony import MODES, Scale
 from musicmed_live.core.emotion import WORDS
 from musicmed_live.core.reasons import SENTENCES
 from tests.e2e.browser import Page
 from tests.web.conftest import WEB, run_script
 
-ROOMS = "patient|therapist|kiosk|calibrate|why|mood"
+ROOMS = "patient|therapist|kiosk|calibrate|why|mood|music"
 MESSAGES: dict[str, dict[str, str]] = json.loads((WEB / "messages.json").read_text(encoding="utf-8"))
 KEYS = set(MESSAGES["en"])
 PAGES = [path.read_text(encoding="utf-8") for path in sorted(WEB.iterdir()) if path.suffix in {".html", ".js"}]
 # A key stands in a page as a whole, "patient.stop", or as the beginning of several: `why.${key}`.
-NAMED = {key for page in PAGES for key in re.findall(rf'"((?:{ROOMS})\.[a-z0-9_.]+)"', page)}
-BEGINNINGS = {start for page in PAGES for start in re.findall(rf"`((?:{ROOMS})\.[a-z0-9_.]*)\$\{{", page)}
+NAMED = {key for page in PAGES for key in re.findall(rf'"((?:{ROOMS})\.[A-Za-z0-9_.#]+)"', page)}
+BEGINNINGS = {start for page in PAGES for start in re.findall(rf"`((?:{ROOMS})\.[A-Za-z0-9_.#]*)\$\{{", page)}
 
 
 def test_every_language_has_the_same_keys() -> None:
@@ -35,7 +36,7 @@ def test_no_sentence_is_empty() -> None:
 
 
 def test_no_key_stands_twice() -> None:
-    keys = re.findall(rf'^\s+"((?:{ROOMS})\.[a-z0-9_.]+)":', (WEB / "messages.json").read_text(), re.MULTILINE)
+    keys = re.findall(rf'^\s+"((?:{ROOMS})\.[A-Za-z0-9_.#]+)":', (WEB / "messages.json").read_text(), re.MULTILINE)
 
     assert [key for key, count in Counter(keys).items() if count != len(MESSAGES)] == []
 
@@ -57,6 +58,28 @@ def test_every_reason_of_the_server_has_its_sentence() -> None:
 
 def test_every_mood_word_of_the_server_is_translated() -> None:
     assert {f"mood.{word}" for word in WORDS} <= KEYS
+
+
+def test_every_key_that_the_composer_writes_in_is_translated() -> None:
+    keys = [Scale(tonic, mode).name.split() for tonic in range(12) for mode in MODES]
+    assert {f"music.tonic.{tonic}" for tonic, _ in keys} | {f"music.mode.{mode}" for _, mode in keys} <= KEYS
+
+
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [
+        ("en", ["B major", "B flat minor", "F sharp Lydian", "X blue"]),
+        ("de", ["H-Dur", "B-Moll", "Fis lydisch", "X blue"]),
+    ],
+)
+def test_a_key_has_the_name_that_the_reader_gives_it(modules: Page, language: str, names: list[str]) -> None:
+    script = f"""const words = await import('/words.js');
+    const before = words.language();
+    words.chooseLanguage('{language}');
+    const names = ["B ionian", "Bb aeolian", "F# lydian", "X blue"].map(words.keyName);
+    words.chooseLanguage(before);
+    return names;"""
+    assert run_script(modules, script) == names
 
 
 @pytest.mark.parametrize(
