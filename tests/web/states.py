@@ -51,9 +51,7 @@ def _away(stage: Stage) -> None:
 
 def _refused(stage: Stage) -> None:
     answer = {"code": "bad_token", "message": "no"}
-    stage.page.evaluate(
-        f"globalThis.fetch = async () => ({{ok: false, status: 401, json: async () => ({json.dumps(answer)})}})"
-    )
+    stage.page.evaluate(f"globalThis.fetch = async () => Response.json({json.dumps(answer)}, {{status: 401}})")
     stage.page.click("#start")
     wait_for(lambda: stage.page.text("#problem"), "the answer")
 

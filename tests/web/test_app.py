@@ -230,6 +230,4 @@ def test_a_planned_rest_says_that_the_music_comes_back(live: Stage) -> None:
 
 def refuse(stage: Stage, status: int, answer: dict[str, str]) -> None:
     """What the server says to every further call."""
-    stage.page.evaluate(
-        f"globalThis.fetch = async () => ({{ok: false, status: {status}, json: async () => ({json.dumps(answer)})}})"
-    )
+    stage.page.evaluate(f"globalThis.fetch = async () => Response.json({json.dumps(answer)}, {{status: {status}}})")

@@ -26,7 +26,8 @@ globalThis.clearTimeout = (timer) => due.delete(timer);
 globalThis.fetch = async (path, options) => {
   told.push(`${options?.method ?? "GET"} ${path}`);
   if (answer === null) throw new TypeError("unreachable");
-  return {...answer, ok: answer.status === 200, json: async () => answer.body ?? {phase: "leading"}};
+  const { status, body = {phase: "leading"} } = answer;
+  return {status, ok: status === 200, headers: new Headers(), json: async () => body};
 };
 let now = 0;
 performance.now = () => now;
