@@ -212,7 +212,9 @@ def _server(options: argparse.Namespace) -> Iterator["Server"]:
     keep_days = granting.parse_days("--keep-days", options.keep_days, MOST_DAYS)
     from musicmed_live.service.sources import open_sources
 
-    sources = open_sources(choice)  # first of all: its processes load while this one does
+    on_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the processes inherit: Ctrl-C is not theirs
+    sources = open_sources(choice)  # first of all: they load while this one does
+    signal.signal(signal.SIGINT, on_interrupt)
     from musicmed_live.service.broker import own_broker
     from musicmed_live.service.journaling import keeping, owner_name
     from musicmed_live.service.mqtt_address import parse_address

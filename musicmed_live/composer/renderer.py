@@ -81,6 +81,7 @@ class Renderer:
         """
         self._skipped = (*self.ringing, *notes)
         self._sounding, self._silent = [], []
+        self._room = Room(until)
         self.position = self._oldest = until
 
     def rewind(self, position: int) -> None:
@@ -180,7 +181,8 @@ class Renderer:
     def _forget_ended(self) -> None:
         self._oldest = max(self._oldest, self.position - _REMEMBERED)
         ended = [(sounding.note, sounding.end) for sounding in self._sounding if sounding.end <= self.position]
-        self._silent = [(note, end) for note, end in [*self._silent, *ended] if end > self._oldest]
+        since = self._oldest - HALL_FRAMES  # where a rewind may lead to, the hall still answers them
+        self._silent = [(note, end) for note, end in [*self._silent, *ended] if end > since]
         self._sounding = [sounding for sounding in self._sounding if sounding.end > self.position]
 
 

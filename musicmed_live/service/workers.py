@@ -68,7 +68,7 @@ class Worker:
         self._jobs: asyncio.PriorityQueue[_Job] = asyncio.PriorityQueue()
         self._order = itertools.count()
         self.restarts = 0
-        self.lost = asyncio.Event()  # set when a process has died and another one has taken its place
+        self.lost = asyncio.Event()  # set when a process has died
 
     def start(self) -> _Process:
         """Let its process load. Without that, it does so when something is asked of it for the first time."""
@@ -110,12 +110,11 @@ class Worker:
 
     async def _carry_out(self, function: Callable[..., Any], args: Any, done: "asyncio.Future[Any] | None") -> None:
         fault: MusicmedError | None
-        process = self._process or self.start()
         try:
             async with asyncio.timeout(LOADING_SECONDS if function is voices.warm_up else HANG_SECONDS):
-                result, fault = await process.ask(function, args)
-        except (EOFError, OSError):  # a TimeoutError is one of the latter
-            self._replace(process)
+                result, fault = await (self._process or self.start()).ask(function, args)
+        except (EOFError, OSError):  # a TimeoutError is one of the latter, and a process that cannot be started
+            self._give_up()
             result, fault = None, WorkerDied("the worker process died; another one takes its place")
         if done is None:
             if fault is not None:
@@ -127,11 +126,13 @@ class Worker:
         else:
             done.set_result(result)
 
-    def _replace(self, dead: _Process) -> None:
+    def _give_up(self) -> None:
+        """Be done with a process that is dead; the next call starts another one."""
         self.restarts += 1
         log.warning("a process of %s died and is replaced (restart %d)", self._title, self.restarts)
-        dead.kill()
-        self.start()
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
         self.lost.set()
 
 

@@ -346,6 +346,34 @@ def test_what_nobody_hears_is_left_out_and_what_follows_is_the_same(
     assert np.abs(sound(blocks) - whole[left_out:]).max() < 1e-5
 
 
+@pytest.mark.parametrize(("seed", "instrument"), [(8, "horn"), (33, "oboe")])
+def test_what_is_forbidden_while_only_the_hall_still_answers_is_broken_off_from_a_memory_too(
+    generator: ComposerGenerator, seed: int, instrument: str
+) -> None:
+    voice = generator.open_voice(seed)
+    list(voice.compose(ClipRequest(0, frames_of(7.0), ANXIOUS, ANXIOUS)))
+    assert instrument not in {sounding.note.instrument for sounding in voice._renderer._sounding}
+    assert voice._renderer.rings([instrument])
+    wish = ClipRequest(voice.position, frames_of(4.0), ANXIOUS, ANXIOUS, Preference(forbid=(instrument,)))
+    memory, whole = voice.memory(), sound(list(voice.compose(wish)))
+    for seconds in (0.0, 1.5):
+        blocks = list(
+            generator.open_voice(seed, wish.position, memory).compose(wish, wish.position + frames_of(seconds))
+        )
+        assert np.abs(sound(blocks) - whole[blocks[0].position - wish.position :]).max() < 1e-5
+
+
+def test_a_voice_that_was_taken_up_can_be_taken_up_again(generator: ComposerGenerator) -> None:
+    voice = generator.open_voice(3)
+    list(voice.compose(ClipRequest(0, frames_of(7.0), ANXIOUS, ANXIOUS)))
+    second = generator.open_voice(3, voice.position, voice.memory())
+    for one in (voice, second):
+        list(one.compose(request(one, 0.8, ANXIOUS)))
+    third = generator.open_voice(3, second.position, second.memory())
+    played, again = (sound(list(one.compose(request(one, 3.0, ANXIOUS)))) for one in (voice, third))
+    assert np.abs(again - played).max() < 1e-5
+
+
 def test_what_rang_before_a_memory_is_not_made_while_nothing_is_heard() -> None:
     cold = ComposerGenerator()
     voice = cold.open_voice(3)

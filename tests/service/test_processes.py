@@ -14,6 +14,7 @@ import pytest
 from benchmarks.listener import serving
 from musicmed_live.errors import DeviceFailed, WorkerDied
 from musicmed_live.service import workers
+from musicmed_live.service.answering import Prepare
 from musicmed_live.service.workers import Worker
 
 
@@ -54,6 +55,20 @@ async def test_a_worker_that_cannot_even_be_killed_is_replaced(monkeypatch: pyte
     monkeypatch.undo()
     assert await asyncio.wait_for(worker.call(0.0, os.getpid), 20.0) != os.getpid()
     stuck.kill()
+    running.cancel()
+
+
+async def test_a_worker_that_cannot_be_started_is_tried_again_at_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(prepare: Prepare) -> None:
+        raise BlockingIOError("no more processes")
+
+    worker = Worker("Nobody", nothing)
+    running = asyncio.create_task(worker.run())
+    monkeypatch.setattr(workers, "_Process", start)
+    with pytest.raises(WorkerDied):
+        await worker.call(0.0, os.getpid)
+    monkeypatch.undo()
+    assert await worker.call(0.0, os.getpid) != os.getpid()
     running.cancel()
 
 
