@@ -81,8 +81,9 @@ class Renderer:
         """
         self._skipped = (*self.ringing, *notes)
         self._sounding, self._silent = [], []
-        self._room = Room(until)
         self.position = self._oldest = until
+        if not self._skipped:  # else `_catch_up` makes a new room, which takes a while
+            self._room = Room(until)
 
     def rewind(self, position: int) -> None:
         """Goes back to `position`: forgets the notes that begin there or later, lets go the keys of those that sound.

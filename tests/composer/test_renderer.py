@@ -53,6 +53,18 @@ def note(instrument: str, position: int = 0, seconds: float = 1.0, velocity: flo
     return Note(position, round(seconds * SECOND), instrument, key, velocity)
 
 
+def test_silence_that_is_skipped_is_as_if_it_had_begun_after_it(sampler: Sampler) -> None:
+    begun = round(2.3 * SECOND)
+    sounds = []
+    skipping = Renderer(sampler)
+    skipping.skip((), begun)
+    for renderer in (skipping, Renderer(sampler, begun)):
+        play(renderer, [note("piano", begun), note("piano", begun + SECOND)], begun + 2 * SECOND)
+        renderer.rewind(begun + SECOND // 2)
+        sounds.append(renderer.render((), begun + END))
+    assert np.abs(sounds[0] - sounds[1]).max() < 1e-5
+
+
 def steepest(samples: Samples) -> float:
     return float(np.abs(np.diff(samples, axis=0)).max())
 

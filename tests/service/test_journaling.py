@@ -316,12 +316,18 @@ def test_a_clip_that_was_cut_before_it_was_heard_is_not_told_of() -> None:
         assert {cut.body["reason"] for cut in entries.of(Kind.CUT)} == {"report"}
 
 
+def die_before_the_second_clip(on: Stage) -> int:
+    """The session goes on in the second clip; where it was left."""
+    start(on)
+    on.until(lambda: on.live.heard > frames_of(29.5))
+    left_at = on.live.heard
+    on.die(2.0)
+    return left_at
+
+
 def test_a_clip_that_began_while_the_server_was_away_is_told_of_and_none_before_it() -> None:
     with stage() as on:
-        start(on)
-        on.until(lambda: on.live.heard > frames_of(29.5))
-        left_at = on.live.heard
-        on.die(2.0)
+        left_at = die_before_the_second_clip(on)
         assert on.live.heard > 30 * SAMPLE_RATE
         with watched(on, lambda keeper: keeper.resume(on.live, 2.0, left_at)) as entries:
             on.until(lambda: on.live.playing)
@@ -332,10 +338,7 @@ def test_a_clip_that_began_while_the_server_was_away_is_told_of_and_none_before_
 
 def test_nor_is_it_forgotten_where_the_next_server_dies_before_the_music_is_back() -> None:
     with stage() as on:
-        start(on)
-        on.until(lambda: on.live.heard > frames_of(29.5))
-        left_at = on.live.heard
-        on.die(2.0)
+        left_at = die_before_the_second_clip(on)
         with watched(on, lambda keeper: keeper.resume(on.live, 2.0, left_at)) as entries:
             on.wait(0.0)
         left_at = entries.checkpoints[-1].position
