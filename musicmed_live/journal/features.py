@@ -19,6 +19,8 @@ WORDS = {
     "steady_flux": "how fast the sound changes between notes",
     "onset_rate": "notes in a second",
     "log_onset_rate": "notes in a second, on a logarithmic scale",
+    "faint_onset_rate": "notes in a second, the faintest ones included, on a logarithmic scale",
+    "strong_onset_rate": "strong notes in a second, on a logarithmic scale",
     "quick_notes": "how quick the quickest notes are",
     "unevenness": "unevenness of the rhythm",
     "pulse_clarity": "clearness of the pulse",

@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from musicmed_live.core.judgement import Mono
@@ -14,6 +15,7 @@ from musicmed_live.recognition.spectrum import HOP, RATE, FloatArray, Spectrogra
 AUDIBLE_DB = -50.0  # of a mel band's power
 LOW_BANDS = 20  # of the 64 mel bands: those below 1 kHz
 ONSET_DB = 0.6  # rise of the mean over the bands within one hop
+FAINT_ONSET_DB, STRONG_ONSET_DB = 0.1, 0.9  # as instruments differ in how sharply a note begins
 _SHORTEST_BETWEEN_ONSETS = 0.06  # seconds
 _LONGEST_BETWEEN_ONSETS = 3.0  # what is taken where there are no two
 _FEWEST_ONSETS = 0.3  # a second, added so that the logarithm of none is one
@@ -39,9 +41,8 @@ def spectral_flux(mel_db: Spectrogram) -> FloatArray:
 def measure_onsets(rise: FloatArray) -> dict[str, float]:
     """Onsets and their periodicity, from the spectral flux `rise`."""
     rate = RATE / HOP
-    apart = round(_SHORTEST_BETWEEN_ONSETS * rate)
-    onsets, _ = find_peaks(rise, height=ONSET_DB, prominence=ONSET_DB, distance=apart)
-    onset_rate = len(onsets) / len(rise) * rate
+    faint, onsets, strong = (_onsets(rise, least_db) for least_db in (FAINT_ONSET_DB, ONSET_DB, STRONG_ONSET_DB))
+    seconds = len(rise) / rate
     between = np.diff(onsets) / rate if len(onsets) > 1 else np.array([_LONGEST_BETWEEN_ONSETS])
     centred = rise - rise.mean()
     spectrum = np.abs(np.fft.rfft(centred, 2 * len(rise))) ** 2
@@ -50,12 +51,21 @@ def measure_onsets(rise: FloatArray) -> dict[str, float]:
     return {
         "flux": float(rise.mean()),
         "steady_flux": float(np.median(rise)),
-        "onset_rate": onset_rate,
-        "log_onset_rate": math.log(onset_rate + _FEWEST_ONSETS),
+        "onset_rate": len(onsets) / seconds,
+        "log_onset_rate": math.log(len(onsets) / seconds + _FEWEST_ONSETS),
+        "faint_onset_rate": math.log(len(faint) / seconds + _FEWEST_ONSETS),
+        "strong_onset_rate": math.log(len(strong) / seconds + _FEWEST_ONSETS),
         "quick_notes": -math.log(float(np.percentile(between, 20))),
         "unevenness": float(between.std() / between.mean()),
         "pulse_clarity": float(autocorrelation[fastest:slowest].max() / max(autocorrelation[0], 1e-12)),
     }
+
+
+def _onsets(rise: FloatArray, least_db: float) -> NDArray[np.intp]:
+    """Frames of `rise` at which it peaks by at least so much."""
+    apart = round(_SHORTEST_BETWEEN_ONSETS * RATE / HOP)
+    found, _ = find_peaks(rise, height=least_db, prominence=least_db, distance=apart)
+    return np.asarray(found)
 
 
 def measure_fluctuation(mono: Mono) -> dict[str, float]:

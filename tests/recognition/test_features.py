@@ -21,6 +21,14 @@ def test_the_onset_rate_counts_the_chords() -> None:
     assert extract(chords(C_MAJOR, 0.25))["onset_rate"] == pytest.approx(4.0, rel=0.15)
 
 
+def test_a_faint_chord_between_loud_ones_is_a_faint_onset_but_no_strong_one() -> None:
+    loud = chords(C_MAJOR, 0.5)
+    measured = extract(loud + 0.01 * np.roll(loud, RATE // 4))
+    faint, strong = (np.exp(measured[f"{name}_onset_rate"]) - 0.3 for name in ("faint", "strong"))
+    assert faint == pytest.approx(4.0, rel=0.15)
+    assert strong == pytest.approx(2.0, rel=0.15)
+
+
 def test_louder_music_differs_in_level_but_not_in_key() -> None:
     soft, loud = extract(chords(C_MAJOR, 0.5)), extract(4 * chords(C_MAJOR, 0.5))
     assert loud["rms_mean"] == pytest.approx(4 * soft["rms_mean"], rel=1e-3)
