@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr  # type: ignore[import-untyped]  # soxr has no annotations
-from numpy.typing import NDArray
 
 from musicmed_live.composer.voice import ComposerGenerator
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Preference, frames_of
+from musicmed_live.core.judgement import Mono
 from musicmed_live.musicgen.parts import CODEC_RATE
 
 TABLE = "corpus.csv"
@@ -20,6 +20,7 @@ COLUMNS = ("path", "valence", "arousal", "split", "instruments")
 UNPITCHED = Preference(forbid=("percussion", "timpani"))  # the codec has a token for pitches, none for noise
 SETTLING_SECONDS = 4.0
 VALIDATION_EVERY = 10  # one track of so many is kept for validation
+_RMS = 0.08  # of every track, full scale is 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,17 @@ def write(folder: Path, tracks: int, seconds: float, seed: int) -> Iterator[Trac
         csv.writer(file).writerows([COLUMNS, *rows])
 
 
-def render(composer: ComposerGenerator, track: Track, seconds: float) -> NDArray[np.float32]:
-    """The track's music, mono at 32 kHz, without its first seconds, in which the composer is still settling."""
+def at_one_loudness(mono: Mono) -> Mono:
+    """The same with a root mean square of -22 dBFS; silence stays silence."""
+    rms = float(np.sqrt(np.mean(np.square(mono), dtype=np.float64)))
+    return mono * np.float32(_RMS / rms) if rms > 0 else mono
+
+
+def render(composer: ComposerGenerator, track: Track, seconds: float) -> Mono:
+    """The track's music, mono at 32 kHz, as loud as any other's.
+
+    Its first seconds, in which the composer is still settling, are left out.
+    """
     voice = composer.open_voice(track.seed)
     settling, length = frames_of(SETTLING_SECONDS), frames_of(seconds)
     emotion = track.emotion
@@ -73,5 +83,4 @@ def render(composer: ComposerGenerator, track: Track, seconds: float) -> NDArray
         pass
     request = ClipRequest(settling, length, emotion, emotion, UNPITCHED)
     stereo = np.concatenate([block.samples for block in voice.compose(request)])
-    mono: NDArray[np.float32] = soxr.resample(stereo.mean(axis=1), SAMPLE_RATE, CODEC_RATE)
-    return mono
+    return at_one_loudness(soxr.resample(stereo.mean(axis=1), SAMPLE_RATE, CODEC_RATE))

@@ -14,7 +14,7 @@ from transformers import EncodecModel
 from models.agreement import Heard, agreement, correlation
 from models.clips import Grid
 from models.evaluate import Judge, evaluate, sides_of
-from models.proof.corpus import Track
+from models.proof.corpus import Track, at_one_loudness
 from models.proof.quantiser import codebooks_of, quantise
 from models.proof.semitones import levels
 from models.proof.sizes import Size
@@ -26,7 +26,6 @@ from musicmed_live.recognition.features import RATE, extract
 from musicmed_live.service.generators import Choice
 
 JUDGE = "embedded, at one loudness, halved"
-_RMS = 0.08  # that everything is judged at, full scale is 1.0
 _SHARE = 0.5  # of the estimate that is told
 _AXES = ("valence", "arousal")
 
@@ -53,12 +52,6 @@ class Ear:
             min(1.0, max(-1.0, _SHARE * (self._recognizer.middle(axis) + float(adds[axis].sum())))) for axis in _AXES
         )
         return Judgement(Emotion(valence, arousal), _SHARE * whole.valence_sd, _SHARE * whole.arousal_sd)
-
-
-def at_one_loudness(mono: Mono) -> Mono:
-    """The same with a root mean square of -22 dBFS; silence stays silence."""
-    rms = float(np.sqrt(np.mean(np.square(mono), dtype=np.float64)))
-    return mono * np.float32(_RMS / rms) if rms > 0 else mono
 
 
 def measure(model: Path, adapter: Path, out: Path, size: Size) -> dict[str, Any]:

@@ -46,9 +46,9 @@ SIZES = {
         seeds=2,
         clip_seconds=5.0,
     ),
-    # An hour on one core, of which a quarter is rendering: the figures of docs/learning.md.
+    # An hour and a quarter on one core, of which a third is rendering: the figures of docs/learning.md.
     "cpu": Size(
-        tracks=700,
+        tracks=1400,
         track_seconds=20.0,
         base_seconds=20.0,
         adapter_seconds=5.0,
@@ -58,7 +58,7 @@ SIZES = {
         heads=2,
         base_steps=1200,
         base_batch=4,
-        adapter_steps=2000,
+        adapter_steps=1100,
         adapter_batch=16,
         rank=16,
         levels=5,
