@@ -10,11 +10,11 @@ from scipy.signal import find_peaks
 from musicmed_live.core.judgement import Mono
 from musicmed_live.recognition.spectrum import HOP, RATE, FloatArray, Spectrogram, frequencies, magnitudes
 
-# Set so that the onset rate follows scores that are known: r .96 over the rated piano pieces and .98 over clips for
-# ensembles, with means within 8 % of the true ones.
 AUDIBLE_DB = -50.0  # of a mel band's power
 LOW_BANDS = 20  # of the 64 mel bands: those below 1 kHz
-ONSET_DB = 0.6  # rise of the mean over the bands within one hop
+# A rise of the mean over the bands within one hop, so that the onset rate follows scores that are known: r .96 over the
+# rated piano pieces and .98 over clips for ensembles, with means within 8 % of the true ones.
+ONSET_DB = 0.6
 FAINT_ONSET_DB, STRONG_ONSET_DB = 0.1, 0.9  # as instruments differ in how sharply a note begins
 _SHORTEST_BETWEEN_ONSETS = 0.06  # seconds
 _LONGEST_BETWEEN_ONSETS = 3.0  # what is taken where there are no two

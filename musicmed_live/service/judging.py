@@ -6,6 +6,8 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from threadpoolctl import threadpool_limits
+
 from musicmed_live.core.judgement import Judgement, Mono
 from musicmed_live.errors import MusicmedError
 from musicmed_live.service.workers import Worker
@@ -51,6 +53,7 @@ class Judge:
 
 def prepare() -> None:
     """Leave the cores to others."""
+    threadpool_limits(1, user_api="blas")  # its threads wait for work in loops: a second core, for nothing
     if hasattr(os, "nice"):  # Windows has none
         os.nice(NICENESS)
 

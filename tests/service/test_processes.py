@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 
 import httpx
 import psutil
 import pytest
+from threadpoolctl import threadpool_info
 
 from benchmarks.listener import serving
-from musicmed_live.errors import DeviceFailed, WorkerDied
-from musicmed_live.service import workers
+from musicmed_live.errors import DeviceFailed, GeneratorFailed, WorkerDied
+from musicmed_live.service import judging, workers
 from musicmed_live.service.answering import Prepare
 from musicmed_live.service.workers import Worker
 
@@ -30,6 +32,37 @@ def test_no_worker_outlives_its_server(by: signal.Signals) -> None:
 
 def nothing() -> None:
     pass
+
+
+async def test_what_judges_the_music_takes_no_second_core() -> None:
+    worker = Worker("The recognizer", judging.prepare)
+    running = asyncio.create_task(worker.run())
+    pools = await worker.call(0.0, threadpool_info)
+    assert {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"} == {1}
+    running.cancel()
+
+
+class Half:
+    """What was loaded before memory ran out."""
+
+
+halves: list[weakref.ref[Half]] = []
+
+
+def load_half() -> None:
+    left = sum(half() is not None for half in halves)
+    loaded = Half()
+    halves.append(weakref.ref(loaded))
+    raise GeneratorFailed(f"{left} are left")
+
+
+async def test_what_was_half_loaded_is_gone_when_loading_is_tried_again() -> None:
+    worker = Worker("Nobody", nothing)
+    running = asyncio.create_task(worker.run())
+    for _ in range(2):
+        with pytest.raises(GeneratorFailed, match="0 are left"):
+            await worker.call(0.0, load_half)
+    running.cancel()
 
 
 async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
