@@ -6,8 +6,9 @@ For each point of a grid over the valence-arousal plane and each seed a voice co
 - *published*: the regressions of Eerola, Lartillot and Toiviainen (`benchmarks.published`), on features standardised
   over the grid;
 - *tonal*, for valence: mode on three time scales and key clarity, equally weighted, standardised over the grid;
-- *human*: the embedded recognizer (`musicmed_live.recognition`), a regression on listeners' ratings of pieces. It is
-  neither fitted nor rescaled to this composer, and read relative to the middle of the grid but for
+- *human*: the embedded recognizer (`musicmed_live.recognition`), a regression on listeners' ratings of pieces. Its map
+  to the plane is made by clips of this composer with other seeds, which correlations do not depend on, and two of its
+  features were chosen with a view to this composer. It is read relative to the middle of the grid but for
   `human_quadrants_absolute`.
 
 `activity_r`, `valence_r` and `human_..._r` are correlations over all clips with what was asked for. `valence_r`,

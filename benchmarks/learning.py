@@ -64,7 +64,7 @@ def report(proof: dict[str, Any]) -> None:
         [name, found["valence"]["r"]["value"], found["arousal"]["r"]["value"], found["quadrants_about_mean"]]
         for name, found in sides.items()
     ]
-    print_table(["who plays", "r of valence", "r of arousal", "quadrants"], rows, "Asked for and heard")
+    print_table(["who plays", "r of valence", "r of arousal", "quadrants about the mean"], rows, "Asked for and heard")
 
 
 if __name__ == "__main__":

@@ -213,7 +213,7 @@ def _evaluation(measured: Content) -> str:
     sides = list(measured["sides"])
     parts = [
         "## Evaluation",
-        f"{grid_words(measured)} In brackets: 95 % confidence.",
+        f"{grid_words(measured)} Judged at one loudness. In brackets: 95 % confidence.",
     ]
     for judge in measured["judges"]:
         figures = [measured["figures"][side][judge] for side in sides]

@@ -142,14 +142,8 @@ def _is_whole(path: Path, frames: int) -> bool:
 
 
 def _write(path: Path, samples: Samples) -> None:
-    make_folder(path.parent)
-    try:
-        with whole(path) as unfinished:
-            soundfile.write(unfinished, samples, SAMPLE_RATE, format="FLAC")
-    except soundfile.LibsndfileError as fault:
-        raise CannotServe(
-            f"{path} cannot be written ({fault}); make room there, and call again: what is finished is kept"
-        ) from fault
+    with whole(path) as unfinished:
+        soundfile.write(unfinished, samples, SAMPLE_RATE, format="FLAC")
 
 
 def _claim(folder: Path, grid: Grid, sides: Sequence[Side]) -> None:

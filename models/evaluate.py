@@ -16,6 +16,7 @@ import numpy as np
 
 from models.agreement import Heard, agreement, gain, interval_json
 from models.clips import Clip, Grid, Side, digests, make_clips, read_clip, write_text
+from models.loudness import at_one_loudness
 from models.page import page
 from models.tagging import TagPair, Tags, prompt_at, tag_figures, tags_at
 from musicmed_live import __version__
@@ -99,6 +100,9 @@ def evaluate(
 ) -> Content:
     """Make the clips that are missing, judge them all, and write `evaluation.json` and `index.html` into `out`.
 
+    The clips are judged at one loudness: a voice of MusicGen is brought to the one that the asked emotion wants,
+    whatever it plays, which would tell a recognizer what was asked for, of the base as of the adapter.
+
     `told` hears of every clip when it is "made" and when it is "judged". Returns what `evaluation.json` holds. Raises
     `InvalidInput` and `CannotServe` as `make_clips` does, and what loading a generator raises.
     """
@@ -107,7 +111,7 @@ def evaluate(
     judged = []
     for clip in clips:
         samples = read_clip(out, clip)
-        mono = listen(samples)
+        mono = at_one_loudness(listen(samples))
         judged.append(_judged(clip, {judge.name: _opinion(judge.recognizer, mono) for judge in judges}))
         if clap is not None:
             embedded.append(clap.of_sound(samples))

@@ -112,7 +112,8 @@ def grid_words(content: Content) -> str:
 
 
 def _what(content: Content) -> str:
-    return f"{grid_words(content)} Played by: {', '.join(content['sides'])}. Judged by: {', '.join(content['judges'])}."
+    players, judges = ", ".join(content["sides"]), ", ".join(content["judges"])
+    return f"{grid_words(content)} Played by: {players}. Judged at one loudness by: {judges}."
 
 
 def _of_judge(content: Content, judge: str, sides: Sequence[str]) -> str:

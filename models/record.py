@@ -1,7 +1,8 @@
 """What a training leaves to be read: `history.json`, and the curves for TensorBoard."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,22 @@ from torch.utils.tensorboard import SummaryWriter
 from models.history import History
 from models.recipe import Recipe
 from models.schedule import rate
-from models.whole import whole
+from models.whole import unwritable, whole
 
 HISTORY = "history.json"
 RUNS = "runs"
 
 
 class Record:
-    """Writes what happens in one training, in `out/history.json` and `out/runs`."""
+    """Writes what happens in one training, in `out/history.json` and `out/runs`.
+
+    All that it does raises `CannotServe` where that cannot be written.
+    """
 
     def __init__(self, out: Path, recipe: Recipe, about: Mapping[str, Any], history: History) -> None:
         """`about` is what it was made from; what an earlier run recorded of later steps than `history` is dropped."""
-        self._path, self._recipe, self._about = out / HISTORY, recipe, about
-        self._writer = SummaryWriter(str(out / RUNS), purge_step=history.step)
+        self._path, self._runs, self._recipe, self._about = out / HISTORY, out / RUNS, recipe, about
+        self._writer = SummaryWriter(str(self._runs), purge_step=history.step)
 
     def step(self, history: History) -> None:
         """A step was made."""
@@ -46,7 +50,17 @@ class Record:
 
     def close(self) -> None:
         """Write what is not on the disk yet."""
-        self._writer.close()
+        with self._writing():
+            self._writer.close()
 
     def _scalar(self, name: str, value: float, step: int) -> None:
-        self._writer.add_scalar(name, value, step)
+        with self._writing():
+            self._writer.add_scalar(name, value, step)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """TensorBoard writes in a thread of its own, and tells of what failed there at the next call."""
+        try:
+            yield
+        except OSError as fault:
+            raise unwritable(self._runs, fault) from fault

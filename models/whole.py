@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
+from soundfile import LibsndfileError
 
 from musicmed_live.errors import CannotServe
+
+_UNWRITTEN = (OSError, SafetensorError, LibsndfileError)
 
 
 @contextmanager
@@ -34,8 +37,8 @@ def whole(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside(path) as partial:
             yield partial
-    except (OSError, SafetensorError) as fault:
-        raise _unwritable(path, fault) from fault
+    except _UNWRITTEN as fault:
+        raise unwritable(path, fault) from fault
 
 
 @contextmanager
@@ -52,14 +55,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.rename(former)
         partial.rename(path)
-    except (OSError, SafetensorError) as fault:
-        raise _unwritable(path, fault) from fault
+    except _UNWRITTEN as fault:
+        raise unwritable(path, fault) from fault
     finally:
         for left in (partial, former):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _unwritable(path: Path, fault: Exception) -> CannotServe:
+def unwritable(path: Path, fault: Exception) -> CannotServe:
+    """What to say where something cannot be written."""
     reason = fault.strerror if isinstance(fault, OSError) else ""
     return CannotServe(
         f"{path} cannot be written ({reason or fault}); what was there before is whole: make room and go on"

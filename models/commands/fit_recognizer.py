@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from models.commands.packages import require_packages
+from musicmed_live.errors import InvalidInput
 
 EPILOG = """
 DIR of --ratings holds labels.csv, with the columns midi, valence_mean and arousal_mean (ratings from -1 to 1), and in
@@ -35,6 +36,8 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _run(options: argparse.Namespace) -> None:
     require_packages("fitting", ("mido",))
+    if options.workers < 1:
+        raise InvalidInput(f"--workers: {options.workers} processes cannot play; give 1 or more", "--workers")
     from models.recognizer.fitting import fit_recognizer
 
     fit_recognizer(options.ratings, options.renderings, options.out, options.workers)

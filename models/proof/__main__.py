@@ -9,6 +9,7 @@ import torch
 
 from models.proof.sizes import SIZES
 from models.proof.stages import Stages
+from musicmed_live.errors import MusicmedError
 
 
 def main() -> None:
@@ -17,7 +18,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = Stages(options.out, SIZES[options.size], _say).run()
+    try:
+        found = Stages(options.out, SIZES[options.size], _say).run()
+    except MusicmedError as fault:
+        sys.exit(str(fault))
     _say(json.dumps(found["figures"]))
 
 

@@ -9,6 +9,9 @@ import numpy as np
 import soundfile
 import soxr  # type: ignore[import-untyped]  # soxr has no annotations
 
+from models.clips import make_folder
+from models.loudness import at_one_loudness
+from models.whole import whole
 from musicmed_live.composer.voice import ComposerGenerator
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Preference, frames_of
@@ -20,7 +23,6 @@ COLUMNS = ("path", "valence", "arousal", "split", "instruments")
 UNPITCHED = Preference(forbid=("percussion", "timpani"))  # the codec has a token for pitches, none for noise
 SETTLING_SECONDS = 4.0
 VALIDATION_EVERY = 10  # one track of so many is kept for validation
-_RMS = 0.08  # of every track, full scale is 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +51,19 @@ def plan(tracks: int, seed: int) -> list[Track]:
 
 def write(folder: Path, tracks: int, seconds: float, seed: int) -> Iterator[Track]:
     """Render what is not there yet; gives each track once its file is whole, and writes the table at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     composer, rows = ComposerGenerator(), []
     for track in plan(tracks, seed):
         path = folder / track.name
         if not path.exists():
-            partial = path.with_suffix(".partial")
-            soundfile.write(partial, render(composer, track, seconds), CODEC_RATE, "PCM_16", format="WAV")
-            partial.replace(path)
+            with whole(path) as unfinished:
+                soundfile.write(unfinished, render(composer, track, seconds), CODEC_RATE, "PCM_16", format="WAV")
         rows.append(
             (track.name, track.emotion.valence, track.emotion.arousal, track.split, "instruments of an orchestra")
         )
         yield track
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
-
-
-def at_one_loudness(mono: Mono) -> Mono:
-    """The same with a root mean square of -22 dBFS; silence stays silence."""
-    rms = float(np.sqrt(np.mean(np.square(mono), dtype=np.float64)))
-    return mono * np.float32(_RMS / rms) if rms > 0 else mono
 
 
 def render(composer: ComposerGenerator, track: Track, seconds: float) -> Mono:

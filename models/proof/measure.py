@@ -14,7 +14,8 @@ from transformers import EncodecModel
 from models.agreement import Heard, agreement, correlation
 from models.clips import Grid
 from models.evaluate import Judge, evaluate, sides_of
-from models.proof.corpus import Track, at_one_loudness
+from models.loudness import at_one_loudness
+from models.proof.corpus import Track
 from models.proof.quantiser import codebooks_of, quantise
 from models.proof.semitones import levels
 from models.proof.sizes import Size
@@ -25,7 +26,7 @@ from musicmed_live.recognition.embedded import EmbeddedRecognizer, load_recogniz
 from musicmed_live.recognition.features import RATE, extract
 from musicmed_live.service.generators import Choice
 
-JUDGE = "embedded, at one loudness, halved"
+JUDGE = "embedded, halved"
 _SHARE = 0.5  # of the estimate that is told
 _AXES = ("valence", "arousal")
 
@@ -33,10 +34,8 @@ _AXES = ("valence", "arousal")
 class Ear:
     """The embedded recognizer, made to compare clips of a tiny model with each other.
 
-    It hears everything equally loud: a voice of MusicGen is brought to the loudness that the asked emotion wants,
-    whatever it plays, which would tell the recognizer what was asked for, of the base as of the adapter. And it tells
-    half of its estimate: what the tiny codec plays lies partly beyond the border of the plane, where judgements are
-    cut off.
+    It tells half of its estimate: what the tiny codec plays lies partly beyond the border of the plane, where
+    judgements are cut off.
     """
 
     def __init__(self, recognizer: EmbeddedRecognizer) -> None:
@@ -45,7 +44,7 @@ class Ear:
 
     def judge(self, mono: Mono) -> Judgement:
         """See `Recognizer`."""
-        features = extract(at_one_loudness(mono))
+        features = extract(mono)
         whole = self._recognizer.judge_features(features, len(mono) / RATE)
         adds = self._recognizer.contributions(features)
         valence, arousal = (
@@ -59,7 +58,7 @@ def measure(model: Path, adapter: Path, out: Path, size: Size) -> dict[str, Any]
 
     The clips, a page to listen on and `evaluation.json` are in `out`. Returns the figures of both sides.
     """
-    sides = sides_of(Choice("musicgen", str(model), (str(adapter),), "cpu"))
+    sides = sides_of(Choice("musicgen", str(model), (str(adapter),), "auto"))
     judge = Judge(JUDGE, Ear(load_recognizer()))
     content = evaluate(sides, [judge], Grid(size.levels, size.seeds, size.clip_seconds), out)
     return {side: figures[JUDGE] for side, figures in content["figures"].items()}
@@ -96,7 +95,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _judged(recognizer: Ear, mono: Mono) -> Emotion:
-    return recognizer.judge(soxr.resample(mono, CODEC_RATE, RATE)).emotion
+    return recognizer.judge(at_one_loudness(soxr.resample(mono, CODEC_RATE, RATE))).emotion
 
 
 @torch.inference_mode()

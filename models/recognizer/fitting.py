@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from rich.progress import track
 
+from models.clips import make_folder, write_text
 from models.recognizer.measuring import LENGTHS, WHOLE, Table, measure, table_of
 from models.recognizer.pieces import Piece, checksum, read_pieces
 from models.recognizer.plane import LEVELS, SEEDS, Anchor, anchors, plane_of
@@ -37,9 +38,11 @@ def fit_recognizer(
 ) -> Validation:
     """Render, measure, validate, fit, write the coefficients to `out` and print the figures.
 
-    Raises `InvalidInput` where `ratings` holds no rated pieces that can be read.
+    Raises `InvalidInput` where `ratings` holds no rated pieces that can be read, `CannotServe` where `renderings` or
+    `out` cannot be written.
     """
     pieces = read_pieces(ratings)
+    make_folder(out.parent)
     table = measure_pieces(pieces, renderings, workers, [*timbres, *sustained])
     rated = ratings_of(pieces)
     validation = validate(table, rated, timbres, sustained)
@@ -57,8 +60,7 @@ def fit_recognizer(
         "new_timbre_r": validation.new_timbre_r,
         "sustained_r": validation.sustained_r,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(to_json(coefficients, made_from), encoding="utf-8")
+    write_text(out, to_json(coefficients, made_from))
     sys.stdout.write("\n".join(lines(validation)) + "\n")
     return validation
 

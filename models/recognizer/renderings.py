@@ -19,6 +19,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from models.recognizer.pieces import Keystroke, Piece, read_keystrokes
+from models.whole import whole
 from musicmed_live.composer.renderer import Renderer
 from musicmed_live.composer.sampler import Sampler
 from musicmed_live.composer.score import Note
@@ -100,7 +101,7 @@ def _arranged(strokes: list[Keystroke], timbre: Timbre, dice: Random) -> list[No
 def render_all(pieces: Sequence[Piece], timbres: Sequence[Timbre], folder: Path, workers: int) -> Iterator[Path]:
     """Write what is missing of the renderings to `folder`, and yield each file as it is there.
 
-    Raises `InvalidInput` for a broken piece.
+    Raises `InvalidInput` for a broken piece, `CannotServe` where they cannot be written.
     """
     wanted = [(piece, timbre, rendering_path(folder, piece, timbre)) for timbre in timbres for piece in pieces]
     yield from (path for _, _, path in wanted if path.exists())
@@ -125,8 +126,6 @@ def _write(piece: Piece, timbre: Timbre, path: Path) -> Path:
     if not _samplers:
         _samplers.append(Sampler())
     sound = render(piece, timbre, _samplers[0]) * np.float32(HEADROOM)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    soundfile.write(partial, sound, RATE, format="FLAC", subtype="PCM_24")
-    partial.rename(path)
+    with whole(path) as unfinished:
+        soundfile.write(unfinished, sound, RATE, format="FLAC", subtype="PCM_24")
     return path

@@ -12,7 +12,8 @@ from musicmed_live.errors import CannotJudge
 from musicmed_live.recognition.features import RATE
 from musicmed_live.recognition.neural import Tagged
 
-LOWEST_HZ, OCTAVES = 200.0, 4.0  # the tone's pitch tells the valence, its level the arousal
+LOWEST_HZ, OCTAVES = 200.0, 4.0  # the tone's pitch tells the valence,
+OVERTONE_HZ = 8000.0  # and how strong this one is beside it the arousal
 
 
 class Tones:
@@ -73,8 +74,9 @@ class ToneVoice:
 def tone(valence: float, arousal: float, frames: int) -> Samples:
     """Stereo at 48 kHz."""
     hertz = LOWEST_HZ * 2 ** ((1 + valence) / 2 * OCTAVES)
-    level = 10 ** ((clamp(arousal) - 1.5) * 10 / 20)
-    wave = level * np.sin(2 * np.pi * hertz * np.arange(frames) / SAMPLE_RATE)
+    seconds = np.arange(frames) / SAMPLE_RATE
+    strength = 10 ** ((clamp(arousal) - 1.5) * 10 / 20)
+    wave = 0.2 * np.sin(2 * np.pi * hertz * seconds) + 0.2 * strength * np.sin(2 * np.pi * OVERTONE_HZ * seconds)
     return np.repeat(wave.astype(np.float32)[:, None], 2, axis=1)
 
 
@@ -85,10 +87,11 @@ class ToneListener:
         self.deaf = deaf_to_unpleasant
 
     def judge(self, mono: Mono) -> Judgement:
-        """The emotion, read off pitch and level."""
-        peak = float(np.abs(np.fft.rfft(mono)).argmax()) * RATE / len(mono)
-        valence = np.log2(max(peak, 1.0) / LOWEST_HZ) / OCTAVES * 2 - 1
-        arousal = np.log10(np.sqrt(2 * np.square(mono, dtype=np.float64).mean())) * 2 + 1.5
+        """The emotion, read off pitch and overtone."""
+        power = np.abs(np.fft.rfft(mono)) ** 2
+        low, high = np.split(power, [round(OVERTONE_HZ / 2 * len(mono) / RATE)])
+        valence = np.log2(max(int(low.argmax()) * RATE / len(mono), 1.0) / LOWEST_HZ) / OCTAVES * 2 - 1
+        arousal = np.log10(high.sum() / low.sum()) + 1.5
         if self.deaf and valence < -0.1:
             raise CannotJudge("too low to be heard")
         return Judgement(Emotion(clamp(float(valence)), clamp(float(arousal))), 0.1, 0.1)

@@ -133,7 +133,7 @@ def test_a_disk_that_fills_leaves_no_half_of_a_clip_and_those_before_it(
     (tmp_path / clips[-1].file).unlink()
     request.getfixturevalue("full_disk")
 
-    with pytest.raises(CannotServe, match="what is finished is kept"):
+    with pytest.raises(CannotServe, match="make room and go on"):
         made(tmp_path, side(generator=Noise()))
     assert sorted(path for path in (tmp_path / "sounds/base").iterdir()) == sorted(
         tmp_path / clip.file for clip in clips[:-1]

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -17,6 +18,7 @@ from models.evaluate import PAGE, RESULT, Content, Judge, evaluate, sides_of
 from models.tagging import VOCABULARY, tags_at
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import frames_of
+from musicmed_live.core.judgement import Judgement, Mono
 from musicmed_live.errors import BadWeights, InvalidInput
 from musicmed_live.service.generators import Choice
 from tests.models.judging import ToneListener, ToneTagger, tones
@@ -78,6 +80,18 @@ def test_the_same_clips_give_the_same_figures_again(compared: tuple[Path, Conten
 
     assert again == content
     assert told.count("made") == told.count("judged") == len(content["clips"])
+
+
+def test_how_loud_a_clip_is_tells_a_recognizer_nothing(tmp_path: Path) -> None:
+    levels = []
+
+    class Gauge(ToneListener):
+        def judge(self, mono: Mono) -> Judgement:
+            levels.append(float(np.sqrt(np.square(mono, dtype=np.float64).mean())))
+            return super().judge(mono)
+
+    evaluate([tones("composer")], [Judge("gauge", Gauge())], GRID, tmp_path)
+    assert levels == pytest.approx([levels[0]] * len(levels), rel=1e-4)
 
 
 def test_what_cannot_be_judged_is_counted_and_not_guessed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`musicmed-live models fit-recognizer`: rated pieces are played, heard and learned from."""
 
+import argparse
 import csv
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import mido
 import numpy as np
 import pytest
 
+from models.commands import fit_recognizer as command
 from models.recognizer.fitting import fit_recognizer, lines
 from models.recognizer.measuring import WHOLE, Table
 from models.recognizer.pieces import checksum, read_keystrokes, read_pieces
@@ -15,7 +17,7 @@ from models.recognizer.renderings import SUSTAINED, TIMBRES, Timbre, render, ren
 from models.recognizer.validation import validate
 from musicmed_live.composer.instruments import INSTRUMENTS
 from musicmed_live.composer.sampler import Sampler
-from musicmed_live.errors import InvalidInput
+from musicmed_live.errors import CannotServe, InvalidInput
 from musicmed_live.recognition.embedded import EmbeddedRecognizer, load_recognizer
 from musicmed_live.recognition.features import RATE, extract
 from musicmed_live.recognition.spectrum import FloatArray
@@ -206,6 +208,19 @@ def test_what_was_fitted_hears_the_pieces_as_they_were_rated(
     heard = [recognizer.judge(render(piece, TWO[1], sampler)).emotion for piece in pieces[:2] + pieces[-2:]]
     assert heard[1].valence > heard[0].valence
     assert min(heard[2].arousal, heard[3].arousal) > max(heard[0].arousal, heard[1].arousal)
+
+
+def test_where_nothing_can_be_written_it_says_so(ratings: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for renderings, out in ((tmp_path / "file/r", tmp_path / "out.json"), (tmp_path / "r", tmp_path / "file/out.json")):
+        with pytest.raises(CannotServe, match="file"):
+            fit_recognizer(ratings, renderings, out, 1, TWO, (), (-0.8, 0.8), (1,))
+
+
+def test_no_workers_are_refused(tmp_path: Path) -> None:
+    options = argparse.Namespace(ratings=tmp_path, renderings=tmp_path, out=tmp_path / "out.json", workers=0)
+    with pytest.raises(InvalidInput, match="--workers: 0"):
+        command._run(options)
 
 
 def test_renderings_are_kept_and_are_sound(learned: tuple[EmbeddedRecognizer, Path], ratings: Path) -> None:

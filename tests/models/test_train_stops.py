@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import resource
 import shutil
 import socket
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from models.fit import NotFinite, Trainer
 from models.history import History
 from models.recipe import Conditioning
 from models.train import Outcome, Training, train
-from musicmed_live.errors import InvalidInput
+from musicmed_live.errors import CannotServe, InvalidInput
 from tests.models.lessons import lesson
 from tests.models.workshop import Workshop
 from tests.musicgen import tiny
@@ -316,6 +317,26 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(
     assert message.count("lesson-") == 2
     assert "\n" not in message
     again = train(workshop.recipe(), workshop.model, workshop.shards, out, resume=True)
+    assert again.history == done.history
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # TensorBoard's
+def test_a_disk_that_fills_stops_it_with_a_sentence_and_it_goes_on_where_there_is_room(
+    workshop: Workshop, done: Outcome
+) -> None:
+    recipe, out = workshop.recipe(), workshop.place("out")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(history: History) -> None:
+        if history.step == 4:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+
+    with pytest.raises(CannotServe, match="make room and go on"):
+        try:
+            train(recipe, workshop.model, workshop.shards, out, watch=fill)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    again = train(recipe, workshop.model, workshop.shards, out, resume=True)
     assert again.history == done.history
 
 
