@@ -46,6 +46,10 @@ class GeneratorFailed(MusicmedError):
     """A generator cannot make music: its font or weights are missing, or it was asked for what it cannot do."""
 
 
+class ForeignMemory(GeneratorFailed):
+    """A voice cannot go on from this memory: it is of another model, or of another version."""
+
+
 class DeviceFailed(GeneratorFailed):
     """A GPU has failed, and nothing will work on it in this process any more; another process can try again."""
 
@@ -66,5 +70,8 @@ def shown(value: Any) -> str:
     """A value from outside as a message names it: as JSON has it, not too long."""
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
-    text = json.dumps(value, ensure_ascii=True, default=repr)
+    try:
+        text = json.dumps(value, ensure_ascii=True, default=repr)
+    except RecursionError:  # nested as deeply as could just be read
+        text = type(value).__name__
     return text if len(text) <= 60 else text[:57] + "..."

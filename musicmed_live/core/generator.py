@@ -65,7 +65,7 @@ class Cue(StrEnum):
     """What the first frame of a block is, musically: a place where the music may be cut, or not."""
 
     NONE = "none"
-    FREE = "free"  # the music may be cut here, though nobody knows of a beat
+    FREE = "free"  # nobody knows of a beat: the music may be cut here, and anywhere in the block
     BEAT = "beat"
     BAR = "bar"
 
@@ -149,10 +149,7 @@ class Generator(Protocol):
 
     @property
     def voices(self) -> int | None:
-        """How many voices it keeps going at once in real time; None: as many as there is time for.
-
-        Known after `warm_up`.
-        """
+        """How many voices it has room for; None: as many as there is time for. Known after `warm_up`."""
         ...
 
     @property

@@ -101,6 +101,8 @@ class Track:
     def next_cue(self, position: int, kind: Cue) -> int | None:
         """The first cue point of that kind, or of more, at or after `position`."""
         for block in self.between(position, self.end):
+            if block.cue is kind is Cue.FREE:
+                return max(position, block.position)
             if block.position >= position and block.cue.serves_as(kind):
                 return block.position
         return None

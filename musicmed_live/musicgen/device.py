@@ -7,6 +7,9 @@ import torch
 
 from musicmed_live.errors import DeviceFailed, GeneratorFailed
 
+_CUBLAS = "CUBLAS_STATUS_"  # in the message of a plain RuntimeError
+_OUT_OF_MEMORY = ("out of memory", f"{_CUBLAS}ALLOC_FAILED", f"{_CUBLAS}NOT_INITIALIZED")  # cuBLAS's handle takes some
+
 
 @contextmanager
 def running() -> Iterator[None]:
@@ -14,8 +17,13 @@ def running() -> Iterator[None]:
     try:
         with torch.no_grad():
             yield
-    except torch.OutOfMemoryError as error:
-        raise GeneratorFailed("the GPU has too little free memory; free some of it, or take a smaller model") from error
-    except torch.AcceleratorError as error:
-        reason = str(error).partition("\n")[0]
+    except RuntimeError as error:
+        text = str(error)
+        of_device = isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError) or _CUBLAS in text
+        if not of_device:
+            raise
+        if isinstance(error, torch.OutOfMemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
+            said = "the GPU has too little free memory; free some of it, or take a smaller model"
+            raise GeneratorFailed(said) from error
+        reason = text.partition("\n")[0]
         raise DeviceFailed(f"the GPU failed ({reason}); start again, or use --device cpu") from error

@@ -1,30 +1,40 @@
 """MusicGen as a generator: a checkpoint, the engine that suits this machine, and the voices that share them."""
 
 import ctypes
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, Pace, Preference, frames_of
-from musicmed_live.errors import InvalidInput
+from musicmed_live.errors import DeviceFailed, GeneratorFailed, InvalidInput
 from musicmed_live.musicgen.adapters import Adapter, load_adapter, parse_adapter_option
 from musicmed_live.musicgen.codec import StreamingCodec
 from musicmed_live.musicgen.conditioning import Conditioner
 from musicmed_live.musicgen.decoder import PROMPT_TOKENS
 from musicmed_live.musicgen.device import running
+from musicmed_live.musicgen.engine import Engine
 from musicmed_live.musicgen.engines import open_engine
 from musicmed_live.musicgen.prompts import texts
 from musicmed_live.musicgen.voice import BLOCK_FRAMES, MusicgenVoice, Slots, Studio
 from musicmed_live.musicgen.weights import open_checkpoint
 
 DEVICES = ("auto", "cpu", "cuda")
-CPU_VOICES, CUDA_VOICES = 1, 4  # each holds two slots of the engine; on a CPU there is time for one,
-CPU_TAKES, CUDA_TAKES = 0, 4  # and for none of a clip before it is played
+# Voices, and takes of a clip that are made before it is played. On a CPU there is time for one voice and no takes; on a
+# GPU there are as many as its memory has room for.
+ROOM = {"cpu": ((1, 0),), "cuda": ((4, 4), (4, 0), (2, 0), (1, 0))}
 TRIAL_FRAMES = frames_of(3.0)
 TRIAL_PAST = 1000  # frames of the codec: the middle of what a window holds while a voice grows
+
+
+log = logging.getLogger(__name__)
+
+_Room = tuple[int, int]  # voices, takes
+_Made = TypeVar("_Made")
 
 
 class MusicgenGenerator:
@@ -50,12 +60,14 @@ class MusicgenGenerator:
         options = [parse_adapter_option(option) for option in adapters]
         loaded = [load_adapter(folder, checkpoint.config) for _, folder in options]
         _check_room_for_text(loaded)
-        self.voices = voices or (CUDA_VOICES if chosen == "cuda" else CPU_VOICES)
-        self.takes = (CUDA_TAKES if chosen == "cuda" else CPU_TAKES) if takes is None else takes
-        slots = 2 * (self.voices + max(0, self.takes - 1))
-        engine = open_engine(checkpoint.config, checkpoint.decoder_tensors(), loaded, slots, chosen)
-        with running():
-            codec = StreamingCodec(torch.nn.Module.to(checkpoint.codec(), chosen))
+        rooms = [(voices or most, fewest if takes is None else takes) for most, fewest in ROOM[chosen]]
+
+        def made(slots: int) -> tuple[Engine, StreamingCodec]:
+            engine = open_engine(checkpoint.config, checkpoint.decoder_tensors(), loaded, slots, chosen)
+            with running():
+                return engine, StreamingCodec(torch.nn.Module.to(checkpoint.codec(), chosen))
+
+        (self.voices, self.takes), (engine, codec) = _roomiest(list(dict.fromkeys(rooms)), made)
         self._studio = Studio(
             engine,
             Slots(engine.slots, max(0, self.takes - 1)),
@@ -91,6 +103,24 @@ class MusicgenGenerator:
             return Pace(TRIAL_FRAMES / SAMPLE_RATE / took, time.perf_counter() - began)
         finally:
             voice.close()
+
+
+def _roomiest(rooms: Sequence[_Room], made: Callable[[int], _Made]) -> tuple[_Room, _Made]:
+    """What is `made` with the slots that the first of `rooms` takes for which memory suffices."""
+    for room in rooms[:-1]:
+        try:
+            return room, made(_slots(room))
+        except DeviceFailed:
+            raise
+        except GeneratorFailed as fault:
+            log.info("there is no room for %d voices and %d takes: %s", *room, fault)
+    return rooms[-1], made(_slots(rooms[-1]))
+
+
+def _slots(room: _Room) -> int:
+    """A voice has a pair, and so has each take but the one that it plays itself."""
+    voices, takes = room
+    return 2 * (voices + max(0, takes - 1))
 
 
 def _device(name: str) -> str:

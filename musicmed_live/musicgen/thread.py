@@ -61,10 +61,12 @@ class Thread:
         self.recall(torch.randint(self._engine.config.vocab, shape, generator=torch.Generator().manual_seed(0)))
 
     def recall(self, codes: torch.Tensor) -> None:
-        """Let these be the past of a thread that has none; shape (codebooks, frames), at most what a window holds."""
+        """Let these be the past of a thread that has none; shape (codebooks, frames), at most what a window holds.
+
+        The decoder reads them when it has been told what to follow.
+        """
         self._tokens = codes.T[None].repeat(len(self._seeds), 1, 1)
         self._column = codes.shape[1]
-        self._run([self._now], self._column)
 
     def known(self, frames: int) -> torch.Tensor:
         """The last so many frames of the first lane whose tokens are all drawn, shape (codebooks, up to `frames`)."""
@@ -75,6 +77,7 @@ class Thread:
         """Let what is drawn from now on follow `conditioning`."""
         for slot in self._now.slots + self._other.slots:
             self._engine.condition(slot, conditioning)
+        self._run([self._now], self._column - self._held(self._now))
 
     def grow(self, frames: int) -> None:
         """Draw tokens until the first `frames` frames are known."""

@@ -1,13 +1,15 @@
 """The engine in torch: for a GPU, where a step is one CUDA graph, and for a CPU without a compiled kernel.
 
 A step runs over a range of slots at once, each at its own length. On a CPU that range reaches from the first to the
-last slot asked for. On a GPU it is all of them: a graph has one shape, and there is one for each span of the cache that
-may be looked at. A slot in the range that was not asked for is run for nothing: its new keys and values go to a spare
-place behind the window, and its length stays.
+last slot asked for. On a GPU it is a pair of slots, which is what a voice has, or else all of them: a graph has one
+shape, and there is one for each such range and each span of the cache that may be looked at. A slot in the range that
+was not asked for is run for nothing: its new keys and values go to a spare place behind the window, and its length
+stays.
 """
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import product
 from typing import Literal
 
 import torch
@@ -112,14 +114,19 @@ class TorchEngine(Slotted):
     def _run(self, slots: range, length: int) -> None:
         """One step; `length` is the greatest that a slot has after it."""
         span = self._places_for(length)
-        if span in self._graphs:
-            self._graphs[span].replay()
+        if self._graphs:
+            self._graphs[self._recorded(slots), span].replay()
         else:
-            self._step(slice(slots.start, slots.stop), span)
+            self._step(slots, span)
 
-    def _step(self, part: slice, span: int) -> None:
-        """One step of the slots in `part`. Works on tensors that stay in place, and waits for nothing."""
-        turn = self._turn
+    def _recorded(self, slots: range) -> range:
+        """The pair that they are in, or else all slots."""
+        first = slots.start // 2 * 2
+        return range(first, first + 2) if slots.stop <= first + 2 <= self.slots else range(self.slots)
+
+    def _step(self, slots: range, span: int) -> None:
+        """One step of these slots. Works on tensors that stay in place, and waits for nothing."""
+        turn, part = self._turn, slice(slots.start, slots.stop)
         self._blend.over(part)
         places = torch.where(turn.active[part], turn.places[part], _PLACES - 1)[:, None]
         pasts, texts = self._memory.pasts(part, places, span), self._memory.texts(part)
@@ -132,15 +139,20 @@ class TorchEngine(Slotted):
         """Places to look at for that many steps."""
         return -(-length // self._span) * self._span
 
-    def _captured(self) -> dict[int, torch.cuda.CUDAGraph]:
-        """The step of all slots as a graph, for each span. Nobody's turn it is yet, so that nothing is changed."""
+    def _captured(self) -> dict[tuple[range, int], torch.cuda.CUDAGraph]:
+        """The step of all slots and of each pair as a graph, for each span.
+
+        Nobody's turn it is yet, so that nothing is changed.
+        """
         graphs = {}
         pool = torch.cuda.graph_pool_handle()
-        for span in range(_PLACES, 0, -self._span):  # the greatest first: the others fit into its memory
-            self._step(slice(0, self.slots), span)  # what torch sets up on a first use is not to be recorded
-            graphs[span] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graphs[span], pool=pool):
-                self._step(slice(0, self.slots), span)
+        pairs = [self._recorded(range(slot, slot + 1)) for slot in range(self.slots)]
+        ranges, spans = dict.fromkeys([range(self.slots), *pairs]), range(_PLACES, 0, -self._span)
+        for slots, span in product(ranges, spans):  # the greatest first: the others fit into its memory
+            self._step(slots, span)  # what torch sets up on a first use is not to be recorded
+            graph = graphs[slots, span] = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool):
+                self._step(slots, span)
         return graphs
 
 

@@ -9,6 +9,7 @@ import math
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
@@ -117,7 +118,10 @@ class MusicgenVoice:
         self._rehearsed: int | None = None  # where takes begin that are not settled
         self._clip: Generator[list[Block], None, None] | None = None
         if past is not None:
-            self._begin_after(past)
+            with ExitStack() as giving_back:
+                giving_back.callback(studio.slots.give, self._pairs[0])
+                self._begin_after(past)
+                giving_back.pop_all()
 
     @property
     def position(self) -> int:
@@ -129,7 +133,7 @@ class MusicgenVoice:
         return self._sounds[0][-1].position
 
     def compose(self, request: ClipRequest, heard_from: int = 0) -> Iterator[Block]:
-        """The clip in blocks of 0.2 s, made as they are asked for; each may be cut at its beginning. None is left out.
+        """The clip in blocks of 0.2 s, made as they are asked for; each may be cut anywhere. None is left out.
 
         Raises `ValueError` if the clip does not begin where the music stands or is empty.
         """
@@ -194,7 +198,11 @@ class MusicgenVoice:
         self._join(frames)
 
     def memory(self) -> str | None:
-        """Its last 10 s as tokens, from which another voice goes on; None where there is too little to go on from."""
+        """Its last 10 s as tokens, from which another voice goes on; None where there is too little to go on from.
+
+        Takes that were not settled are forgotten.
+        """
+        self._leave_takes()
         codes = self._thread.known(PROMPT_FRAMES)
         if codes.shape[1] < LEAST_MEMORY_FRAMES:
             return None

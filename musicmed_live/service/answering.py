@@ -30,6 +30,7 @@ def serve(pipe: "Connection[Answer, tuple[Callable[..., Any], tuple[Any, ...]]]"
             pipe.send((result, fault))
             if isinstance(fault, DeviceFailed):
                 return
+            del result, fault  # the frames in its traceback hold on to what was half loaded
 
 
 def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest, frames_of
-from musicmed_live.errors import MusicmedError
+from musicmed_live.errors import ForeignMemory, MusicmedError
 from musicmed_live.service.sources import Part, Source
 
 log = logging.getLogger(__name__)
@@ -137,6 +137,8 @@ class Comeback:
         except MusicmedError as fault:
             log.warning("%s: %s", self._source.title, fault)
             self._limit = None
+            if isinstance(fault, ForeignMemory):
+                self.memory = None  # next time it begins anew
             self._put_off(f"{self._source.title} failed: {fault}")
         finally:
             self._limit = None

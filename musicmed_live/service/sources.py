@@ -82,7 +82,8 @@ class Source:
         self._pace = Pace(
             min(found.pace.realtime_x for found in measured), max(found.pace.first_block_seconds for found in measured)
         )
-        self._voices, self.takes = measured[0].voices, measured[0].takes
+        places, self.takes = measured[0].voices, measured[0].takes
+        self._voices = None if places is None else max(1, min(places, int(self._pace.realtime_x / LEAST_REALTIME_X)))
 
     async def stay_ready(self) -> None:
         """Load it again whenever its process dies; measure it again where something may have kept the machine busy."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from musicmed_live.core.generator import Block, ClipRequest, Generator, Pace, Recipe, Voice, frames_of
 from musicmed_live.core.judgement import Mono, mono_of
-from musicmed_live.errors import GeneratorFailed, InvalidInput
+from musicmed_live.errors import ForeignMemory, GeneratorFailed, InvalidInput
 from musicmed_live.service.generators import Choice, load_generator
 
 
@@ -22,7 +22,7 @@ class Measured:
     """What is known of a generator that is warm."""
 
     pace: Pace
-    voices: int | None  # that are kept going at once
+    voices: int | None  # that there is room for
     takes: int  # of a clip that can be made at once
 
 
@@ -68,7 +68,7 @@ def open_voice(name: str, seed: int, position: int, memory: str | None = None) -
     try:
         _voices[name] = _generator().open_voice(seed, position, memory)
     except InvalidInput as fault:
-        raise GeneratorFailed(f"the voice cannot go on: {fault}") from None
+        raise ForeignMemory(f"the voice cannot go on: {fault}") from None
 
 
 def begin_clip(name: str, request: ClipRequest, rewind: bool, heard_from: int = 0) -> Block:

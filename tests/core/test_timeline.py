@@ -270,11 +270,11 @@ def test_what_is_neither_bar_nor_beat_is_no_cue() -> None:
     assert track.next_cue(0, Cue.BAR) is None
 
 
-def test_where_no_beat_is_known_music_is_cut_between_blocks_and_a_beat_is_such_a_place_too() -> None:
+def test_where_no_beat_is_known_music_is_cut_anywhere_and_a_beat_is_such_a_place_too() -> None:
     track = Track()
     for number, cue in enumerate((Cue.FREE, Cue.NONE, Cue.FREE, Cue.BEAT)):
         track.add(block(50 * number, 50, cue))
-    assert [track.next_cue(position, Cue.FREE) for position in (0, 1, 101, 151)] == [0, 100, 150, None]
+    assert [track.next_cue(position, Cue.FREE) for position in (0, 1, 51, 101, 151)] == [0, 1, 100, 101, None]
     assert track.next_cue(0, Cue.BEAT) == 150
 
 

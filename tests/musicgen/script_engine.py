@@ -21,6 +21,7 @@ class ScriptEngine:
         self.columns: list[list[tuple[int, ...]]] = [[] for _ in range(slots)]  # that went in, by slot
         self.drawn = 0
         self.filled = 0  # columns that were run without drawing
+        self.under: list[list[bytes]] = [[] for _ in range(slots)]  # the prompt under which each of them did
         self._digests: list[list[bytes]] = [[b""] for _ in range(slots)]
         self._prompts = [b""] * slots
 
@@ -32,10 +33,11 @@ class ScriptEngine:
 
     def rewind(self, slot: int, steps: int) -> None:
         assert 0 <= steps <= self.length(slot)
-        del self.columns[slot][steps:], self._digests[slot][steps + 1 :]
+        del self.columns[slot][steps:], self.under[slot][steps:], self._digests[slot][steps + 1 :]
 
     def copy(self, source: int, target: int) -> None:
         self.columns[target] = self.columns[source].copy()
+        self.under[target] = self.under[source].copy()
         self._digests[target] = self._digests[source].copy()
         self._prompts[target] = self._prompts[source]
 
@@ -56,6 +58,7 @@ class ScriptEngine:
     def _step(self, slot: int, column: torch.Tensor, known: torch.Tensor, key: int) -> torch.Tensor:
         assert (column >= 0).all() and len(self.columns[slot]) < self.window
         self.columns[slot].append(tuple(column.tolist()))
+        self.under[slot].append(self._prompts[slot])
         self._digests[slot].append(hashlib.blake2b(self._digests[slot][-1] + repr(column.tolist()).encode()).digest())
         if (known >= 0).all():
             self.filled += 1

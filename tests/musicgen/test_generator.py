@@ -1,12 +1,13 @@
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.core.generator import SAMPLE_RATE, ClipRequest
-from musicmed_live.errors import GeneratorFailed, InvalidInput, MusicmedError
-from musicmed_live.musicgen.generator import MusicgenGenerator
+from musicmed_live.errors import DeviceFailed, GeneratorFailed, InvalidInput, MusicmedError
+from musicmed_live.musicgen.generator import ROOM, MusicgenGenerator, _roomiest
 
 CALM = Emotion(0.6, -0.6)
 
@@ -57,3 +58,25 @@ def test_what_is_no_checkpoint_or_adapter_is_refused(tiny_model: Path, tmp_path:
         MusicgenGenerator(str(tmp_path))
     with pytest.raises(MusicmedError, match=tmp_path.name):
         MusicgenGenerator(str(tiny_model), [f"calm={tmp_path}"])
+
+
+def test_where_memory_is_short_there_are_fewer_places() -> None:
+    tried = []
+
+    def made(slots: int) -> str:
+        tried.append(slots)
+        if slots > 4:
+            raise GeneratorFailed("the GPU has too little free memory")
+        return "an engine"
+
+    assert _roomiest(ROOM["cuda"], made) == ((2, 0), "an engine")
+    assert tried == [14, 8, 4]
+    with pytest.raises(GeneratorFailed, match="too little"):
+        _roomiest(ROOM["cuda"][:2], made)
+
+
+def test_a_gpu_that_failed_is_not_asked_for_less() -> None:
+    made = Mock(side_effect=DeviceFailed("the GPU failed"))
+    with pytest.raises(DeviceFailed):
+        _roomiest(ROOM["cuda"], made)
+    assert made.call_count == 1

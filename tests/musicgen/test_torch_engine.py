@@ -1,6 +1,7 @@
 """The torch engine: what transformers would have made, in slots that can be rewound, copied and led elsewhere."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, Literal, cast
 
 import pytest
@@ -39,13 +40,13 @@ def weights(reference: MusicgenForConditionalGeneration) -> dict[str, torch.Tens
 
 
 class Replay:
-    """Stands for a CUDA graph where there is no GPU: the step that it would have recorded, of all slots."""
+    """Stands for a CUDA graph where there is no GPU: the step that it would have recorded."""
 
-    def __init__(self, engine: TorchEngine, span: int) -> None:
-        self.engine, self.span = engine, span
+    def __init__(self, engine: TorchEngine, slots: range, span: int) -> None:
+        self.engine, self.slots, self.span = engine, slots, span
 
     def replay(self) -> None:
-        self.engine._step(slice(0, self.engine.slots), self.span)
+        self.engine._step(self.slots, self.span)
 
 
 @pytest.fixture(params=[*DEVICES, "cpu in the way of cuda"])
@@ -55,7 +56,8 @@ def engine(request: pytest.FixtureRequest, weights: dict[str, torch.Tensor]) -> 
     made: Any = TorchEngine(CONFIG, weights, slots=3, device=device, dtype=torch.float32)
     if request.param == "cpu in the way of cuda":
         made._span = 128
-        made._graphs = {span: Replay(made, span) for span in range(128, 1537, 128)}
+        recorded = product((range(3), range(2)), range(128, 1537, 128))
+        made._graphs = {(slots, span): Replay(made, slots, span) for slots, span in recorded}
     made.condition(0, prompt(0))
     made.condition(1, prompt(1, tokens=9))
     return cast("TorchEngine", made)
@@ -353,12 +355,16 @@ def test_each_slot_has_adapters_of_its_own(device: Literal["cpu", "cuda"]) -> No
             DeviceFailed,
             "failed .CUDA error: launch failure.;",
         ),
+        (torch.AcceleratorError("CUDA error: out of memory\nmore"), GeneratorFailed, "too little free memory"),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling `f`"), GeneratorFailed, "too little free memory"),
+        (RuntimeError("CUBLAS_STATUS_EXECUTION_FAILED when calling `f`"), DeviceFailed, "EXECUTION_FAILED"),
+        (RuntimeError("a fault of this program"), RuntimeError, "a fault of this program"),
     ],
 )
 def test_a_failing_device_is_a_generator_that_failed(
     weights: dict[str, torch.Tensor],
     failure: Exception,
-    raised: type[GeneratorFailed],
+    raised: type[Exception],
     said: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,7 +1,10 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
+from typing import cast
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -292,6 +295,37 @@ def test_another_voice_goes_on_from_the_last_tokens(open_voice: OpenVoice) -> No
     assert other.memory() is not None
     assert len(play(other, SECOND)) == SECOND
     other.rewind(9 * SECOND)
+
+
+def test_what_another_voice_played_is_read_under_what_this_one_is_told(open_voice: OpenVoice) -> None:
+    voice = open_voice()
+    play(voice, 4 * SECOND, TENSE)
+    memory, engine = voice.memory(), cast("ScriptEngine", voice._studio.engine)
+    voice.close()
+    other = MusicgenVoice(voice._studio, 1, 0, memory)
+    play(other, SECOND, CALM)
+    assert len(engine.under[0]) > 200 and len(set(engine.under[0])) == 1
+
+
+def test_a_voice_that_cannot_be_opened_takes_no_place(open_voice: OpenVoice, monkeypatch: pytest.MonkeyPatch) -> None:
+    voice = open_voice()
+    play(voice, 4 * SECOND)
+    studio, memory = voice._studio, voice.memory()
+    voice.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(StreamingCodec, "decode", Mock(side_effect=GeneratorFailed("no memory")))
+        with pytest.raises(GeneratorFailed, match="no memory"):
+            MusicgenVoice(studio, 1, 0, memory)
+    MusicgenVoice(studio, 1, 0, memory)
+
+
+def test_a_rehearsal_that_was_not_settled_is_not_remembered(open_voice: OpenVoice) -> None:
+    voice = open_voice(slots=4)
+    play(voice, 3 * SECOND)
+    voice.rewind(3 * SECOND)
+    before = voice.memory()
+    list(islice(voice.rehearse(request(3 * SECOND, 9 * SECOND, TENSE), 2), 20))
+    assert voice.memory() == before
 
 
 def test_one_that_has_hardly_played_has_nothing_to_remember(open_voice: OpenVoice) -> None:

@@ -41,7 +41,7 @@ def source(*outcomes: Measured | MusicmedError) -> Source:
     return Source(Choice("musicgen"), Loading(*outcomes))
 
 
-FAST = Measured(Pace(2.0, 0.1), 2, 0)
+FAST = Measured(Pace(3.0, 0.1), 4, 0)  # time for two
 
 
 async def test_a_source_says_why_it_cannot_be_had() -> None:
