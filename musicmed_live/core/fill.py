@@ -9,7 +9,8 @@ from musicmed_live.core.timeline import crossfade_gains
 
 FILL_FRAMES = frames_of(20.0)  # the last bars repeat, fading, for so long
 SEAM_FRAMES = frames_of(0.03)
-RESUME_FRAMES = frames_of(0.1)
+RESUME_FRAMES = frames_of(0.1)  # at least, and
+SLOWEST_RESUME_FRAMES = frames_of(3.0)  # at most, after silence: so long music that is back fades in
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Fill:
 
     def gives_way_at(self, position: int) -> bool:
         """Whether it is still heard at `position` under the music that is back."""
-        return self.resume is not None and position < self.resume + RESUME_FRAMES
+        return self.resume is not None and position < self.resume + self._resume_frames(self.resume)
 
     def over(self, music: Samples, start: int) -> Samples:
         """`music`, which begins at `start`, with the fill from where it is missing to where it is back."""
@@ -40,7 +41,17 @@ class Fill:
         if self.resume is None:
             music[a:] = instead
             return music
-        share = np.clip((np.arange(start + a, start + len(music)) - self.resume) / RESUME_FRAMES, 0.0, 1.0)
+        passed = np.arange(start + a, start + len(music)) - self.resume
+        share = np.clip(passed / self._resume_frames(self.resume), 0.0, 1.0)
         out_gain, in_gain = crossfade_gains(share, 0.0)
         music[a:] = music[a:] * in_gain[:, None] + instead * out_gain[:, None]
         return music
+
+    def _resume_frames(self, resume: int) -> int:
+        """For how long music that is back at `resume` fades in: the longer, the further the fill has faded by then.
+
+        No longer than a bar, for so long the mixer keeps a fill after that.
+        """
+        faded = min(1.0, (resume - self.since) / FILL_FRAMES)
+        slowest = max(RESUME_FRAMES, min(SLOWEST_RESUME_FRAMES, len(self.loop)))
+        return round(RESUME_FRAMES + faded * (slowest - RESUME_FRAMES))

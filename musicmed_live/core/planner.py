@@ -106,8 +106,12 @@ class Planner:
     def unsense(self, position: int, music: Emotion) -> Decision:
         """No wearable is to be trusted any more: nothing waits for what one had said."""
         self._off_at = None
-        if self.held or self._meeting is None or not self.waits_for_body:
+        if self.held:
             return self.decision
+        if self._meeting is None:
+            return self._stop_listening(position, music)
+        if not self.waits_for_body:
+            return self._stop_heeding()
         return self._resume(self._since(self._meeting, position, music), position, music)
 
     def report(
@@ -163,7 +167,7 @@ class Planner:
         if stance is Stance.MATCH or abs(gap) - estimate.arousal_sd <= self.rules.tolerance:
             self._off_at = None
             if stance is Stance.MATCH or not self.waits_for_body:
-                return self.decision
+                return self._stop_heeding()
             return self._resume(self._since(self._meeting, position, music), position, music)
         if self._off_at is None:
             self._off_at = position
@@ -205,11 +209,9 @@ class Planner:
             trail = tuple(map(region.nearest, meeting.trail))
             self._meeting = replace(meeting, place=region.nearest(meeting.place), trail=trail)
         self.region, self.goal = region, region.nearest(self.goal)
-        path, why = onwards(self.decision.path, position), self.decision.why
-        if within(path, region) is path:
+        path, why = onwards(self.decision.path, position), self._why_now()
+        if within(path, region) is path and why == self.decision.why:
             return self.decision
-        if why.key == "meeting" and self._meeting is not None and not region.holds(self._meeting.seen):
-            why = replace(why, key="meeting_near")
         return self._take(replace(self.decision, path=path, why=why))
 
     def hold(self, position: int, music: Emotion) -> Decision:
@@ -300,8 +302,22 @@ class Planner:
         if again and leads_from is not None and self.stance_at(position) is Stance.MATCH:
             hold_frames = leads_from - position  # nothing new: the stay goes on, and does not begin anew
         self._meeting = Meeting(place, here, position, (place,), (mood(here),), returns)
-        why = Why("meeting" if place == here else "meeting_near", mood(here))
+        why = Why(self._meeting_key(self._meeting), mood(here))
         return self._decide(Stance.MATCH, self._plan(place, position, hold_frames), why)
+
+    def _why_now(self) -> Why:
+        """The reason that stands, as it is true of a goal and a meeting that another region may have moved."""
+        why = self.decision.why
+        if why.key == "new_goal":
+            return replace(why, mood=mood(self.goal))
+        if why.key in ("meeting", "meeting_near") and self._meeting is not None:
+            return replace(why, key=self._meeting_key(self._meeting))
+        return why
+
+    def _meeting_key(self, meeting: Meeting) -> str:
+        """Whether the patient is met where they are, or was met as near as was allowed."""
+        there = self.region.holds(meeting.seen) and meeting.place.distance(meeting.seen) <= self.rules.tolerance
+        return "meeting" if there else "meeting_near"
 
     @property
     def _reach(self) -> float:
@@ -354,6 +370,12 @@ class Planner:
         self._meeting = meeting
         return self._decide(Stance.HOLD, stay(music, position), Why(f"staying_{body}"), for_body=True)
 
+    def _stop_heeding(self) -> Decision:
+        """Nothing says any more that the body is off the music: at the goal that is not told any longer."""
+        if self.decision.stance is Stance.ARRIVE:
+            return self._decide(Stance.ARRIVE, self.decision.path, Why("arrived"))
+        return self.decision
+
     def _step_back(self, meeting: Meeting, why: Why, position: int, music: Emotion, for_body: bool = False) -> Decision:
         self._meeting = replace(meeting, words=meeting.words[-1:], returns=meeting.returns + 1)
         path = walk(music, meeting.place, position, self.rules)
@@ -375,6 +397,13 @@ class Planner:
         path = walk(music, there, position, self.rules)
         return self._decide(Stance.MATCH, path, Why("listening"), asks=True)
 
+    def _stop_listening(self, position: int, music: Emotion) -> Decision:
+        """Before the first word: let music that went along with readings come back to neutral."""
+        if self.decision.why.key != "listening":
+            return self.decision
+        path = walk(music, self.region.nearest(NEUTRAL), position, self.rules)
+        return self._decide(Stance.MATCH, path, Why("waiting"), asks=True)
+
     def _plan(self, here: Emotion, position: int, hold_frames: int) -> EmotionPath:
         return plan(here, self.goal, position, self._end, replace(self.rules, hold_frames=hold_frames))
 
@@ -385,10 +414,10 @@ class Planner:
         return meeting.gone([*passed, music], position)
 
     def _keep(self) -> Decision:
-        """Nothing changes, save that a report that was asked for has come."""
+        """Nothing changes, save that a report that was asked for has come, which goes before readings."""
         if self.decision.asks:
             self.decision = replace(self.decision, asks=False)
-        return self.decision
+        return self._stop_heeding()
 
     def _decide(
         self, stance: Stance, path: EmotionPath, why: Why, asks: bool = False, for_body: bool = False

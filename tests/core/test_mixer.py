@@ -398,10 +398,35 @@ def test_the_music_comes_back_without_a_step_and_is_counted_late_once(back: int,
     assert not mixer.filling
     assert mixer.underruns == 1
     assert largest_step(heard) <= 1.5 * own_step(tone(0, BAR, amplitude))
-    resumed = back + 2 * GRID
+    resumed = back + 2 * GRID + min(BAR, (back - LATE) * BAR // FILL_FRAMES)
     known = tone(resumed, BAR, amplitude)
     if amplitude == QUIET:
         assert envelope(mixer.read(resumed, BAR), known) == pytest.approx(1.0, abs=0.03)
+
+
+def test_after_silence_the_music_comes_back_slowly() -> None:
+    timeline, track = late(LATE)
+    mixer, back = Mixer(timeline), LATE + FILL_FRAMES + BAR
+    mixer.read(0, back)
+    music = tone(LATE, FILL_FRAMES + 10 * BAR)
+    add_beats(track, LATE, music)
+    heard = mixer.read(mixer.end, BAR)
+    tenths = np.sqrt((heard**2).reshape(-1, GRID * 2).mean(axis=1)) / np.sqrt((music**2).mean()) / BASE_GAIN
+    assert tenths[0] < 0.1
+    assert tenths[len(tenths) // 2] < 0.8
+    assert (np.diff(tenths) < 0.1).all()
+    assert tenths[-1] > 0.9
+
+
+@pytest.mark.parametrize("composed", [BEAT // 2, BEAT, 2 * BEAT])
+def test_music_that_is_late_again_while_it_comes_back_takes_no_step(composed: int) -> None:
+    timeline, track = late(LATE)
+    mixer, back = Mixer(timeline), LATE + FILL_FRAMES + BAR
+    mixer.read(0, back)
+    add_beats(track, LATE, tone(LATE, back - LATE + composed))
+    heard = mixer.read(0, back + 2 * BAR)
+    assert mixer.underruns == 2
+    assert largest_step(heard) <= 1.5 * own_step(tone(0, BAR))
 
 
 def test_music_that_is_late_twice_is_counted_twice() -> None:

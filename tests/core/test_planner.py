@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musicmed_live.core.bounds import Region
 from musicmed_live.core.decision import Decision, Stance
 from musicmed_live.core.emotion import NEUTRAL, Emotion
 from musicmed_live.core.estimate import Estimate, Estimator
-from musicmed_live.core.following import LEASH_BOUNDS
+from musicmed_live.core.following import LEASH_BOUNDS, mood
 from musicmed_live.core.generator import frames_of
 from musicmed_live.core.messages import emotion_object
 from musicmed_live.core.path import CLIP_FRAMES, Rules, Shape
 from musicmed_live.core.planner import Planner
+from musicmed_live.core.reasons import Why
 
 TENSE, CALM = Emotion(-0.54, 0.41), Emotion(0.56, -0.31)
 SAD = Emotion(-0.65, -0.27)
@@ -358,6 +360,37 @@ def test_readings_that_are_off_at_the_goal_make_it_ask_and_stay() -> None:
     assert arrived.music == CALM
 
 
+@pytest.mark.parametrize("end", ["readings agree", "a word", "no wearable"])
+def test_at_the_goal_it_does_not_speak_of_the_body_for_longer_than_that_is_so(end: str) -> None:
+    arrived = room().wait(800)
+    path = arrived.planner.decision.path
+    hand_over(arrived.feel(0.9, 45), Stance.ARRIVE, "Staying here, though your body is still livelier than the music")
+    match end:
+        case "readings agree":
+            arrived.feel(CALM.arousal, 1)
+        case "a word":
+            arrived.report(CALM)
+        case _:
+            arrived.kept(arrived.planner.unsense(arrived.position, arrived.music))
+    hand_over(arrived.planner.decision, Stance.ARRIVE, "Staying here: this is where we were going")
+    assert not arrived.planner.decision.asks
+    assert arrived.planner.decision.path is path
+
+
+@pytest.mark.parametrize("region", [Region(), Region(arousal=(0.2, 1.0))])
+def test_before_the_first_word_it_comes_back_to_neutral_when_the_wearable_goes(region: Region) -> None:
+    waiting = Room(Planner(CALM, END, Rules(), region), Estimator(None, 0.0))
+    waiting.feel(0.8, 5)
+    here = waiting.wait(60).music
+    decision = waiting.kept(waiting.planner.unsense(waiting.position, here))
+    hand_over(decision, Stance.MATCH, "Playing neutrally until you say how you feel")
+    assert decision.asks
+    assert waiting.music == here
+    assert here.distance(waiting.wait(30).music) == pytest.approx(Rules().step, abs=0.001)
+    assert waiting.wait(300).music == region.nearest(NEUTRAL)
+    assert waiting.planner.unsense(waiting.position, waiting.music) is decision
+
+
 def test_before_the_first_word_the_musics_arousal_goes_along_with_the_heart() -> None:
     waiting = room(None)
     hand_over(waiting.feel(0.8, 5), Stance.MATCH, "Going along with your body until you say how you feel")
@@ -388,6 +421,29 @@ def test_another_goal_leaves_the_rest_of_the_meeting() -> None:
     meeting.planner.aim(Emotion(0.83, 0.53), meeting.position, meeting.music)
     assert meeting.planner.decision.path.leads_from == CLIP_FRAMES
     assert meeting.wait(19).music == TENSE
+
+
+@pytest.mark.parametrize("region", [Region(valence=(-1.0, -0.2)), Region(valence=(-1.0, 0.1), arousal=(-1.0, 0.0))])
+def test_a_new_goal_that_a_narrowed_region_moves_is_named_as_it_is_now(region: Region) -> None:
+    leading = led()
+    leading.planner.aim(Emotion(0.83, 0.53), leading.position, leading.music)
+    decision = leading.kept(leading.planner.confine(region, leading.position, leading.music))
+    assert decision.why == Why("new_goal", mood(region.nearest(Emotion(0.83, 0.53))))
+    assert decision.why.mood != "happy"
+
+
+@pytest.mark.parametrize(("highest", "key"), [(0.3, "meeting"), (0.1, "meeting_near")])
+def test_in_a_widened_region_it_is_told_that_the_patient_is_met_where_the_music_is_with_them(
+    highest: float, key: str
+) -> None:
+    meeting = room()
+    meeting.planner.confine(Region(arousal=(-1.0, highest)), 0, TENSE)
+    here = meeting.music
+    assert meeting.planner.decision.why == Why("meeting_near", "tense")
+    still_outside = meeting.kept(meeting.planner.confine(Region(arousal=(-1.0, 0.4)), 0, here))
+    assert still_outside.why == Why("meeting_near", "tense")
+    assert meeting.kept(meeting.planner.confine(Region(), 0, here)).why == Why(key, "tense")
+    assert meeting.music == here
 
 
 def test_another_goal_before_the_first_word_is_kept_for_later() -> None:
