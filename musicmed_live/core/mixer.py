@@ -29,6 +29,7 @@ from musicmed_live.core.limiter import LOOKAHEAD, SPAN, Nodes, apply_nodes, limi
 from musicmed_live.core.timeline import Timeline, crossfade_gains
 
 GRID = loudness.METER_FRAMES
+_SILENCE = np.zeros((GRID, CHANNELS), np.float32)
 TARGET_LUFS = -23.0  # EBU R 128
 
 _METER_GRIDS = 50  # the generator's loudness is averaged over about 5 s,
@@ -94,7 +95,7 @@ class Mixer:
         self._states = {0: _State()}  # by grid position
         self._nodes: dict[int, Nodes] = {}  # the limiter's, where it was at work
         self._mixed: dict[int, Samples] = {}  # by grid position
-        self._end = 0  # of what is mixed, on the grid
+        self._begin = self._end = 0  # of what is mixed, on the grid
         self._heard: _Heard | None = None  # of the grid cell at `_end`, before a rewind
         self._fader = Fader()
         self._plafond = Plafond()
@@ -110,7 +111,7 @@ class Mixer:
 
     def begin_at(self, position: int, level: Level, fade_frames: int) -> None:
         """Go on from another mixer's `level`, ending as that, with a fade in from `position`, before a read."""
-        self._end = position - position % GRID
+        self._begin = self._end = position - position % GRID
         self._states = {self._end: _State(level.energy, level.servo_db)}
         self._fader.fade(self._end - 1, 1, 0.0)
         self._fader.fade(position, fade_frames, level.gain)
@@ -133,11 +134,14 @@ class Mixer:
         return self._states[self._end].underruns
 
     def read(self, position: int, frames: int) -> Samples:
-        """Frames [position, position + frames), shape (frames, 2). Always as many as asked for, at least 1."""
+        """Frames [position, position + frames), shape (frames, 2). Always as many as asked for, at least 1.
+
+        Before it began there is silence: an encoder runs in over that.
+        """
         while self._end < position + frames:
             self._mix_cell()
         first = position - position % GRID
-        cells = [self._mixed[p] for p in range(first, position + frames, GRID)]
+        cells = [_SILENCE if p < self._begin else self._mixed[p] for p in range(first, position + frames, GRID)]
         joined = cells[0] if len(cells) == 1 else np.concatenate(cells)
         return joined[position - first : position - first + frames]
 

@@ -23,6 +23,7 @@ from musicmed_live.core.events import (
     Fade,
     Finished,
     Goal,
+    Halt,
     Hold,
     Lead,
     Obey,
@@ -322,12 +323,12 @@ class Session:
         return answers.rest(moment.heard + REACTION_FRAMES)
 
     def _stay_paused(self, event: Pause | TooMuch, soon: int) -> list[Action]:
-        """A pause is asked for in a pause: one that was planned no longer ends by itself, and fades out sooner."""
+        """A pause is asked for in a pause: one that was planned no longer ends by itself, and comes sooner."""
         if isinstance(event, TooMuch):
             self._land()  # for when it plays again
         rested, self._rests_until = self._rests_until is not None, None
         reason = "pause" if isinstance(event, Pause) else "too_much"
-        return [Fade(soon, PAUSE_FRAMES, 0.0, reason)] if rested else []
+        return [Fade(soon, PAUSE_FRAMES, 0.0, reason), Halt(soon + PAUSE_FRAMES)] if rested else []
 
     def _end_gently(self, moment: Moment) -> list[Action]:
         self.ending, self._pauses = True, ()

@@ -15,6 +15,7 @@ class Transport:
         self._since: float | None = None  # None: standing
         self._halt: int | None = None
         self._floor = 0  # it never goes back before this
+        self._seen = position  # where it was when somebody looked last
 
     def moves(self, now: float) -> bool:
         """Whether the play-head is on its way at `now`: set going, and not standing still yet."""
@@ -30,7 +31,8 @@ class Transport:
         if self._since is None:
             return self._base
         moved = self._base + max(0, round((now - self._since) * SAMPLE_RATE))
-        return max(self._floor, int(min(moved, self._stop())))
+        self._seen = max(self._floor, int(min(moved, self._stop())))
+        return self._seen
 
     def run(self, now: float) -> None:
         """Go (on) from where the play-head is."""
@@ -39,7 +41,9 @@ class Transport:
         self._halt = None
 
     def halt(self, position: int) -> None:
-        """Stand still as soon as `position` is reached."""
+        """Stand still as soon as `position` is reached. Where it was seen to have halted before, it stays."""
+        if self._halt is not None and self._seen >= self._halt:
+            self._base, self._since = self._seen, None
         self._halt = position
 
     def end_at(self, position: int) -> None:

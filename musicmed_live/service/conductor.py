@@ -174,6 +174,8 @@ class Conductor:
             self._fall_silent()
         if self._runway.left < TRIAL_FRAMES:
             self.hearing.stop_trying()
+        if self._runway.breaks_off(self._part):
+            self.wake()  # nothing else does while the play-head stands
         if self._limit is not None and self._is_overdue():
             limit, self._limit = self._limit, None
             limit.reschedule(_now())
@@ -374,14 +376,16 @@ class Conductor:
                 self._comeback.memory = past.passage.recipe.memory  # it goes on later
             await self._take_up(None, Cue.BEAT, "late", self._playhead.heard)
         else:
-            self.timeline.append(clip)
+            if not self.timeline.clips:  # a landing may have begun meanwhile, and goes before
+                self.timeline.append(clip)
         self._past = None
 
     def _thread_is_lost(self) -> bool:
-        """Whether what was planned last is not what the voice composes."""
+        """Whether what was planned last is not what the voice composes, or will never be reached."""
         if self.complete or not self.timeline.clips:
             return False
-        return self._part.voice.begins is None or self.timeline.clips[-1].track is not self._part.track
+        part, last = self._part, self.timeline.clips[-1]
+        return part.voice.begins is None or last.track is not part.track or self._runway.breaks_off(part)
 
     async def _extend(self) -> None:
         """Compose one more block, or note that the music ends."""
@@ -433,7 +437,7 @@ class Conductor:
         Where the thread that is heard breaks, the new one fades in over it.
         """
         part = self._part
-        if not self._playhead.playing and not self._runway.left:
+        if self._runway.breaks_off(part) or not (self._playhead.playing or self._runway.left):
             part.voice.close()  # what it remembers does not lead up to here; only a new one begins right here
         at = self._runway.reachable(part, kind)
         if part.voice.begins is None:
@@ -489,7 +493,7 @@ class Conductor:
 
     def _has_runway(self) -> bool:
         """Whether there is music to cut: enough of it, or its end."""
-        return self._runway.can_be_cut(self._part.source) or (self.complete and self._runway.left > 0)
+        return self._runway.can_be_cut(self._part) or (self.complete and self._runway.left > 0)
 
     def _splice(self, position: int, request: ClipRequest, fade_frames: int, reason: str) -> None:
         """Let the timeline go on with the part's clip at `position`, or as soon as it can."""

@@ -125,6 +125,12 @@ class LiveSession:
         return self._playhead.playing
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it plays, or will without a word: it waits for music, or rests for a while."""
+        moves = self.session.phase in (Phase.PLAYING, Phase.LANDING)
+        return moves or self.session.rest_seconds(self.now) is not None
+
+    @property
     def available(self) -> int:
         """Position up to which there is sound to send: composed, or urgently needed."""
         heard = self.heard

@@ -3,7 +3,7 @@
 from musicmed_live.core.generator import Cue, frames_of
 from musicmed_live.core.timeline import Timeline
 from musicmed_live.service.playhead import Playhead
-from musicmed_live.service.sources import Part, Source, Sources
+from musicmed_live.service.sources import Part, Sources
 
 RUNWAY_FRAMES = frames_of(0.6)  # less than that is not given up for something new
 GUARD_FRAMES = frames_of(0.02)  # a splice is never nearer to what is heard
@@ -30,11 +30,18 @@ class Runway:
         """The first position from which on the music may still be changed."""
         return self._playhead.heard + (GUARD_FRAMES if self._playhead.playing else 0)
 
-    def can_be_cut(self, source: Source) -> bool:
-        """Whether there is music to cut for `source`, and enough of it that a burst of wishes does not eat it up."""
-        left = self.left
+    def breaks_off(self, part: Part) -> bool:
+        """Whether the play-head stands, and the music ahead of it has a hole before what the part made last.
+
+        It goes no further before there is music: it would wait for ever.
+        """
+        return not self._playhead.playing and self.until < min(part.track.end, self._timeline.end)
+
+    def can_be_cut(self, part: Part) -> bool:
+        """Whether there is music to cut for `part`, and enough of it that a burst of wishes does not eat it up."""
+        left, source = self.left, part.source
         needed = max(RUNWAY_FRAMES, self._sources.margin_frames(source) + self._sources.floor_frames(source))
-        return left > 0 and (not self._playhead.playing or left >= needed)
+        return self.breaks_off(part) or (left > 0 and (not self._playhead.playing or left >= needed))
 
     def reachable(self, part: Part, kind: Cue) -> int:
         """The first cue of that kind, or else the first of a lesser one, for which a block can be made in time."""

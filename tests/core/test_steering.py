@@ -270,7 +270,7 @@ def test_play_ends_a_planned_pause() -> None:
 @pytest.mark.parametrize(("event", "reason"), [(Pause(), "pause"), (TooMuch(), "too_much")])
 def test_who_pauses_a_planned_pause_says_when_it_goes_on(event: Event, reason: str) -> None:
     session = playing(RESTING, Rest(90.0))
-    assert session.handle(event, LED) == [Fade(SOON, PAUSE_FRAMES, 0.0, reason)]
+    assert session.handle(event, LED) == [Fade(SOON, PAUSE_FRAMES, 0.0, reason), Halt(SOON + PAUSE_FRAMES)]
     assert session.phase is Phase.PAUSED
     assert session.rest_seconds(0.0) is None
     assert why(session) == "Paused"

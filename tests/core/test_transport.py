@@ -44,6 +44,25 @@ def test_it_goes_on_from_where_it_halted() -> None:
     assert transport.position(61.0) == 2 * SAMPLE_RATE
 
 
+def test_where_it_has_halted_another_halt_does_not_move_it() -> None:
+    transport = Transport()
+    transport.run(0.0)
+    transport.halt(SAMPLE_RATE)
+    assert transport.position(5.0) == SAMPLE_RATE
+    transport.halt(2 * SAMPLE_RATE)
+    assert not transport.moves(5.0)
+    assert transport.position(9.0) == transport.halts_at == SAMPLE_RATE
+
+
+def test_a_halt_on_the_way_to_another_takes_its_place() -> None:
+    transport = Transport()
+    transport.run(0.0)
+    transport.halt(2 * SAMPLE_RATE)
+    assert transport.position(0.5) == SAMPLE_RATE // 2
+    transport.halt(SAMPLE_RATE)
+    assert transport.position(9.0) == SAMPLE_RATE
+
+
 def test_going_on_before_the_halt_was_reached_forgets_it() -> None:
     transport = Transport()
     transport.run(0.0)

@@ -241,6 +241,49 @@ def test_too_much_near_the_end_of_a_session_whose_worker_has_died_plays_it_out(b
         assert (on.live.close_code, on.live.mixer.underruns) == (ENDED, 0)
 
 
+@pytest.mark.parametrize("later", [0.0, 3.0])  # while it still fades out, and when it stands
+@pytest.mark.parametrize("runway", [0.0, 0.45])  # in seconds, at the pause
+@pytest.mark.parametrize("wishes", [(), (Report(JOYFUL),)])
+def test_play_after_a_pause_that_ended_right_before_music_that_came_too_late(
+    wishes: tuple[Event, ...], runway: float, later: float
+) -> None:
+    with stage() as on:
+        play(on)
+        hang(on)
+        on.until(lambda: on.runway <= runway)
+        on.do(Pause())
+        on.wait(0.36)  # less than it takes to fade out
+        on.worker.delay = 0.01
+        on.worker.die()
+        on.wait(0.04)
+        heard, clip = on.live.heard, on.live.timeline.clips[-1]
+        assert on.live.playing
+        assert on.live.timeline.ready_until(heard) < clip.position, "there is no hole"
+        on.wait(later)
+        on.do(*wishes, Play())
+        on.wait(1.0)
+        recover(on, underruns=on.live.mixer.underruns)
+
+
+def test_a_pause_while_play_waits_for_music_leaves_the_play_head_where_it_is() -> None:
+    with stage() as on:
+        play(on)
+        on.do(Pause())
+        on.wait(2.0)
+        on.worker.delay = None
+        at = on.do(Report(JOYFUL), Play())
+        for _ in range(3):
+            on.wait(0.5)
+            assert on.do(Pause()) == at
+            on.wait(0.5)
+            assert on.do(Play()) == at
+        on.worker.delay = 0.01
+        on.worker.answer()
+        on.until(lambda: on.live.playing, within=1.0)
+        assert on.live.heard < at + frames_of(0.1)
+        recover(on)
+
+
 # Before the music
 
 

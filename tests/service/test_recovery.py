@@ -29,8 +29,9 @@ from musicmed_live.core.phases import Phase
 from musicmed_live.core.plan import Plan, PlannedPause
 from musicmed_live.core.readings import HeartRate
 from musicmed_live.core.snapshot import BUFFERED_SECONDS, START_SECONDS, Snapshot
+from musicmed_live.errors import InvalidInput
 from tests.service.obedient import Obedient
-from tests.service.stage import ANXIOUS, CALM, JOYFUL, FreeGenerator, Stage, stage
+from tests.service.stage import ANXIOUS, CALM, JOYFUL, FreeGenerator, FreeVoice, Stage, stage
 
 GRID = frames_of(0.1)
 ON_A_GPU = Pace(30.0, 0.08)
@@ -285,6 +286,18 @@ def test_it_can_be_killed_again_and_again() -> None:
         assert on.live.heard == frames_of(60)
 
 
+class Forgetful(FreeGenerator):
+    """Refuses every memory once it `forgets`, as a model of another version does."""
+
+    forgets = False
+
+    def open_voice(self, seed: int, position: int = 0, memory: str | None = None) -> FreeVoice:
+        voice = super().open_voice(seed, position, memory)
+        if self.forgets and memory is not None:
+            raise InvalidInput("memory: it is of another model", "memory")
+        return voice
+
+
 def test_the_chosen_generator_goes_on_from_what_it_had_played() -> None:
     with stage(chosen=FreeGenerator(ON_A_GPU)) as on:
         play(on)
@@ -293,6 +306,30 @@ def test_the_chosen_generator_goes_on_from_what_it_had_played() -> None:
         assert on.generator["name"] == "musicgen"
         on.wait(40.0)
         on.check()
+
+
+def test_too_much_before_the_music_is_taken_up_is_heard_and_the_session_goes_on() -> None:
+    with stage(chosen=FreeGenerator(ON_A_GPU), loaded=False) as on:
+        play(on, 12.0)
+        on.worker.delay = 0.1
+        on.die(30.0)
+        on.until(lambda: on.live._music._landing._blocks, within=5.0)
+        assert on.live._music._past is not None
+        on.do(TooMuch())
+        on.wait(5.0)
+        assert on.live.session.phase is Phase.LANDING
+        assert on.live.playing
+
+
+def test_an_encoder_may_run_in_before_the_music_was_taken_up() -> None:
+    with stage() as on:
+        play(on)
+        on.do(Pause())
+        on.wait(5.0)
+        on.die(1.0)
+        on.wait(1.0)
+        before = on.live.heard - frames_of(0.08)
+        assert not on.live.audio(before, frames_of(0.02)).any()
 
 
 def test_while_that_is_being_loaded_the_composer_plays() -> None:
@@ -307,6 +344,18 @@ def test_while_that_is_being_loaded_the_composer_plays() -> None:
         on.load()
         on.until(lambda: on.generator["name"] == "musicgen")
         assert chosen.memories[-1] is not None, "it began anew"
+
+
+def test_with_a_memory_of_another_model_the_chosen_generator_begins_anew() -> None:
+    chosen = Forgetful(ON_A_GPU)
+    with stage(chosen=chosen) as on:
+        play(on)
+        chosen.forgets = True
+        on.die(1.0)
+        on.until(lambda: on.live.playing)
+        on.until(lambda: on.generator["name"] == "musicgen")
+        assert chosen.memories[-1] is None
+        on.check()
         on.wait(5.0)
         on.check()
 

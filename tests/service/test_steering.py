@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from musicmed_live.core.answers import REST_FRAMES
+from musicmed_live.core.answers import PAUSE_FRAMES, REACTION_FRAMES, REST_FRAMES
 from musicmed_live.core.bounds import Bounds, Region
 from musicmed_live.core.events import Bound, EndGently, Event, Hold, Lead, Pause, Play, Report, Stop, TooMuch
 from musicmed_live.core.generator import SAMPLE_RATE, frames_of
@@ -38,6 +38,16 @@ def rest(on: Stage) -> None:
     on.do(Play())
     on.until(lambda: state(on)["rest"] is not None)
     on.until(lambda: not on.live.playing)
+
+
+def test_music_that_rests_goes_on_by_itself_unless_it_is_paused() -> None:
+    """So whoever pulls the headphones then has to be heard of, too."""
+    with stage(wish=RESTING) as on:
+        assert not on.live.goes_on
+        rest(on)
+        assert on.live.goes_on and not on.live.playing
+        on.do(Pause())
+        assert not on.live.goes_on
 
 
 # Bounds
@@ -152,6 +162,20 @@ def test_who_pauses_a_planned_pause_goes_on_when_they_like(event: Event) -> None
         on.wait(5)
         on.check()
         assert on.live.playing
+
+
+@pytest.mark.parametrize("event", [Pause(), TooMuch()])
+def test_who_pauses_a_planned_pause_that_still_fades_out_misses_no_music(event: Event) -> None:
+    with stage(wish=RESTING) as on:
+        on.do(Play())
+        on.until(lambda: state(on)["rest"] is not None)
+        at = on.do(event)
+        on.wait(5)
+        assert on.live.heard == at + REACTION_FRAMES + PAUSE_FRAMES
+        assert not on.live.playing
+        on.do(event)
+        on.wait(5)
+        assert on.live.heard == at + REACTION_FRAMES + PAUSE_FRAMES
 
 
 def test_a_session_may_be_stopped_while_it_rests() -> None:
