@@ -1,7 +1,7 @@
 // The fields of a form by name, and the server's errors beside those that they are about.
 
 import { faultText } from "./therapist-text.js";
-import { fieldAt } from "./therapist-request.js";
+import { fieldAt, numberOf } from "./therapist-request.js";
 import { numberText } from "./words.js";
 
 let count = 0;
@@ -73,7 +73,7 @@ export class Fields {
 
 function fill(field, value) {
   if (field.type === "checkbox") field.checked = value !== "";
-  else field.value = field.inputMode === "decimal" ? numberText(value) : value;
+  else field.value = field.inputMode === "decimal" ? numberText(numberOf(value)) : value;
 }
 
 /** Offer `options`, `[[value, text], ...]`, in a list. */

@@ -33,13 +33,13 @@ export class House {
 
   /** Look now, and from now on every few seconds. */
   async look() {
-    clearTimeout(this.#timer);
     try {
       this.#take(await this.#api.get("/api/sessions"));
       this.#refused(null);
     } catch (fault) {
       this.#refused(fault);
     }
+    clearTimeout(this.#timer); // of another look that came back meanwhile
     this.#timer = setTimeout(() => this.look(), LOOK_MS);
   }
 

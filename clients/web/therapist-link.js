@@ -8,6 +8,8 @@ const SILENCE_MS = 3500; // states come every second: after this long the connec
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 5000;
 const ENDED = [1000, 1008]; // close codes after which there is nothing to come back to
+const UNREACHABLE = { code: "unreachable", message: "", field: "" };
+const OVER = { code: "session_ended", message: "", field: "" };
 
 export class Link {
   #address;
@@ -18,6 +20,7 @@ export class Link {
   #asked = new Map(); // id -> what to call with the answer
   #count = 0;
   #listens = false;
+  #fault = UNREACHABLE; // what is the matter where nothing can be said
 
   /** `listeners`: `state(state)`, `steered(by, what)`, `cut(position)`, `block(position, samples)`, `connected(yes)`, `ended()`. */
   constructor({ id, tokens }, listeners) {
@@ -28,7 +31,7 @@ export class Link {
 
   /** Say something; null once it is done, else the server's error. `{code: "unreachable"}`: it may not have arrived. */
   ask(message) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return Promise.resolve({ code: "unreachable", message: "", field: "" });
+    if (this.#socket?.readyState !== WebSocket.OPEN) return Promise.resolve(this.#fault);
     const id = String(this.#count++);
     return new Promise((answered) => {
       this.#asked.set(id, answered);
@@ -42,14 +45,19 @@ export class Link {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(LISTEN));
   }
 
-  /** Leave: the session goes on. */
+  /** The session is over. */
   close() {
+    this.#fault = OVER;
+    this.#drop();
+  }
+
+  #drop() {
     clearTimeout(this.#timer);
     const socket = this.#socket;
     this.#socket = null;
     if (socket !== null) socket.onopen = socket.onmessage = socket.onclose = null;
     socket?.close();
-    for (const answered of this.#asked.values()) answered({ code: "unreachable", message: "", field: "" });
+    for (const answered of this.#asked.values()) answered(this.#fault);
     this.#asked.clear();
   }
 
@@ -95,7 +103,7 @@ export class Link {
   }
 
   #lost() {
-    this.close();
+    this.#drop();
     this.#listeners.connected(false);
     this.#expect(this.#retryMs * (0.75 + Math.random() / 2), () => this.#connect());
     this.#retryMs = Math.min(LONGEST_RETRY_MS, this.#retryMs * 2);

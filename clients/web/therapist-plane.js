@@ -9,6 +9,7 @@ const EDGE = 1.15; // of the drawing; the plane itself ends at 1
 const LEAST_WIDTH = 0.1; // of what is allowed, on either axis
 const NEAR = 0.12; // so far from a corner it is still taken hold of
 const KEY_STEP = 0.05;
+const KEYS = "keys"; // what holds the goal while an arrow key is down
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
 const CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]; // which end on either axis
 
@@ -18,7 +19,7 @@ export class Plane {
   #goal = null;
   #region = null;
   #drags = null; // {goal, region}: what is told of moves; null where nothing can be moved
-  #held = null; // what the pointer has hold of: "goal", or a corner
+  #held = null; // what the pointer has hold of: "goal", or a corner; or `KEYS`
   #spoken = () => "";
 
   /** `host`: the element to draw in; `small`: without words, for a card. */
@@ -79,6 +80,12 @@ export class Plane {
       this.#held = null;
     });
     this.#svg.addEventListener("keydown", (event) => this.#key(event));
+    for (const kind of ["keyup", "blur"]) this.#svg.addEventListener(kind, () => this.#releaseKeys());
+  }
+
+  /** What is held is let go of, and nothing told of it. */
+  letGo() {
+    this.#held = null;
   }
 
   /** Whether what is allowed can be moved now. */
@@ -99,7 +106,7 @@ export class Plane {
     if (this.#held === "goal") {
       this.showWishes(where, this.#region);
       this.#drags.goal(where, released);
-    } else if (this.#held !== null) {
+    } else if (this.#held !== null && this.#held !== KEYS) {
       this.showWishes(this.#goal, resized(this.#region, this.#held, where));
       this.#drags.region(this.#region, released);
     }
@@ -108,10 +115,19 @@ export class Plane {
   #key(event) {
     if (!(event.key in ARROWS)) return;
     event.preventDefault();
+    if (this.#held !== null && this.#held !== KEYS) return; // the pointer has it
+    this.#held = KEYS;
     const [right, up] = ARROWS[event.key];
     const moved = emotionAt(this.#goal.valence + right * KEY_STEP, this.#goal.arousal + up * KEY_STEP);
     this.showWishes(moved, this.#region);
-    this.#drags.goal(moved, true);
+    this.#drags.goal(moved, false);
+  }
+
+  // A key that is held down moves the goal many times, and wishes for it once.
+  #releaseKeys() {
+    if (this.#held !== KEYS) return;
+    this.#held = null;
+    this.#drags.goal(this.#goal, true);
   }
 
   #under(event) {

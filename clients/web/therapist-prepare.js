@@ -11,6 +11,7 @@ const MOST_PAUSES = 8;
 const WISHES = ["", "prefer", "forbid"];
 const OTHER = "other"; // a goal that no word names
 const AXES = ["valence", "arousal"];
+const KEPT = "musicmed.preparation"; // over a reload, in this tab only
 
 export class PrepareView {
   #root;
@@ -22,7 +23,10 @@ export class PrepareView {
   #asked = ""; // the patient whose last session was asked for
   #opened;
 
-  /** `choices`: names of instruments, styles and generators; `opened(session)` is called with each new one. */
+  /**
+   * `choices`: names of instruments, styles and generators, outputs, `[{name}, ...]`, and presets of their level,
+   * `[{name, dba, source}, ...]`; `opened(session)` is called with each new one.
+   */
   constructor(root, api, words, choices, opened) {
     this.#root = root;
     this.#api = api;
@@ -33,12 +37,12 @@ export class PrepareView {
     this.#offer(choices);
     this.#listen();
     this.#begin();
+    this.#goOn();
   }
 
-  /** Offer outputs, `[{name}, ...]`, and presets of their level, `[{name, dba, source}, ...]`. */
-  offerOutputs(outputs, presets) {
-    offer(this.#find("#output"), [["", say("therapist.no_output")], ...outputs.map(({ name }) => [name, name])]);
-    this.#find("#presets").replaceChildren(...presets.map((preset) => this.#preset(preset)));
+  /** The page is about to be loaded anew: what stands in the form will stand there again. */
+  keep() {
+    sessionStorage.setItem(KEPT, JSON.stringify(this.#fields.values));
   }
 
   /** Offer the pseudonyms that are known. */
@@ -46,11 +50,13 @@ export class PrepareView {
     this.#root.ownerDocument.querySelector("#known-patients").replaceChildren(...patients.map((name) => new Option(name, name)));
   }
 
-  #offer({ instruments, styles, generators }) {
+  #offer({ instruments, styles, generators, outputs, presets }) {
     const moods = Object.keys(this.#words).map((word) => [word, moodName(word)]).toSorted((a, b) => a[1].localeCompare(b[1]));
     offer(this.#find("#start"), [["", say("therapist.start_open")], ...moods]);
     offer(this.#find("#goal"), [...moods, [OTHER, say("therapist.goal_other")]]);
     offer(this.#find("#generator"), [["", say("therapist.generator_house")], ...generators.map((name) => [name, name])]);
+    offer(this.#find("#output"), [["", say("therapist.no_output")], ...outputs.map(({ name }) => [name, name])]);
+    this.#find("#presets").replaceChildren(...presets.map((preset) => this.#preset(preset)));
     this.#find("#instruments").replaceChildren(...instruments.map((name) => wishRow("instruments", name, instrumentName(name))));
     this.#find("#styles").replaceChildren(...styles.map((name) => wishRow("style", name, styleName(name))));
   }
@@ -79,6 +85,14 @@ export class PrepareView {
     this.#asked = "";
     this.#find("#last-time").hidden = true;
     this.#fill(DEFAULTS);
+  }
+
+  #goOn() {
+    const kept = sessionStorage.getItem(KEPT);
+    if (kept === null) return;
+    sessionStorage.removeItem(KEPT);
+    this.#fill(JSON.parse(kept));
+    this.#recall();
   }
 
   #fill(fields) {

@@ -6,6 +6,7 @@ import { Fields } from "./therapist-fields.js";
 import { limitsOf, numberOf } from "./therapist-request.js";
 
 const SURE_MS = 5000; // an end is asked for twice within so long
+const LATE_MS = 2000; // an answer that takes longer is waited for aloud
 const STILL = ["paused", "landing"]; // phases that `play` leads out of
 
 export class SteerView {
@@ -13,7 +14,7 @@ export class SteerView {
   #sitting = null;
   #limits;
   #sureUntil = 0;
-  #shownBounds = null; // those that the form of limits says
+  #shownBounds = {}; // those that the form of limits was filled with: name of the field -> text
 
   /** `root`: the whole view of a session. */
   constructor(root) {
@@ -35,7 +36,7 @@ export class SteerView {
   turn(sitting) {
     this.#sitting = sitting;
     this.#sureUntil = 0;
-    this.#shownBounds = null;
+    this.#shownBounds = {};
     this.#limits.clear();
     this.#say("");
   }
@@ -55,8 +56,14 @@ export class SteerView {
 
   /** Say something to the session, and what has become of it. */
   async tell(message) {
-    const fault = await this.#sitting.ask(message);
-    this.#say(fault === null ? say("therapist.done", { what: steeringText(message.type) }) : faultText(fault));
+    const sitting = this.#sitting;
+    const what = steeringText(message.type);
+    const tellOf = (text) => sitting === this.#sitting && this.#say(text); // of another patient it would be false
+    this.#say("");
+    const late = setTimeout(() => tellOf(say("therapist.not_written", { what })), LATE_MS);
+    const fault = await sitting.ask(message);
+    clearTimeout(late);
+    tellOf(fault === null ? say("therapist.done", { what }) : faultText(fault));
     return fault;
   }
 
@@ -92,18 +99,21 @@ export class SteerView {
     });
   }
 
-  // What somebody is typing is left alone until the bounds that are in force change.
+  // What somebody is typing is left alone until the very bound that is in force there changes.
   #showBounds(bounds) {
-    const told = JSON.stringify(bounds);
-    if (told === this.#shownBounds) return;
-    this.#shownBounds = told;
-    this.#limits.values = boundFields(bounds);
-    for (const box of this.#forbidden) box.checked = bounds.forbid.includes(box.value);
+    const fields = boundFields(bounds);
+    for (const { name, value } of this.#forbidden) fields[name] = bounds.forbid.includes(value) ? value : "";
+    const changes = changesOf(this.#shownBounds, fields);
+    if (Object.keys(changes).length === 0) return;
+    this.#shownBounds = fields;
+    this.#limits.values = changes;
   }
 
   async #bound() {
-    const changes = changesOf(this.#sitting.state.bounds, wishedBounds(this.#limits.values, this.#forbidden));
+    const sitting = this.#sitting;
+    const changes = changesOf(sitting.state.bounds, wishedBounds(this.#limits.values, this.#forbidden));
     const fault = await this.tell({ type: "bounds", ...changes });
+    if (sitting !== this.#sitting) return;
     if (fault === null) this.#limits.clear();
     else this.#limits.refuse(fault);
   }
@@ -132,9 +142,9 @@ export function boundFields({ region, tempo_bpm, loudest_lufs, loudest_dba }) {
   return fields;
 }
 
-/** What of the bounds is to be otherwise. */
-export function changesOf(bounds, wished) {
-  return Object.fromEntries(Object.entries(wished).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(bounds[key])));
+/** What of `after` is otherwise than before. */
+export function changesOf(before, after) {
+  return Object.fromEntries(Object.entries(after).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(before[key])));
 }
 
 function wishedBounds(fields, boxes) {

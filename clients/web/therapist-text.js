@@ -2,7 +2,7 @@
 
 import { nearestWord } from "./emotion.js";
 import { isAsked, timesText, timeText } from "./status.js";
-import { canSay, instrumentName, moodName, numberText, say } from "./words.js";
+import { canSay, instrumentName, keyName, moodName, numberText, say } from "./words.js";
 
 const SAMPLE_RATE = 48000;
 const URGENT = { lost: 4, failed: 4, unheard: 3, landing: 3, fault: 2, asks: 1 }; // the more, the further to the front
@@ -107,7 +107,7 @@ export function steeringText(what) {
 
 function playsText({ key, tempo_bpm }) {
   const tempo = tempo_bpm === null ? "" : say("patient.tempo", { bpm: Math.round(tempo_bpm) });
-  return [key ?? "", tempo].filter((part) => part !== "").join(" · ") || say("therapist.unknown");
+  return [key === null ? "" : keyName(key), tempo].filter((part) => part !== "").join(" · ") || say("therapist.unknown");
 }
 
 function heardText({ emotion, heard }, words) {

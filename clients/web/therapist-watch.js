@@ -25,6 +25,7 @@ export class WatchView {
   /** Show another session. */
   turn() {
     this.#newest = null;
+    this.#plane.letGo();
     this.#find("#news").replaceChildren();
     this.#find("#sources").replaceChildren();
   }

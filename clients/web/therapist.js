@@ -21,7 +21,7 @@ const api = new Api();
 
 let words = {}; // the moods: name -> point
 let house = null;
-let views = {};
+let views = null;
 let focus = null; // the id of the session that is looked at
 
 await loadWords();
@@ -31,6 +31,7 @@ offer(byId("language"), languages().map((tag) => [tag, new Intl.DisplayNames(tag
 byId("language").value = language();
 byId("language").addEventListener("change", () => {
   chooseLanguage(byId("language").value);
+  views?.prepare.keep();
   location.search = ""; // all that stands there is said anew
 });
 byId("login").querySelector("form").addEventListener("submit", (event) => {
@@ -70,13 +71,16 @@ function askForToken(fault) {
   byId("access").focus();
 }
 
+// All that can fail comes first: this is tried again, and what it does to the page is to be done once.
 async function open() {
-  const [found, choices] = await Promise.all([api.get("/api/words"), api.get("/api/instruments")]);
+  const asked = ["words", "instruments", "outputs", "presets"].map((name) => api.get(`/api/${name}`));
+  const [found, choices, outputs, presets] = await Promise.all(asked);
+  if (views !== null) return; // who pressed twice is in
   words = Object.fromEntries(found.map(({ word, valence, arousal }) => [word, { valence, arousal }]));
   const plane = new Plane(byId("watch-plane"));
   views = {
     cards: new CardsView(byId("cards"), turnTo),
-    prepare: new PrepareView(byId("prepare"), api, words, choices, opened),
+    prepare: new PrepareView(byId("prepare"), api, words, { ...choices, outputs, presets }, opened),
     watch: new WatchView(byId("watch"), plane, words),
     steer: new SteerView(byId("watch")),
     past: new PastView(byId("past"), api),
@@ -87,7 +91,7 @@ async function open() {
   byId("alarm").textContent = "";
   byId("login").hidden = true;
   byId("house").hidden = byId("doors").hidden = false;
-  await Promise.all([house.look(), offerSound(), offerPatients()]);
+  await Promise.all([house.look(), offerPatients()]);
   turnToFirst();
 }
 
@@ -142,11 +146,6 @@ function forbidBox(name) {
   return label;
 }
 
-async function offerSound() {
-  const [outputs, presets] = await Promise.all([api.get("/api/outputs"), api.get("/api/presets")]);
-  views.prepare.offerOutputs(outputs, presets);
-}
-
 async function offerPatients() {
   const past = await api.get("/api/journal/sessions").catch(() => []); // without a journal nobody is known
   views.prepare.offerPatients([...new Set(past.map(({ patient }) => patient))]);
@@ -154,7 +153,7 @@ async function offerPatients() {
 
 async function opened(session) {
   await house.look();
-  focus = session.id;
+  lookAt(session.id);
   invite(session);
   offerPatients();
 }
@@ -168,7 +167,7 @@ async function invite(session) {
   byId("qr").replaceChildren();
   go("invitation");
   const picture = await api.text(`/api/sessions/${session.id}/qr.svg`).catch(() => null); // the link says the same
-  if (picture !== null) byId("qr").replaceChildren(new DOMParser().parseFromString(picture, "image/svg+xml").documentElement);
+  if (picture !== null && focus === session.id) byId("qr").replaceChildren(new DOMParser().parseFromString(picture, "image/svg+xml").documentElement);
 }
 
 async function copyLink() {
@@ -177,11 +176,16 @@ async function copyLink() {
   byId("notice").textContent = say(copied ? "patient.copied" : "patient.copy_by_hand");
 }
 
+// Nobody is listened to who is not looked at.
+function lookAt(id) {
+  if (focus !== id) house.find(focus)?.hear(null);
+  focus = id;
+}
+
 function turnTo(id) {
   const sitting = house.find(id);
   if (sitting === undefined) return;
-  if (focus !== id) house.find(focus)?.hear(null);
-  focus = id;
+  lookAt(id);
   byId("reports").replaceChildren(...reportLinks(sitting));
   views.watch.turn();
   views.steer.turn(sitting);
@@ -222,7 +226,8 @@ async function toggleSound() {
   const player = new Player(1); // before any await: a press unlocks sound only until then
   try {
     await player.prepare();
-    sitting.hear(player);
+    if (focus === sitting.id && !sitting.ended) sitting.hear(player);
+    else player.close();
   } catch (fault) {
     player.close();
     byId("notice").textContent = say(fault.key);
@@ -233,7 +238,9 @@ async function toggleSound() {
 function showFault(fault) {
   const text = fault === null ? "" : faultText(fault);
   if (byId("alarm").textContent !== text) byId("alarm").textContent = text;
-  if (["bad_token", "token_expired"].includes(fault?.code)) location.reload(); // and ask for another one
+  if (!["bad_token", "token_expired"].includes(fault?.code)) return;
+  views.prepare.keep();
+  location.reload(); // and ask for another one
 }
 
 function word(emotion) {

@@ -1,8 +1,12 @@
 """The therapist page: a session is prepared, joined by its patient, watched, steered, and reported."""
 
 import json
+import os
+import sqlite3
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,6 +102,28 @@ def watch_new(page: Page, url: str, patient: str, **wish: Any) -> str:
     return session
 
 
+@contextmanager
+def before_each_page(page: Page, script: str) -> Iterator[None]:
+    """Have a script run in each page before its own ones."""
+    number = page.call("Page.addScriptToEvaluateOnNewDocument", source=script)["identifier"]
+    try:
+        yield
+    finally:
+        page.call("Page.removeScriptToEvaluateOnNewDocument", identifier=number)
+
+
+@contextmanager
+def locked_journal() -> Iterator[None]:
+    """Nothing can be written down."""
+    journal = Path(os.environ["XDG_STATE_HOME"]) / "musicmed-live" / "journal.sqlite"
+    connection = sqlite3.connect(journal, timeout=10, isolation_level=None)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        connection.close()
+
+
 def state_of(url: str, session: str) -> Any:
     return call(f"{url}api/sessions/{session}")
 
@@ -149,6 +175,87 @@ def test_a_session_is_prepared_joined_watched_steered_and_reported(therapist: Pa
     therapist.open(report)
     wait_for(lambda: "anna-office" in therapist.text("h1"), "the report")
     assert "therapist" in therapist.text("body")
+
+
+def test_a_call_that_fails_while_the_page_opens_is_made_again_and_one_press_opens_one_session(
+    therapist: Page, url: str
+) -> None:
+    fails_once = """const fetched = window.fetch;
+    let failed = false;
+    window.fetch = (address, options) => {
+      if (failed || !String(address).includes("/api/outputs")) return fetched(address, options);
+      failed = true;
+      return Promise.reject(new TypeError("Failed to fetch"));
+    };"""
+    with before_each_page(therapist, fails_once):
+        open_page(therapist, url)
+    count = "['#prepare-plane svg', '#watch-plane svg'].map((plane) => document.querySelectorAll(plane).length)"
+    assert therapist.evaluate(count) == [1, 1]
+    write(therapist, "#patient", "once-office")
+    therapist.click("#prepare button[type=submit]")
+    wait_for(lambda: view(therapist) == "invitation", "the patient's link")
+    assert len(call(f"{url}api/sessions")) == 1
+
+
+def test_a_code_that_comes_late_does_not_stand_beside_another_patients_link(therapist: Page, url: str) -> None:
+    anna, bert = watch_new(therapist, url, "anna-late"), watch_new(therapist, url, "bert-late")
+    therapist.evaluate(
+        "{const fetched = window.fetch; window.fetch = async (address, options) => {"
+        f" if (!address.includes('{anna}/qr')) return fetched(address, options);"
+        " const picture = await (await fetched(address, options)).text();"
+        " await new Promise((release) => (window.release = release)); return new Response(picture); }; }"
+    )
+    therapist.click(f"#cards [data-id='{anna}']")
+    therapist.click("#show-link")
+    wait_for(lambda: therapist.evaluate("window.release !== undefined"), "anna's code to be on its way")
+    therapist.click(f"#cards [data-id='{bert}']")
+    therapist.click("#show-link")
+    wait_for(lambda: therapist.evaluate("document.querySelector('#qr svg') !== null"), "bert's code")
+    code = "document.querySelector('#qr').innerHTML"
+    shown = therapist.evaluate(code)
+    therapist.evaluate("(async () => { release(); await new Promise((done) => setTimeout(done, 100)); })()")
+    assert bert in therapist.evaluate("document.querySelector('#link').value")
+    assert therapist.evaluate(code) == shown
+
+
+def test_who_turns_to_another_patient_while_the_sound_is_made_ready_hears_neither(browser: Page, url: str) -> None:
+    keeps_contexts = """window.contexts = [];
+    window.AudioContext = class extends AudioContext {
+      constructor(options) { super(options); contexts.push(this); }
+    };"""
+    with before_each_page(browser, keeps_contexts):
+        open_page(browser, url)
+    anna, bert = watch_new(browser, url, "anna-heard"), watch_new(browser, url, "bert-heard")
+    browser.click(f"#cards [data-id='{anna}']")
+    browser.evaluate(
+        f"for (const button of ['#listen', '[data-id=\"{bert}\"]']) document.querySelector(button).click()"
+    )
+    wait_for(lambda: browser.evaluate("contexts.map(({state}) => state)") == ["closed"], "the sound to be put away")
+    assert [state_of(url, session)["listening"] for session in (anna, bert)] == [0, 0]
+    browser.open("about:blank")  # else it is another therapist of the sessions to come
+    for session in (anna, bert):
+        call(f"{url}api/sessions/{session}", "DELETE")
+
+
+def test_a_press_that_is_not_yet_written_down_says_so_and_is_not_answered_at_another_patient(
+    therapist: Page, url: str
+) -> None:
+    bert, _anna = watch_new(therapist, url, "bert-locked"), watch_new(therapist, url, "anna-locked")
+    therapist.click("#hold")
+    wait_for(lambda: therapist.text("#answer") == "Done: hold.", "the hold")
+    with locked_journal():
+        therapist.click("#too-much")
+        wait_for(lambda: therapist.text("#answer") == "", "the last answer to go")
+        late = "Sent: too much. Not yet written down."
+        wait_for(lambda: therapist.text("#answer") == late, "word of the press")
+        therapist.click(f"#cards [data-id='{bert}']")
+        therapist.evaluate(
+            "window.said = []; new MutationObserver(() => said.push(document.querySelector('#answer').textContent))"
+            ".observe(document.querySelector('#answer'), {childList: true})"
+        )
+    therapist.click("#hold")
+    wait_for(lambda: therapist.text("#answer") == "Done: hold.", "the hold of the other")
+    assert {text for text in therapist.evaluate("said") if "too much" in text} == set()
 
 
 def test_a_new_page_offers_the_settings_of_the_last_time(therapist: Page, url: str) -> None:
@@ -206,10 +313,78 @@ def test_the_goal_is_moved_by_keys_and_named_for_those_who_do_not_see(therapist:
     assert "pleasantness 0.6" in str(therapist.attribute("#prepare-plane svg", "aria-valuetext"))
 
 
+def test_a_key_that_is_held_down_moves_the_goal_many_times_and_wishes_for_it_once(therapist: Page, url: str) -> None:
+    session = watch_new(therapist, url, "keys-office")
+    goal = state_of(url, session)["goal"]
+    therapist.evaluate("document.querySelector('#watch-plane svg').focus()")
+    for _ in range(4):
+        therapist.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowLeft", code="ArrowLeft")
+    assert therapist.text("#answer") == ""
+    therapist.key("ArrowLeft")
+    wait_for(lambda: therapist.text("#answer") == "Done: new goal.", "the new goal")
+    assert state_of(url, session)["goal"]["valence"] == pytest.approx(goal["valence"] - 0.25)
+    assert news(therapist).count("therapist 1: new goal") == 1
+
+
+def test_who_steers_what_has_ended_is_told_that_it_has(therapist: Page, url: str) -> None:
+    session = watch_new(therapist, url, "over-office")
+    call(f"{url}api/sessions/{session}", "DELETE")
+    wait_for(lambda: therapist.text("#watch-phase") == "ended", "the end")
+    therapist.drag([on_plane(therapist, "#watch-plane", (-0.5, -0.5))])
+    wait_for(lambda: therapist.text("#answer") == "The session has ended.", "the reason")
+
+
+def test_a_preparation_outlives_another_language(therapist: Page, url: str) -> None:
+    therapist.click("#to-prepare")
+    write(therapist, "#patient", "half-done")
+    write(therapist, "#minutes", "21.5")
+    choose(therapist, "#goal", "happy")
+    therapist.click("#add-pause")
+    write(therapist, "[name='pauses.0.after_minutes']", "7")
+    therapist.click("#prepare [name=sensitive]")
+    therapist.evaluate(
+        "((list) => { list.value = 'de'; list.dispatchEvent(new Event('change')); })"
+        "(document.querySelector('#language'))"
+    )
+    wait_for(
+        lambda: therapist.evaluate("document.querySelector('html[lang=de] [data-view=prepare]') !== null"), "German"
+    )
+    names = ("patient", "minutes", "goal", "goal.valence", "pauses.0.after_minutes", "pauses.0.minutes")
+    assert values(therapist, *names) == ["half-done", "21,5", "happy", "0,83", "7", "2"]
+    assert therapist.evaluate("document.querySelector('#prepare [name=sensitive]').checked")
+    open_page(therapist, url)
+    assert values(therapist, "patient") == [""]
+
+
+def test_a_preparation_outlives_the_token_of_who_makes_it(therapist: Page) -> None:
+    write(therapist, "#patient", "half-done")
+    therapist.evaluate(
+        "void (window.fetch = async () => new Response(JSON.stringify({code: 'token_expired'}), {status: 401}))"
+    )
+    is_new = "window.fetch.toString().includes('native') && document.querySelector('[data-view=prepare]') !== null"
+    wait_for(lambda: therapist.evaluate(is_new), "the page to ask who is there, and to let them in")
+    assert values(therapist, "patient") == ["half-done"]
+
+
+def test_limits_that_are_being_typed_stay_when_others_change(therapist: Page, url: str) -> None:
+    session = watch_new(therapist, url, "typed-office")
+    therapist.click("#limits summary")
+    write(therapist, "#limits [name='tempo_bpm.0']", "50")
+    therapist.click("#forbidden input[value=percussion]")
+    therapist.evaluate("document.querySelector('#watch-plane').scrollIntoView({block: 'center'})")
+    therapist.drag([on_plane(therapist, "#watch-plane", place) for place in ((1, 1), (0.9, 0.8), (0.8, 0.6))])
+    field = "document.querySelector(\"#limits [name='{}']\").value"
+    wait_for(lambda: therapist.evaluate(field.format("region.arousal.1")) != "1", "the limits that were dragged")
+    assert therapist.evaluate(field.format("tempo_bpm.0")) == "50"
+    assert therapist.evaluate("document.querySelector('#forbidden input[value=percussion]').checked")
+    assert state_of(url, session)["bounds"]["tempo_bpm"] is None
+
+
 def test_limits_change_while_it_plays(therapist: Page, url: str) -> None:
     session = watch_new(therapist, url, "carl-office", start="sad")
     therapist.click("#toggle")
     wait_for(lambda: has_begun(therapist), "the session to play", 60)
+    assert state_of(url, session)["clip"]["key"] not in fact(therapist, "Plays")  # "A aeolian" is A minor to its reader
     therapist.click("#limits summary")
     write(therapist, "#limits [name='region.valence.0']", "-0.2")
     therapist.click("#forbidden input[value=percussion]")
