@@ -19,6 +19,7 @@ const ENDS = {
 export class AffectiveSlider {
   #sliders;
   #onMove;
+  #isKeyed = false; // whether the keyboard moves them
 
   /** `sliders`: the inputs `{valence, arousal}`, each within a row with a place for either picture. */
   constructor(sliders, onMove) {
@@ -28,7 +29,10 @@ export class AffectiveSlider {
       const places = slider.closest(".slider").querySelectorAll(".end");
       places.forEach((place, side) => place.append(facePicture(ENDS[axis][side])));
       slider.addEventListener("input", () => this.#slid(false));
-      slider.addEventListener("change", () => this.#slid(true));
+      // A key that is held lets go at each step; what is said by it does not hurry.
+      slider.addEventListener("change", () => this.#isKeyed || this.#slid(true));
+      slider.addEventListener("keydown", () => (this.#isKeyed = true));
+      slider.addEventListener("pointerdown", () => (this.#isKeyed = false));
     }
   }
 

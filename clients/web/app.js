@@ -8,7 +8,7 @@ import { Session } from "./session.js";
 import { errorText } from "./status.js";
 import { OneSwitch } from "./switch.js";
 import { Throttle } from "./throttle.js";
-import { keepUpToDate } from "./update.js";
+import { Update } from "./update.js";
 import { needsPlay, PageView } from "./view.js";
 import { forgetVisit, keepVisit, keptVisit } from "./visit.js";
 import { chooseLanguage, loadWords, say } from "./words.js";
@@ -17,6 +17,9 @@ const REPORT_INTERVAL_MS = 350;
 const WORDS_RETRY_MS = 2000;
 const SECOND_TAP_MS = 400; // of a double tap on Start, which lands on what has come to stand there
 const FORMS = ["pad", "sliders", "faces"];
+const ANSWER_MS = 400; // a network that carries music is quicker
+// The moves that cannot wait for a network, and the phases that show that the server has taken them.
+const QUIETING = { too_much: ["landing", "paused", "ended"], pause: ["paused", "ended"], stop: ["ended"] };
 
 const byId = (id) => document.getElementById(id);
 const address = new URLSearchParams(location.search);
@@ -40,17 +43,20 @@ let chosenForm = null; // by the patient, who knows best
 let connected = true;
 let startedAt = -Infinity; // when Start was tapped last, by `performance.now`
 let live = null; // {session, player} while a session runs; player is null where the server's own speaker plays
+let awaited = null; // the last quieting move, until the server shows that it has taken it
+let hushing = null; // the timer of the silence that it makes here where the server does not
 
 const reports = new Throttle(REPORT_INTERVAL_MS, (emotion) => live?.session.send({ type: "report", ...emotion }));
 const view = new PageView(moved);
-const device = new Device((playing) => live?.session.send({ type: playing ? "play" : "pause" }));
+const device = new Device((playing) => live && move(playing ? "play" : "pause"));
+const update = new Update(() => live === null && !model.starting && model.emotion === null && model.problem === "");
 const oneSwitch = new OneSwitch(choices, () => model.form === "faces");
 
 byId("start").addEventListener("click", start);
 byId("toggle").addEventListener("click", () => hasSettled() && move(needsPlay(model.state) ? "play" : "pause"));
 byId("too-much").addEventListener("click", () => move("too_much"));
-byId("stop").addEventListener("click", () => hasSettled() && live.session.stop());
-byId("volume").addEventListener("input", () => live?.player?.setVolume(volume()));
+byId("stop").addEventListener("click", () => hasSettled() && move("stop"));
+byId("volume").addEventListener("input", () => awaited === null && live?.player?.setVolume(volume()));
 onChoice("goals", chooseGoal);
 onChoice("forms", (form) => show({ form: (chosenForm = form) }));
 onChoice("languages", speak);
@@ -68,7 +74,7 @@ async function begin() {
   model.goal = wished(model.goal);
   showWaiting();
   document.body.classList.remove("loading");
-  keepUpToDate(() => live === null && !model.starting && model.emotion === null);
+  update.watch();
   loadMoods();
 }
 
@@ -109,8 +115,9 @@ async function startHere(visit) {
     else join(visit, player);
   } catch (error) {
     player.close();
-    show({ starting: false, problem: problemText(error) });
+    show({ starting: false });
     showWaiting();
+    show({ problem: problemText(error) });
   }
 }
 
@@ -131,7 +138,10 @@ function join(visit, player) {
   const session = new Session(visit, {
     state: took,
     block: player && ((position, samples) => player.write(position, samples)),
-    cut: (position) => player?.cut(position),
+    cut: (position, reason) => {
+      player?.cut(position);
+      if (reason === awaited) answered();
+    },
     refused: (error) => show({ problem: errorText(error) }),
     connected: showConnected,
     ended: end,
@@ -143,6 +153,7 @@ function join(visit, player) {
 function took(state) {
   const { session, player } = live;
   player?.follow(state);
+  if (QUIETING[awaited]?.includes(state.phase)) answered();
   // Whoever joins leaves the session as it is, unless nobody has started it.
   if (model.state === null && state.phase === "ready") session.send({ type: "play" });
   device.show(state.playing, say("patient.media_title"));
@@ -159,32 +170,49 @@ function quietLine(state) {
 function showConnected(yes) {
   connected = yes;
   live.player?.forgetClock();
-  if (yes) live.player?.setVolume(volume());
   show({ quiet: quietLine(model.state) });
 }
 
-function end(code) {
+async function end(code) {
   reports.cancel();
-  live.player?.close();
+  const closed = live.player?.close();
   live = null;
+  answered();
   connected = true;
   forgetVisit();
   device.clear();
   view.offerWearable(null);
   history.replaceState(null, "", location.pathname + location.search); // an invitation holds once
   const problem = code === "" ? "" : errorText({ code, message: code });
-  show({ stage: "start", state: null, starting: false, quiet: null, problem });
+  show({ stage: "start", state: null, emotion: null, starting: false, quiet: null, problem });
   showWaiting("patient.phase.over");
+  await closed;
+  update.catchUp();
 }
 
 function hasSettled() {
   return performance.now() - startedAt > SECOND_TAP_MS;
 }
 
-// Where the server cannot be asked, what is kept here of its music falls silent at once.
 function move(type) {
-  live.session.send({ type });
-  if (!live.session.isOpen && type !== "play") live.player?.hush();
+  if (type === "stop") live.session.stop();
+  else live.session.send({ type });
+  if (type === "play") answered();
+  else if (live !== null) expectQuiet(type);
+}
+
+// Where the server does not answer, what is kept here of its music falls silent.
+function expectQuiet(type) {
+  const { state } = model;
+  if (!state?.playing || QUIETING[type].includes(state.phase)) return;
+  awaited = type;
+  hushing ??= setTimeout(() => live.player?.hush(), live.session.isOpen ? ANSWER_MS : 0);
+}
+
+function answered() {
+  clearTimeout(hushing);
+  awaited = hushing = null;
+  live?.player?.setVolume(volume());
 }
 
 function moved(emotion, released) {

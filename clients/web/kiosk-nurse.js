@@ -51,6 +51,11 @@ export class NurseCorner {
     if (this.#dialog.open) this.#dialog.close();
   }
 
+  /** Say what is open in the language that is spoken now. */
+  speak() {
+    if (this.#settings !== null && this.#dialog.dataset.nurse === "settings") this.#showSettings();
+  }
+
   /** What plays, in words, for who looks after it. */
   showPlaying(text) {
     byId("plays").textContent = text;
@@ -158,9 +163,12 @@ export class NurseCorner {
     group.replaceChildren(...buttons);
   }
 
-  #key({ key }) {
+  #key(event) {
     this.#stayOpen();
-    if (this.#dialog.dataset.nurse === "pin" && !["Tab", "Escape"].includes(key)) this.#pad.press(KEYS[key] ?? key);
+    const key = KEYS[event.key] ?? event.key;
+    if (this.#dialog.dataset.nurse !== "pin" || !this.#pad.has(key)) return;
+    event.preventDefault(); // else Enter presses the button that has the focus
+    if (!event.repeat) this.#pad.press(key);
   }
 
   #stayOpen() {

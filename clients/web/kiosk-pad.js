@@ -21,14 +21,19 @@ export class NumberPad {
     this.clear();
   }
 
-  /** A key: a digit, "back" or "enter". */
+  /** Whether there is such a key: a digit, "back" or "enter". */
+  has(key) {
+    return /^([0-9]|back|enter)$/.test(key);
+  }
+
+  /** A key; one that there is not does nothing. */
   press(key) {
     if (key === "enter") {
       const digits = this.#digits;
       this.clear();
       this.#onEnter(digits);
     } else if (key === "back") this.#show(this.#digits.slice(0, -1));
-    else if (/^[0-9]$/.test(key)) this.#show((this.#digits + key).slice(0, LONGEST));
+    else if (this.has(key)) this.#show((this.#digits + key).slice(0, LONGEST));
   }
 
   clear() {

@@ -11,7 +11,7 @@ import { MoodPad } from "./pad.js";
 import { Session } from "./session.js";
 import { phaseText, playingText, whyText } from "./status.js";
 import { Throttle } from "./throttle.js";
-import { chooseLanguage, language, loadWords, localize, moodName, say } from "./words.js";
+import { chooseLanguage, loadWords, localize, moodName, say } from "./words.js";
 
 const LOOK_MS = 1000;
 const PATIENCE_MS = 1500; // a server that is away for less is not missed
@@ -29,10 +29,11 @@ const model = {
   emotion: null, // what the patient said last
   words: {},
   starting: false,
-  problem: "",
+  problem: "", // the code of why the music could not start
 };
 let session = null;
 let invitation = null; // `{id, token}` of `session`
+let stopped = null; // the id of a session that was to stop, which a server may not have heard
 let connected = false;
 let unknownSince = null; // since when the server has been back, without our session
 let touched = -Infinity;
@@ -48,21 +49,23 @@ const moods = [
 byId("begin").addEventListener("click", begin);
 byId("toggle").addEventListener("click", () => (needsPlay() ? begin() : session?.send({ type: "pause" })));
 byId("too-much").addEventListener("click", () => session?.send({ type: "too_much" }));
-byId("stop").addEventListener("click", () => session?.stop());
+byId("stop").addEventListener("click", stop);
 byId("nurse-open").addEventListener("click", () => model.kiosk && nurse.open(model.kiosk));
 addEventListener("pointerdown", wake, { capture: true });
 for (const kind of ["contextmenu", "dragstart", "selectstart"]) addEventListener(kind, (event) => event.preventDefault());
 
+document.body.dataset.runs = ""; // for kiosk-watch.js: all its parts have come
 await loadWords();
-speak();
+localize(document);
 look();
 setInterval(look, LOOK_MS);
 
 async function look() {
   try {
-    model.kiosk = await fetchKiosk();
-    model.seen = performance.now();
-    if (model.kiosk.language !== null && model.kiosk.language !== language()) speak(model.kiosk.language);
+    const kiosk = await fetchKiosk();
+    if (kiosk.language !== model.kiosk?.language) speak(kiosk.language);
+    Object.assign(model, { kiosk, seen: performance.now() });
+    if (model.problem === "unreachable") model.problem = "";
     if (Object.keys(model.words).length === 0) model.words = await fetchWords();
     follow(model.kiosk.session);
   } catch (error) {
@@ -74,12 +77,14 @@ async function look() {
 // What plays may have been begun elsewhere, and a server that has come back takes its session up again.
 function follow(playing) {
   unknownSince = playing === null && session !== null && !connected ? (unknownSince ?? performance.now()) : null;
-  if (playing !== null && playing.id !== invitation?.id) join(playing);
+  if (session === null && playing !== null && playing.id === stopped) endSession(playing);
+  else if (playing !== null && playing.id !== invitation?.id) join(playing);
   else if (unknownSince !== null && performance.now() - unknownSince > LOST_MS) session.stop();
 }
 
 async function begin() {
   if (model.starting) return;
+  stopped = null;
   Object.assign(model, { starting: true, problem: "" });
   show();
   try {
@@ -87,10 +92,15 @@ async function begin() {
     if (started.id !== invitation?.id) join(started);
   } catch (error) {
     if (error.code === undefined) throw error;
-    model.problem = say("kiosk.cannot_start");
+    model.problem = error.code;
   }
   model.starting = false;
   show();
+}
+
+function stop() {
+  stopped = invitation?.id ?? null;
+  session?.stop();
 }
 
 function join(started) {
@@ -111,7 +121,7 @@ function join(started) {
 }
 
 function took(state) {
-  model.state = state;
+  Object.assign(model, { state, problem: "" });
   show();
 }
 
@@ -127,8 +137,8 @@ function moved(emotion, released) {
   model.emotion = emotion;
   show();
   if (session === null || emotion === null) return;
-  reports.push(emotion);
   if (released) reports.flush();
+  else reports.push(emotion);
 }
 
 function needsPlay() {
@@ -140,9 +150,11 @@ function wake() {
   showNight();
 }
 
+// `chosen`: a language, or null for the browser's.
 function speak(chosen) {
-  if (chosen !== undefined) chooseLanguage(chosen);
+  chooseLanguage(chosen);
   localize(document);
+  nurse.speak();
 }
 
 function stage() {
@@ -170,7 +182,7 @@ function showWords() {
   if (state === null) write(byId("phase"), model.starting ? say("patient.phase.tuning") : lengthText(kiosk));
   else write(byId("phase"), phaseText(state, named(state.goal)));
   write(byId("why"), kiosk?.pulled ? say("kiosk.pulled") : state === null ? "" : whyText(state));
-  write(byId("problem"), problem);
+  write(byId("problem"), problem === "" ? "" : say("kiosk.cannot_start"));
   nurse.showPlaying(state === null ? "" : playingText(state));
 }
 

@@ -9,7 +9,7 @@ const VOLUME_SECONDS = 0.03; // time constant of the volume's steps
 const HUSH_SECONDS = 0.25; // of a fade that cannot wait for the server
 const CLOSE_SECONDS = 0.1; // and of the last one
 
-/** This device cannot play; `key` is that of the sentence which says why. */
+/** There is no sound to be had here; `key` is that of the sentence which says why. */
 export class NoSound extends Error {
   constructor(key) {
     super(key);
@@ -38,7 +38,9 @@ export class Player {
   /** Load the audio thread's part; blocks and states may come once this is done. Throws `NoSound`. */
   async prepare() {
     if (!this.#context.audioWorklet) throw new NoSound("patient.no_worklet");
-    await this.#context.audioWorklet.addModule(new URL("./ring-worklet.js", import.meta.url));
+    await this.#context.audioWorklet.addModule(new URL("./ring-worklet.js", import.meta.url)).catch(() => {
+      throw new NoSound("patient.error.unreachable"); // a worker that keeps the file may not be at work yet
+    });
     this.#ring = new AudioWorkletNode(this.#context, "ring", { numberOfInputs: 0, outputChannelCount: [2] });
     this.#ring.connect(this.#volume);
     await this.#running();

@@ -30,7 +30,7 @@ export class Session {
   #online = () => this.#hurry();
 
   /**
-   * `visit`: `{id, token}` of a patient. `listeners`: `state(state)`, `block(position, samples)`, `cut(position)`,
+   * `visit`: `{id, token}` of a patient. `listeners`: `state(state)`, `block(position, samples)`, `cut(position, reason)`,
    * `refused(error)`, `connected(yes)`, `ended(code)`; `code` is "" where the session ended as it should, else why it
    * cannot be gone on with. `block` is null where the sound is not wanted here.
    */
@@ -89,7 +89,8 @@ export class Session {
     this.#expect(SILENCE_MS, () => this.#lost());
     this.#listeners.connected(true);
     const listen = this.#listeners.block === null ? [] : [LISTEN];
-    for (const message of [...listen, ...this.#outbox.messages]) this.#socket.send(JSON.stringify(message));
+    const kept = this.#outbox.messages.map((message) => ({ ...message, again: true }));
+    for (const message of [...listen, ...kept]) this.#socket.send(JSON.stringify(message));
   }
 
   #received(content) {
@@ -108,7 +109,7 @@ export class Session {
       }
       this.#listeners.state(message);
     } else if (message.type === "cut") {
-      this.#listeners.cut(message.position);
+      this.#listeners.cut(message.position, message.reason);
     } else if (message.type === "done") {
       this.#outbox.settle(message.id);
     } else if (message.type === "error") {

@@ -18,12 +18,10 @@ export class Throttle {
 
   /** Send what waits without waiting any longer. */
   flush() {
-    clearTimeout(this.#timer);
-    this.#timer = null;
     if (this.#waiting === null) return;
     const value = this.#waiting;
-    this.#waiting = null;
-    this.#timer = setTimeout(() => this.flush(), this.#intervalMs);
+    this.cancel();
+    this.#timer = setTimeout(() => this.#pass(), this.#intervalMs);
     this.#send(value);
   }
 
@@ -32,5 +30,10 @@ export class Throttle {
     clearTimeout(this.#timer);
     this.#timer = null;
     this.#waiting = null;
+  }
+
+  #pass() {
+    this.#timer = null;
+    this.flush();
   }
 }

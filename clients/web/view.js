@@ -71,8 +71,9 @@ export class PageView {
     this.#wearable.name(state.patient);
   }
 
-  #showChoices({ goal, form }) {
-    const chosen = { goals: goal, forms: form, languages: language() };
+  #showChoices({ goal, form, state, words }) {
+    const goals = state === null ? goal : nearestWord(state.goal, words);
+    const chosen = { goals, forms: form, languages: language() };
     for (const [group, value] of Object.entries(chosen)) {
       for (const button of byId(group).children) button.ariaPressed = String(button.value === value);
     }

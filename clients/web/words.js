@@ -3,17 +3,18 @@
 const FILE = new URL("./messages.json", import.meta.url);
 const KEPT = "musicmed.language"; // where this browser keeps the reader's choice
 const FIRST = "en"; // the language of whoever reads none of ours
+const RETRY_MS = 1000;
 
 let all = {}; // language -> {key: text}
 let current = FIRST;
 
-/** Load the words of all languages, and take the reader's: `?lang=`, else what was chosen here before, else the browser's. */
+/**
+ * Load the words of all languages, however long the server is away, and take the reader's: `?lang=`, else what was
+ * chosen here before, else the browser's.
+ */
 export async function loadWords() {
-  const answer = await fetch(FILE);
-  if (!answer.ok) throw new Error(`${FILE.pathname}: ${answer.status}`);
-  all = await answer.json();
-  const asked = new URLSearchParams(location.search).get("lang");
-  current = languageOf([asked, kept(), ...navigator.languages], Object.keys(all));
+  all = await fetched();
+  current = readersLanguage();
 }
 
 /** The languages that there are words in, `["en", "de"]`. */
@@ -26,14 +27,18 @@ export function language() {
   return current;
 }
 
-/** Speak `chosen` from now on, also the next time. What stands on the page already is said anew by `localize`. */
+/**
+ * Speak `chosen` from now on, also the next time; null: as if nothing had been chosen here. What stands on the page
+ * already is said anew by `localize`.
+ */
 export function chooseLanguage(chosen) {
-  current = chosen;
   try {
-    localStorage.setItem(KEPT, chosen);
+    if (chosen === null) localStorage.removeItem(KEPT);
+    else localStorage.setItem(KEPT, chosen);
   } catch {
     // a browser that keeps nothing is asked again the next time
   }
+  current = chosen ?? readersLanguage();
 }
 
 /** Whether there are words for `key`. */
@@ -87,6 +92,22 @@ export function filled(text, values) {
 export function languageOf(wanted, offered) {
   const tags = wanted.filter((tag) => tag !== null).map((tag) => tag.toLowerCase().split("-")[0]);
   return tags.find((tag) => offered.includes(tag)) ?? offered[0];
+}
+
+async function fetched() {
+  try {
+    const answer = await fetch(FILE);
+    if (answer.ok) return await answer.json();
+  } catch {
+    // the server is away, or went while it answered
+  }
+  await new Promise((done) => setTimeout(done, RETRY_MS));
+  return fetched();
+}
+
+function readersLanguage() {
+  const asked = new URLSearchParams(location.search).get("lang");
+  return languageOf([asked, kept(), ...navigator.languages], languages());
 }
 
 function kept() {

@@ -34,6 +34,7 @@ _FLAGS = (
 )
 _BETWEEN_PAGES = {"code": -32000, "message": "Cannot find default execution context"}
 _KEY_CODES = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, " ": 32}
+_KEY_CODES |= {digit: ord(digit) for digit in "0123456789"}
 
 
 def wait_for(seen: Callable[[], T], what: str, seconds: float = 10.0) -> T:

@@ -212,6 +212,51 @@ def test_after_a_kill_it_comes_back_and_goes_on(fresh: Machine, browser: Page, h
     wait_for(lambda: stage(browser) == "start", "the start button")
 
 
+def test_a_stop_that_the_server_did_not_hear_holds_when_it_is_back(
+    fresh: Machine, browser: Page, heard: Recording
+) -> None:
+    open_screen(browser, fresh)
+    browser.click("#begin")
+    wait_for(lambda: stage(browser) == "live", "the faces")
+    fresh.end(signal.SIGKILL)
+    browser.click("#stop")
+    wait_for(lambda: stage(browser) != "live", "the page to take it")
+
+    fresh.switch_on("--no-browser")
+    fresh.wait_until_ready()
+    wait_for(lambda: stage(browser) == "start", "the start button", 20)
+    wait_for(lambda: call(fresh, "GET", "")[1]["session"] is None, "the session to end")
+    wait_for(lambda: not is_heard(heard), "silence")
+    assert stage(browser) == "start"
+
+
+def test_a_start_that_failed_is_not_told_any_more_when_the_server_is_back(fresh: Machine, browser: Page) -> None:
+    open_screen(browser, fresh)
+    fresh.end(signal.SIGKILL)
+    browser.click("#begin")
+    wait_for(lambda: "call somebody" in browser.text("#problem"), "the page to say so")
+
+    fresh.switch_on("--no-browser")
+    wait_for(lambda: browser.text("#problem") == "", "the word to go", 20)
+    assert stage(browser) == "start"
+
+
+@pytest.mark.parametrize("part", ["messages.json", "kiosk-pad.js"])
+def test_a_page_whose_loading_was_interrupted_comes_by_itself(kiosk: Machine, browser: Page, part: str) -> None:
+    hurry = "const wait = setInterval; globalThis.setInterval = (then, ms) => wait(then, ms / 5);"
+    script = browser.call("Page.addScriptToEvaluateOnNewDocument", source=hurry)["identifier"]
+    browser.call("Network.enable")
+    browser.call("Network.setBlockedURLs", urls=[f"*/{part}"])
+    try:
+        browser.open(f"{kiosk.url}kiosk.html?lang=en")
+        assert browser.text("#begin") == ""
+    finally:
+        browser.call("Network.setBlockedURLs", urls=[])
+        browser.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+    wait_for(lambda: stage(browser) == "start", "the start button")
+    assert browser.text("#begin") != ""
+
+
 def test_who_pulls_the_headphones_is_not_heard_by_the_ward(
     tmp_path: Path, sound_card: dict[str, str], browser: Page, heard: Recording
 ) -> None:
@@ -255,8 +300,26 @@ def test_a_nurse_sets_a_pin_first_and_then_the_rest(kiosk: Machine, browser: Pag
     browser.click("#nurse-open")
     type_digits(browser, "1147")
     wait_for(lambda: "not the PIN" in browser.text("#pin-problem"), "a wrong one to be refused")
+    for key in [*"4711", "Enter"]:
+        browser.key(key)
+    wait_for(lambda: browser.attribute("#nurse", "data-nurse") == "settings", "the settings")
+    assert browser.evaluate("document.querySelector('#nurse').open")
+
+
+def test_the_language_that_a_nurse_chooses_is_spoken_at_once(fresh: Machine, browser: Page) -> None:
+    call(fresh, "PUT", "/pin", {"pin": "4711"})
+    browser.open(f"{fresh.url}kiosk.html")
+    wait_for(lambda: stage(browser) == "start", "the start button")
+    browser.click("#nurse-open")
     type_digits(browser, "4711")
     wait_for(lambda: browser.attribute("#nurse", "data-nurse") == "settings", "the settings")
+
+    press(browser, "language", "Deutsch")
+    wait_for(lambda: browser.text("#nurse-title") == "Einstellungen", "the title in German")
+    assert pressed(browser, "session.minutes") == "15 Minuten"
+    press(browser, "language", "wie das Gerät")
+    wait_for(lambda: browser.text("#nurse-title") == "Settings", "the browser's own language")
+    assert pressed(browser, "language") == "as the machine's"
 
 
 def test_who_has_no_pin_changes_nothing_and_trying_takes_ever_longer(

@@ -50,3 +50,16 @@ def test_the_music_goes_on_after_the_server_was_killed(browser: Page, heard: Rec
         assert browser.text("#problem") == ""
         browser.click("#stop")
         wait_for(lambda: browser.attribute("body", "data-stage") == "start", "the session to end")
+
+
+def test_a_start_that_the_server_misses_is_told_and_can_be_made_again(browser: Page, tmp_path: Path) -> None:
+    port = free_port()
+    with serving(port, tmp_path) as server:
+        open_page(browser, f"http://127.0.0.1:{port}/")
+        server.kill()
+        server.wait()
+        browser.click("#start")
+
+        wait_for(lambda: "does not answer" in browser.text("#problem"), "the page to say what is wrong")
+        assert browser.evaluate("!document.querySelector('#start').disabled")
+        assert browser.text("#phase") == "Ready when you are."

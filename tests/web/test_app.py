@@ -112,6 +112,16 @@ def test_after_the_end_nothing_of_the_session_is_left(live: Stage) -> None:
     assert live.page.evaluate("document.querySelectorAll('#sources li').length") == 0
 
 
+def test_a_mood_is_of_one_session_and_not_the_start_of_the_next(live: Stage) -> None:
+    live.tell(control="faces")
+    live.page.click("#faces-form [value=tense]")
+    live.page.evaluate("sockets.at(-1).onclose({code: 1000})")
+
+    assert live.page.evaluate("document.querySelectorAll('#faces-form [aria-pressed=true]').length") == 0
+    live.start()
+    assert [asked["start"] for asked in live.page.evaluate("posted")] == [None, None]
+
+
 @pytest.mark.parametrize("patient", ["anna", "007", "1e3", "0.5,-0.4"])
 def test_the_address_names_the_patient_as_it_is_written(tab: Page, address: str, patient: str) -> None:
     with on_stage(tab, f"{address}/index.html?patient={patient}&minutes=5") as stage:

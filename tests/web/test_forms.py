@@ -21,6 +21,16 @@ def test_a_touch_on_a_slider_says_both_pleasure_and_arousal(live: Stage) -> None
     assert arousal > 0.7
 
 
+def test_an_arrow_key_that_is_held_on_a_slider_does_not_flood_the_session(live: Stage) -> None:
+    live.tell(control="sliders")
+    live.page.evaluate("document.querySelector('#valence').focus()")
+    for _ in range(20):
+        live.page.key("ArrowRight")
+
+    wait_for(lambda: live.reports()[-1:] == [(0.2, 0)], "the last report")
+    assert len(live.reports()) < 10
+
+
 def test_the_affective_slider_shows_neither_numbers_nor_ticks(live: Stage) -> None:
     live.tell(control="sliders")
 

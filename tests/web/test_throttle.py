@@ -39,5 +39,10 @@ def test_letting_go_sends_what_waits(modules: Page) -> None:
     assert sent(modules, "throttle.push(1); throttle.flush()") == [1]
 
 
+def test_letting_go_when_nothing_waits_does_not_end_the_interval(modules: Page) -> None:
+    assert sent(modules, "throttle.push(1); throttle.flush(); throttle.push(2)") == [1]
+    assert sent(modules, "throttle.push(1); throttle.flush(); throttle.push(2); intervalPasses()") == [1, 2]
+
+
 def test_what_was_cancelled_is_never_sent(modules: Page) -> None:
     assert sent(modules, "throttle.push(1); throttle.push(2); throttle.cancel(); intervalPasses()") == [1]
