@@ -38,7 +38,8 @@ def parse_broker(text: str, environment: Mapping[str, str]) -> Broker:
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError:
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # UnicodeError, of a label that is empty or too long, is one
         raise Refused(f"--mqtt: no valid host and port; give {FORM}") from None
     if parts.scheme not in PORTS or not parts.hostname or parts.path not in ("", "/") or parts.fragment:
         raise Refused(f"--mqtt: not the address of a broker; give {FORM}")

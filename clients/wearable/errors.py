@@ -11,6 +11,10 @@ class Refused(WearableError):
     """It cannot work this way, however often it is tried: the relay ends and says so."""
 
 
+class Unknown(Refused):
+    """The server knows no such session."""
+
+
 class Over(WearableError):
     """There is nothing left to do, in good order: the session has ended."""
 

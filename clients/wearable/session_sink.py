@@ -1,6 +1,8 @@
 """To a session's own WebSocket: `docs/protocol.md`, message `reading`."""
 
 import json
+import math
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,13 +10,14 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from clients.wearable.answers import parse_object, refusal
-from clients.wearable.errors import Lost, Over, Refused
+from clients.wearable.errors import Lost, Over, Refused, Unknown
 from clients.wearable.relay import Body
 from clients.wearable.sockets import closed, faults, host_of, open_socket
 
 SUBPROTOCOL = "musicmed.v1"
 ENDED = (1000, 1008)  # close codes of a session that has ended, by itself or by DELETE
 FAILED = 1011  # of one that cannot go on
+TAKE_UP_SECONDS = 600.0  # within which a server that was killed can go on with a session
 
 
 class SessionSink:
@@ -24,12 +27,21 @@ class SessionSink:
         """Raises `Refused` where it is no such address."""
         self.name = host_of(url, "--session")
         self._url = url
+        self._taken_up_by = -math.inf  # in seconds of the monotonic clock
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["SessionLink"]:
-        """Join the session."""
-        async with open_socket(self._url, subprotocol=SUBPROTOCOL) as socket:
-            yield SessionLink(socket)
+        """Join the session. Raises `Lost` where a server that was started again has not taken it up yet."""
+        try:
+            async with open_socket(self._url, subprotocol=SUBPROTOCOL) as socket:
+                try:
+                    yield SessionLink(socket)
+                finally:
+                    self._taken_up_by = time.monotonic() + TAKE_UP_SECONDS
+        except Unknown as fault:
+            if time.monotonic() > self._taken_up_by:
+                raise
+            raise Lost(str(fault)) from None
 
 
 class SessionLink:

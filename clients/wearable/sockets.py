@@ -9,10 +9,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from clients.wearable.answers import parse_object
-from clients.wearable.errors import Lost, Refused, sentence, shown
+from clients.wearable.errors import Lost, Refused, Unknown, sentence, shown
 
 PING_SECONDS = 5.0  # a dead network is noticed within two of them
-FINAL = (400, 401, 403, 404, 410)  # answers to a handshake that no repeating changes
+FINAL = (400, 401, 403, 410)  # answers to a handshake that no repeating changes
+UNKNOWN = 404
 
 
 def host_of(url: str, option: str) -> str:
@@ -20,7 +21,8 @@ def host_of(url: str, option: str) -> str:
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
-    except ValueError:
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # UnicodeError, of a label that is empty or too long, is one
         raise Refused(f"{option}: the address has no valid host and port") from None
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise Refused(f"{option}: the address does not begin with ws:// or wss:// and a host")
@@ -74,7 +76,7 @@ def closed(fault: ConnectionClosed) -> str:
 
 def _refusal(fault: InvalidStatus) -> Lost | Refused:
     status = fault.response.status_code
-    kind = Refused if status in FINAL else Lost
+    kind = Unknown if status == UNKNOWN else Refused if status in FINAL else Lost
     return kind(f"refused with status {status}{_reason(fault.response.body)}")
 
 

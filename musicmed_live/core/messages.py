@@ -114,6 +114,14 @@ def pop_id(message: dict[str, Any]) -> str | None:
     return name
 
 
+def pop_again(message: dict[str, Any]) -> bool:
+    """Take out whether the client has sent the message before, over another connection. Raises `InvalidInput`."""
+    again = message.pop("again", False)
+    if not isinstance(again, bool):
+        raise InvalidInput(f"again: {shown(again)} is neither true nor false", "again")
+    return again
+
+
 def meaning(message: dict[str, Any]) -> Listen | Reading | Event:
     """What a client's message says, of which this takes the type. Raises `InvalidInput`."""
     kind = message.pop("type", None)

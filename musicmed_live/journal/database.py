@@ -15,12 +15,14 @@ from musicmed_live.errors import CannotServe, InvalidInput, MusicmedError
 SQLITE, POSTGRESQL = "sqlite", "postgresql+psycopg"
 ACCEPTED = "sqlite:///FILE or postgresql://USER@HOST/NAME"
 LOCK_SECONDS = 5.0  # another program's lock is waited for so long,
+STATEMENT_SECONDS = 10.0  # for a server that is busy,
 CONNECT_SECONDS = 5  # and so long a server that does not answer
 DEAD_SECONDS = 10  # a connection on which nothing is acknowledged for so long is given up
 
 # For the life of a connection. FULL: what was written survives a power cut. What is deleted is overwritten.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
 
+_SECRETS = ("password", "sslpassword")  # of libpq, in an address
 _NOT_ONE = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 _WORDS = {
     "SQLITE_BUSY": "is locked by another program; end that program",
@@ -30,6 +32,7 @@ _WORDS = {
     "SQLITE_CANTOPEN": "cannot be opened; look at the permissions of its file and folder",
     "53100": "is on a disk that is full; make room there",  # SQLSTATE disk_full
     "55P03": "is locked by another program; end that program",  # lock_not_available
+    "57014": "does not answer in time; look at its load",  # query_canceled
 }
 
 
@@ -38,7 +41,7 @@ def parse_address(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise InvalidInput(f"--journal: {text[:60]!r} is not {ACCEPTED}", "journal") from None
+        raise InvalidInput(f"--journal: that is not {ACCEPTED}", "journal") from None  # it may hold a password
     if url.drivername == "postgresql":
         url = url.set(drivername=POSTGRESQL)
     whole = url.database and (url.drivername == POSTGRESQL or not (url.host or url.query or url.database == ":memory:"))
@@ -64,7 +67,8 @@ def check_place(text: str) -> None:
 def shown_address(url: URL) -> str:
     """An address as people write it, without its password."""
     shown = url.set(drivername="postgresql") if url.drivername == POSTGRESQL else url
-    return shown.render_as_string(hide_password=True)
+    hidden = {name: "***" for name in url.query if name in _SECRETS}
+    return shown.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def open_engine(url: URL, makes: bool) -> Engine:
@@ -74,7 +78,8 @@ def open_engine(url: URL, makes: bool) -> Engine:
     """
     if url.drivername == SQLITE:
         return _open_sqlite(url, makes)
-    timeouts = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 1000 * DEAD_SECONDS}
+    limits = f"-c lock_timeout={1000 * LOCK_SECONDS:.0f} -c statement_timeout={1000 * STATEMENT_SECONDS:.0f}"
+    timeouts = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 1000 * DEAD_SECONDS, "options": limits}
     try:
         return create_engine(url, connect_args=timeouts, hide_parameters=True)
     except ModuleNotFoundError as fault:

@@ -158,7 +158,7 @@ class Kiosk:
         entry = self.entry
         if entry is None:
             return
-        if before is Plug.IN and entry.live.playing:
+        if before is Plug.IN and entry.live.goes_on:
             self.pulled = True
             entry.live.handle(Pause(), BY)
         await self._hear_through_output(entry.live)

@@ -121,14 +121,16 @@ class Connection:
             if text is None:
                 raise InvalidInput("a binary frame; clients send JSON text", code="not_json")
             message = messages.parse_text(text)
-            name = messages.pop_id(message)
-            is_written = self._do(messages.meaning(message))
+            name, again = messages.pop_id(message), messages.pop_again(message)
+            is_written = (again and name in self._live.attendance.carried_out) or self._do(messages.meaning(message))
         except InvalidInput as fault:
             self.refused += 1
             named = {} if name is None else {"id": name}
             self._tell(json.dumps({"type": "error", **messages.error(fault), **named}))
         else:
             if name is not None:
+                if is_written:
+                    self._live.attendance.carried_out.append(name)
                 self._acknowledge(name, is_written)
 
     def _acknowledge(self, name: str, is_written: bool) -> None:
@@ -189,6 +191,7 @@ class Connection:
                 await self._socket.send_text(json.dumps(self._live.state()))
             while not self._notices and (block := self._next_block()) is not None:
                 await self._socket.send_bytes(block)
+                await asyncio.sleep(0)  # sending does not wait for anything: let others have their turn
             if over:
                 await self._socket.close(self._live.close_code, "the session has ended")
                 return

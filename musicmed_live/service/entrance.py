@@ -64,14 +64,14 @@ def count(connection: HTTPConnection, call: Call) -> None:
     """Count a call, unless the entrance is open. Raises `TooManyCalls`."""
     entrance = entrance_of(connection)
     if not entrance.is_open:
-        entrance.limits.spend(call, _address(connection))
+        entrance.limits.spend(call, address_of(connection))
 
 
 def caller(connection: HTTPConnection) -> Grant:
     """Who calls. Raises `InvalidInput` as `Entrance.admit` does, but not where the entrance is open."""
     entrance = entrance_of(connection)
     try:
-        return entrance.admit(shown_token(connection), _address(connection))
+        return entrance.admit(shown_token(connection), address_of(connection))
     except InvalidInput:
         if entrance.is_open:
             return ANYBODY
@@ -101,7 +101,7 @@ def is_staff(connection: HTTPConnection) -> bool:
 
 def client(connection: HTTPConnection, session: str) -> tuple[Role, str]:
     """The role and the name of the client of `session` who calls. Raises `InvalidInput` `bad_token` for others."""
-    grant = entrance_of(connection).admit(shown_token(connection), _address(connection))
+    grant = entrance_of(connection).admit(shown_token(connection), address_of(connection))
     if grant.session != session or not isinstance(grant.role, Role):
         raise InvalidInput("token: not one of this session's", "token", "bad_token")
     return grant.role, grant.name
@@ -127,5 +127,5 @@ def _forbidden(grant: Grant, *roles: Role | StaffRole) -> InvalidInput:
     return InvalidInput(f"token: it is that of a {grant.role} {who}; this takes: {wanted}", "token", "forbidden")
 
 
-def _address(connection: HTTPConnection) -> str:
+def address_of(connection: HTTPConnection) -> str:
     return "" if connection.client is None else connection.client.host

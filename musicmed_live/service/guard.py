@@ -1,5 +1,7 @@
 """What every call meets first: the wrong name, pages of other origins and forms are refused; answers are confined."""
 
+from ipaddress import ip_address
+
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse
@@ -10,7 +12,6 @@ from musicmed_live.core import messages
 from musicmed_live.errors import InvalidInput, TooManyCalls, shown
 
 BODY_LIMIT = 16 * 1024
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 STATUS = {
     "bad_token": 401,
     "token_expired": 401,
@@ -61,14 +62,15 @@ class Guard:
             return
         connection = HTTPConnection(scope)
         name = name_of(connection.headers.get("host", ""))
-        is_public = name in self._public and name not in LOOPBACK_NAMES
+        is_own = _is_loopback(name)
+        is_public = name in self._public and not is_own
 
         async def send_confined(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 _confine(MutableHeaders(scope=message), scope["scheme"] in ("https", "wss") and is_public)
             await send(message)
 
-        fault = None if is_public or name in LOOPBACK_NAMES else _bad_host(connection)
+        fault = None if is_public or is_own else _bad_host(connection)
         fault = fault or _foreign(connection) or _not_json(scope, connection)
         if fault is None:
             await self._app(scope, receive, send_confined)
@@ -103,6 +105,14 @@ def name_of(host: str) -> str:
     """The name in a `Host` header, in lower case, without its port."""
     name, colon, port = host.rpartition(":")
     return (name if colon and (port.isdigit() or not port) else host).lower()
+
+
+def _is_loopback(name: str) -> bool:
+    """Whether that is this machine by one of its own names, none of which anybody else can be given."""
+    try:
+        return name == "localhost" or ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
 
 
 def origin_of(connection: HTTPConnection) -> str:

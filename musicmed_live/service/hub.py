@@ -196,9 +196,10 @@ class Hub:
         log.warning("session %s goes on at %d, after %.1f s", short_id(live.name), live.heard, gone_seconds)
 
     def of_patient(self, patient: str) -> LiveSession | None:
-        """The newest open session of a patient."""
-        lives = (entry.live for entry in reversed(self._entries.values()))
-        return next((live for live in lives if live.patient == patient and not live.over.is_set()), None)
+        """The open session of a patient that was started, or else one that is prepared; of several the newest."""
+        lives = (entry.live for entry in self._entries.values())
+        found = [live for live in lives if live.patient == patient and not live.over.is_set()]
+        return max(reversed(found), key=lambda live: live.started, default=None)
 
     @property
     def entries(self) -> list[Entry]:

@@ -7,10 +7,11 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from musicmed_live import __version__
 from musicmed_live.core import messages
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from musicmed_live.journal.store import Journal
 
 LOOK_SECONDS = 0.1
+READERS = 2  # threads
 NONE = "none"  # the address of no journal
 LIBRARIES = ("numpy", "scipy", "torch", "transformers")  # their versions are kept, as they shape the music
 
 log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
+T = TypeVar("T")
 
 
 class Journaling:
@@ -45,6 +48,16 @@ class Journaling:
             "versions": _versions(),
         }
         self._scribes: dict[LiveSession, Scribe] = {}
+        # A journal that is slow holds up those who read it, and nobody else: the loop's own threads open sessions.
+        self._readers = ThreadPoolExecutor(READERS, "journal")
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
+
+    async def read(self, what: "Callable[[Journal], T]") -> T:
+        """What `what` makes of the journal, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, what, self.journal)
 
     def begin(self, live: LiveSession, wish: Plan) -> None:
         """A session is opened."""
@@ -116,8 +129,8 @@ def keeping(choice: Choice, address: str, keep_days: int, owner: str) -> Iterato
             journal.prepare()
         except CannotServe as fault:
             log.warning("%s; the music plays all the same", fault)
-        with Writer(journal, keep_days) as writer:
-            yield Journaling(choice, journal, writer, owner)
+        with Writer(journal, keep_days) as writer, closing(Journaling(choice, journal, writer, owner)) as journaling:
+            yield journaling
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, then: Callable[[bool], None]) -> None:

@@ -11,7 +11,7 @@ from musicmed_live.core.messages import Role, parse_object
 from musicmed_live.errors import InvalidInput, shown
 from musicmed_live.service.access import StaffRole
 from musicmed_live.service.bedside import Kiosk
-from musicmed_live.service.entrance import entrance_of, shown_token
+from musicmed_live.service.entrance import address_of, entrance_of, shown_token
 from musicmed_live.service.guard import body_of
 from musicmed_live.service.hub import Entry
 from musicmed_live.service.kiosk_settings import settings_object
@@ -86,14 +86,15 @@ def _kiosk(connection: HTTPConnection) -> Kiosk:
     kiosk: Kiosk | None = getattr(connection.app.state, "kiosk", None)
     if kiosk is None:
         raise InvalidInput("this server is no kiosk; `musicmed-live kiosk` is one", code="not_found")
-    if connection.client is None or connection.client.host not in LOOPBACK:
+    here = (*LOOPBACK, *(connection.scope.get("server") or ())[:1])  # a machine calls its own address from that
+    if connection.client is None or connection.client.host not in here:
         raise InvalidInput("only the kiosk's own screen may ask that", code="forbidden")
     return kiosk
 
 
 def _check_nurse(connection: HTTPConnection) -> None:
     """Also where the entrance is open: whoever touches the screen is not the staff. Raises `InvalidInput`."""
-    grant = entrance_of(connection).access.check(shown_token(connection))
+    grant = entrance_of(connection).admit(shown_token(connection), address_of(connection))
     if grant.role not in (StaffRole.NURSE, StaffRole.ADMIN):
         raise InvalidInput("token: a nurse's is needed", "token", "forbidden")
 

@@ -17,7 +17,15 @@ from musicmed_live.service.hub import Hub
 from musicmed_live.service.intake import Intake, is_urgent
 from musicmed_live.service.live import LiveSession
 from musicmed_live.service.mqtt_address import Address
-from musicmed_live.service.mqtt_client import Inbox, OurFault, connected, heed_cancellation, pause_seconds, sentence
+from musicmed_live.service.mqtt_client import (
+    Inbox,
+    OurFault,
+    connected,
+    heed_cancellation,
+    pause_seconds,
+    sentence,
+    subscribe,
+)
 from musicmed_live.service.topics import (
     AVAILABILITIES,
     OFFLINE,
@@ -104,9 +112,10 @@ class Bridge:
                 connected(self._address, f"words-{self._name}", spoken) as words,
                 connected(self._address, f"readings-{self._name}", measured) as readings,
             ):
-                await commands.subscribe(ORDERS, 1)
-                await words.subscribe([(name, 1) for name in (*WORDS, STATUS, AVAILABILITIES, BIRTH)])
-                await readings.subscribe(READINGS)
+                await subscribe(commands, ORDERS, qos=1)
+                await subscribe(words, *WORDS, STATUS, AVAILABILITIES, qos=1)
+                await words.subscribe(BIRTH, 1)  # where that is refused, discovery is just not repeated
+                await subscribe(readings, READINGS, qos=0)
                 heed_cancellation()
                 await self._serve(commands, {commands: ordered, words: spoken, readings: measured})
         except* MqttError as faults:

@@ -75,8 +75,8 @@ def _parse_options(parts: SplitResult, text: str) -> tuple[ProtocolVersion, str 
 def _tls(authority: str | None, text: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=authority)
-    except OSError as fault:  # ssl.SSLError, of a file that is no certificate, is one
-        raise _refusal(text, f"the ca file cannot be used: {fault.strerror or fault}") from None
+    except (OSError, ValueError) as fault:  # a path with a NUL in it; ssl.SSLError, of no certificate, is an OSError
+        raise _refusal(text, f"the ca file cannot be used: {getattr(fault, 'strerror', None) or fault}") from None
 
 
 def _refusal(text: str, what: str) -> InvalidInput:

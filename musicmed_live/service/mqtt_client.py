@@ -5,7 +5,7 @@ import logging
 import random
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -23,12 +23,17 @@ PACKET_LIMIT = 64 * 1024  # bytes; a broker that speaks MQTT 5 keeps longer ones
 INBOX = 1000  # messages
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 4.0
 NOT_LET_IN = (134, 135)  # bad user name or password; not authorised (MQTT 5, section 3.2.2.2)
+FIRST_FAILURE = 0x80  # of the codes with which a subscription is answered
 REFUSED_PAUSE_SECONDS = 60.0  # somebody has to change something first
 OUR_PAUSE_SECONDS = 60.0  # at most, where it is we who fail again and again
 
 # What the library has to say of a lost connection is said by `sentence`, once.
 _quiet = logging.getLogger(f"{__name__}.library")
 _quiet.setLevel(logging.CRITICAL)
+
+
+class NotSubscribed(MqttError):
+    """The broker does not let us read a topic, which is the argument."""
 
 
 class OurFault(MqttError):
@@ -74,6 +79,14 @@ async def connected(address: Address, name: str, inbox: Inbox, will: Will | None
             client._disconnected.exception()  # else asyncio says that a fault, though told by another task, was missed
 
 
+async def subscribe(client: Client, *topics: str, qos: int) -> None:
+    """Ask for the messages of `topics`. Raises `NotSubscribed` where the broker refuses one, by the code it answers."""
+    codes = await client.subscribe([(topic, qos) for topic in topics])
+    for topic, code in zip(topics, cast(Sequence[int | ReasonCode], codes), strict=True):
+        if (code.value if isinstance(code, ReasonCode) else code) >= FIRST_FAILURE:
+            raise NotSubscribed(topic)
+
+
 def heed_cancellation() -> None:
     """Raise `CancelledError` where this task was cancelled.
 
@@ -110,6 +123,8 @@ def sentence(address: Address, fault: MqttError) -> str:
     """What keeps us from the broker, in words that name neither user nor password."""
     if isinstance(fault, MqttConnectError):
         return f"the broker {address} refuses us: {str(fault.rc).lower()}"
+    if isinstance(fault, NotSubscribed):
+        return f"the broker {address} does not let us read {fault}"
     if _is_tls(fault):
         return f"no TLS with the broker {address}: {fault}"
     if fault.__cause__ is not None or "Disconnected" in str(fault):
@@ -121,7 +136,7 @@ def pause_seconds(fault: MqttError, tries: int) -> float:
     """How long to wait after `tries` attempts that failed one after the other: longer each time, and never in step."""
     limit = OUR_PAUSE_SECONDS if isinstance(fault, OurFault) else LONGEST_PAUSE_SECONDS
     longest = min(limit, FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 10))
-    if _is_refused(fault) or _is_tls(fault):
+    if _is_refused(fault) or _is_tls(fault) or isinstance(fault, NotSubscribed):
         longest = REFUSED_PAUSE_SECONDS
     return longest * random.uniform(0.5, 1.0)
 

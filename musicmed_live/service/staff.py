@@ -154,7 +154,7 @@ def _fhir(account: "Account") -> str:
 
 
 async def _reading(request: Request, read: "Callable[[Journal], T]") -> T:
-    """What `read` makes of the journal, in a thread. Raises `InvalidInput` where there is none, or not for now."""
+    """What `read` makes of the journal. Raises `InvalidInput` where there is none, or not for now."""
     journaling = request.app.state.journaling
     if journaling is None:
         raise InvalidInput(
@@ -162,7 +162,8 @@ async def _reading(request: Request, read: "Callable[[Journal], T]") -> T:
             code="no_journal",
         )
     try:
-        return await asyncio.to_thread(read, journaling.journal)
+        found: T = await journaling.read(read)
+        return found
     except CannotServe as fault:
         raise InvalidInput(str(fault), code="journal_away") from None
 

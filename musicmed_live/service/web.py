@@ -24,7 +24,7 @@ from musicmed_live.core.messages import Role
 from musicmed_live.core.plan import parse_plan
 from musicmed_live.errors import InvalidInput, MusicmedError
 from musicmed_live.service import tokens
-from musicmed_live.service.access import follow_secret, secret_path
+from musicmed_live.service.access import StaffRole, follow_secret, secret_path
 from musicmed_live.service.connection import Connection
 from musicmed_live.service.entrance import Entrance, client, client_or_staff, count, is_staff, staff
 from musicmed_live.service.guard import Guard, body_of, error_response
@@ -70,14 +70,15 @@ def _hub(connection: HTTPConnection) -> Hub:
 
 
 async def _open(request: Request) -> Response:
-    staff(request)
+    caller = staff(request)
     count(request, Call.OPEN)
     hub = _hub(request)
     body = messages.parse_object(await body_of(request))
     wish, patient = parse_plan(body, hub.draw_seed), messages.parse_patient(body)
     check_preferences(wish.instruments, wish.style)
     entry = await hub.open(wish, patient)
-    granted = {role.value: token for role, token in entry.tokens.items()}
+    steers = caller.role in (StaffRole.THERAPIST, StaffRole.ADMIN)
+    granted = {role.value: token for role, token in entry.tokens.items() if steers or role is not Role.THERAPIST}
     created = {"id": entry.live.name, "patient": entry.live.patient, "seed": wish.seed, "tokens": granted}
     return JSONResponse(created, 201)
 

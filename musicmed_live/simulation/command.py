@@ -68,6 +68,6 @@ def table(courses: list[Course]) -> str:
 
 
 def _whole(text: str, option: str, low: int, high: int) -> int:
-    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-        raise InvalidInput(f"--{option}: {text!r} is not a whole number from {low} to {high}", option)
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not low <= int(text) <= high:
+        raise InvalidInput(f"--{option}: {text[:60]!r} is not a whole number from {low} to {high}", option)
     return int(text)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ from musicmed_live.core.messages import Codec, Listen, Role, parse_message, pars
 from musicmed_live.core.path import Rules, plan
 from musicmed_live.core.readings import HeartRate, Motion, Reading
 from musicmed_live.core.timeline import Clip, Description, Track
-from musicmed_live.errors import InvalidInput
+from musicmed_live.errors import InvalidInput, shown
 from tests.core.junk import junk
 
 CALM = {"valence": 0.6, "arousal": -0.4}
@@ -171,6 +172,13 @@ def test_an_unknown_key_is_refused_by_name(kind: str, key: str) -> None:
 @pytest.mark.parametrize("depth", range(880, 1010, 3))
 def test_deep_nesting_is_refused_like_any_other_junk(depth: int) -> None:
     assert refusal('{"type": ' + "[" * depth + "]" * depth + "}").code in ("not_json", "unknown_type")
+
+
+def test_what_is_nested_too_deeply_to_be_shown_is_told_by_its_kind() -> None:
+    value: Any = []
+    for _ in range(sys.getrecursionlimit()):
+        value = [value]
+    assert shown(value) == "list"
 
 
 @given(st.text(max_size=200))

@@ -15,6 +15,7 @@ from musicmed_live.errors import CannotServe, InvalidInput
 from musicmed_live.journal import database, schema
 from musicmed_live.journal.entries import RESUMABLE_SECONDS, Checkpoint, Entry, Kind, Sitting
 from musicmed_live.journal.store import Journal
+from tests.journal.postgresql import connect
 from tests.journal.stories import ANNA, NOON, done, entry, opened, story
 
 BERT = "fedcba9876543210fedcba9876543210"
@@ -215,6 +216,10 @@ def test_no_password_is_ever_told() -> None:
         assert "geheim" not in words
         assert "***" in words
     assert str(gone.value).startswith("the journal postgresql://anna:***@127.0.0.1:1/a ")
+    assert "geheim" not in Journal("postgresql://127.0.0.1:1/a?password=geheim").address
+    with pytest.raises(InvalidInput) as unreadable:
+        Journal("postgresql://anna:geheim@host:port/a")
+    assert "geheim" not in str(unreadable.value)
 
 
 def test_what_is_no_journal_is_refused_and_left_alone(sqlite: Journal, tmp_path: Path) -> None:
@@ -236,6 +241,17 @@ def test_a_locked_journal_is_told_of_in_one_sentence(tmp_path: Path, monkeypatch
     assert re.fullmatch(
         r"the journal sqlite:///[^\n]* is locked by another program; end that program", str(fault.value)
     )
+
+
+def test_a_locked_table_is_not_waited_for(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0.01)
+    with connect(server.format("postgres")) as connection:
+        connection.execute("CREATE DATABASE locked")
+    with closing(Journal(server.format("locked"))) as impatient, connect(server.format("locked")) as other:
+        impatient.write(story(minutes=1))
+        other.execute("BEGIN; LOCK TABLE sessions, entries")
+        with pytest.raises(CannotServe, match="is locked by another program; end that program"):
+            impatient.entries(ANNA)
 
 
 @contextmanager

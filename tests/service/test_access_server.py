@@ -132,6 +132,15 @@ async def test_strangers_get_nothing(web: httpx.AsyncClient, ward: Ward) -> None
     assert await status_of_socket(ward, "none", "") == 401
 
 
+async def test_a_machine_among_patients_is_not_given_what_steers(ward: Ward, web: httpx.AsyncClient) -> None:
+    given = {}
+    for role in StaffRole:
+        answer = await web.post("api/sessions", json={"goal": "calm"}, headers=bearer(ward.token(role)))
+        given[role] = "therapist" in answer.json()["tokens"]
+    steering = (StaffRole.THERAPIST, StaffRole.ADMIN)
+    assert given == {role: role in steering for role in StaffRole}
+
+
 # What anybody may call; what `/api/kiosk` answers depends on the machine that calls (test_kiosk.py).
 FOR_ALL = ("/healthz", "/api/words", "/api/instruments", "/api/presets", "/api/noise.wav", "/api/kiosk")
 IDLE = Source(Choice(), Workers(Choice(), 0))

@@ -84,3 +84,23 @@ async def test_who_plays_it_to_the_patient_is_counted_while_they_are_connected(r
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
     assert sitting.state()["listening"] == 0
+
+
+async def test_what_is_sent_again_is_acknowledged_and_not_done_again() -> None:
+    done: list[Any] = []
+
+    class Steered(Sitting):
+        def handle(self, event: Any, *_: Any) -> None:
+            done.append(event)
+
+    live = Steered()
+    report = {"type": "report", "valence": 0.5, "arousal": 0.0, "id": "a-1"}
+    for again in ({}, {"again": True}, {"again": True, "id": "a-2"}, {"again": 1, "id": "a-3"}):
+        socket = Socket({**report, **again})
+        connection = Connection(cast(WebSocket, socket), cast(LiveSession, live), Role.PATIENT)
+        serving = asyncio.create_task(connection.serve())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    assert len(done) == 2

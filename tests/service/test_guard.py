@@ -48,7 +48,7 @@ def code(answered: httpx.Response) -> tuple[int, str]:
     return answered.status_code, answered.json()["code"]
 
 
-OWN = ("127.0.0.1", "127.0.0.1:8765", "localhost:1", "LocalHost", "[::1]", "[::1]:8765")
+OWN = ("127.0.0.1", "127.0.0.1:8765", "127.0.0.2:8765", "localhost:1", "LocalHost", "[::1]", "[::1]:8765")
 GIVEN = (PUBLIC, f"{PUBLIC}:443", f"{PUBLIC}:", PUBLIC.upper(), "10.0.0.5:8765", "[2001:db8::5]:8765")
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from aiomqtt import MqttError
@@ -24,7 +25,7 @@ from musicmed_live.service.broker import Broker
 from musicmed_live.service.hub import Hub
 from musicmed_live.service.mqtt import Bridge
 from musicmed_live.service.mqtt_address import Address, parse_address
-from musicmed_live.service.mqtt_client import OurFault, pause_seconds
+from musicmed_live.service.mqtt_client import NotSubscribed, OurFault, pause_seconds, sentence, subscribe
 from musicmed_live.service.topics import STATUS
 from tests.mosquitto import Watcher, half_open, mosquitto, watching
 from tests.service.house import House
@@ -390,6 +391,16 @@ async def test_a_fault_of_ours_is_tried_again_later_and_later(broker: Broker, mo
     await asyncio.wait({running})
     assert tries[:3] == [1, 2, 3]
     assert faults == {OurFault}
+
+
+@pytest.mark.parametrize("codes", [(128,), [ReasonCode(PacketTypes.SUBACK, "Not authorized")]])
+async def test_a_topic_that_may_not_be_read_is_told(codes: Any) -> None:
+    client = Mock(subscribe=AsyncMock(return_value=codes))
+    with pytest.raises(NotSubscribed) as refused:
+        await subscribe(client, "musicmed/+/command", qos=1)
+    address = parse_address("mqtt://127.0.0.1")
+    assert sentence(address, refused.value).endswith("does not let us read musicmed/+/command")
+    assert pause_seconds(refused.value, 1) > 20
 
 
 async def test_a_connection_that_has_lasted_counts_as_a_success(

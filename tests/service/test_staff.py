@@ -4,9 +4,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,10 +15,11 @@ from starlette.applications import Starlette
 from benchmarks.listener import Message, join, open_session, serving
 from musicmed_live.composer.instruments import INSTRUMENTS
 from musicmed_live.journal.account import Account
-from musicmed_live.journal.store import Journal
 from musicmed_live.service import staff
 from musicmed_live.service.access import Access
 from musicmed_live.service.entrance import Entrance
+from musicmed_live.service.generators import Choice
+from musicmed_live.service.journaling import keeping
 from tests.journal.stories import ANNA, story
 from tests.service.conftest import Playing
 
@@ -157,9 +156,10 @@ async def test_no_session_waits_while_a_report_is_written(tmp_path: Path, monkey
     monkeypatch.setattr(staff, "_page", write)
     app = Starlette(routes=staff.ROUTES)
     app.state.entrance = Entrance(Access(bytes(32)))
-    with closing(Journal(f"sqlite:///{tmp_path}/journal.sqlite")) as journal:
-        journal.write(story())
-        app.state.journaling = SimpleNamespace(journal=journal)
+    with keeping(Choice(), f"sqlite:///{tmp_path}/journal.sqlite", 365, "here") as journaling:
+        assert journaling is not None
+        journaling.journal.write(story())
+        app.state.journaling = journaling
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             answer = await client.get(f"api/sessions/{ANNA}/report")
     assert answer.text == ANNA

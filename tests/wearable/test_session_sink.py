@@ -76,6 +76,16 @@ async def test_a_refused_handshake_is_told_without_the_token(
     assert "secret" not in str(refusal.value)
 
 
+async def test_a_session_that_was_joined_may_still_be_taken_up(session: SessionServer) -> None:
+    sink = SessionSink(session.url)
+    async with sink.open():
+        pass
+    session.refuse = (HTTPStatus.NOT_FOUND, "{}")
+    with pytest.raises(Lost, match="refused with status 404"):
+        async with sink.open():
+            pass
+
+
 async def test_a_server_that_is_not_there_is_lost(session: SessionServer) -> None:
     await session.stop()
     with pytest.raises(Lost, match=r"(?i)connect"):
@@ -83,7 +93,7 @@ async def test_a_server_that_is_not_there_is_lost(session: SessionServer) -> Non
             pass
 
 
-@pytest.mark.parametrize("url", ["http://host/api", "ws:///api", "ws://host:99999/api", "127.0.0.1:8765"])
+@pytest.mark.parametrize("url", ["http://host/api", "ws:///api", "ws://host:99999/api", "ws://a..b/api", "127.0.0.1:1"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(Refused, match="--session: the address"):
         SessionSink(url)
