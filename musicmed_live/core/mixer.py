@@ -314,7 +314,9 @@ class Mixer:
             return Fill(since, np.zeros((_FILL_LOOP_FRAMES, CHANNELS), np.float32), ended)
         resumed = max(resumed, fresh)
         if before is not None:  # the music is late again, and there is no other bar to repeat yet
-            return Fill(since, before.loop, before.over(last, since - 1) - before.loop[:1])
+            level = before.level_at(since)
+            step = before.over(last, since - 1) - level * before.loop[:1]
+            return Fill(since, before.loop, step, level=level)
         seam = min(SEAM_FRAMES, (since - resumed) // 2)
         frames = max(1, min(self._last_bar_frames(since), since - seam - resumed))
         lead_in = self._timeline.read(since - frames - seam, frames + seam)

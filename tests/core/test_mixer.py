@@ -427,6 +427,9 @@ def test_music_that_is_late_again_while_it_comes_back_takes_no_step(composed: in
     heard = mixer.read(0, back + 2 * BAR)
     assert mixer.underruns == 2
     assert largest_step(heard) <= 1.5 * own_step(tone(0, BAR))
+    again = back + composed
+    before, after = (np.sqrt((heard[a : a + GRID] ** 2).mean()) for a in (again - GRID, again + GRID))
+    assert after <= 1.15 * before, "what repeats is louder than what had come back"
 
 
 def test_music_that_is_late_twice_is_counted_twice() -> None:
