@@ -91,6 +91,7 @@ class Snapshot:
     passages: tuple[Passage, ...]  # from the one that is heard on
     version: int = VERSION
     waits: bool = False  # whether the play-head is to move and stands still as yet, for want of music
+    done: tuple[str, ...] = ()  # the ids of the last messages that were carried out
 
 
 @dataclass(frozen=True, slots=True)

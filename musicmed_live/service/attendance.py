@@ -2,14 +2,12 @@
 
 import itertools
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from musicmed_live.core.messages import Role
 from musicmed_live.service.budget import Budget
 
-REMEMBERED = 256  # a page keeps at most one message of each type until it is acknowledged
 MESSAGES_PER_SECOND, MESSAGES_BURST = 100.0, 100.0  # of all clients of a session: what comes faster has to wait
 
 
@@ -18,7 +16,6 @@ class Attendance:
 
     def __init__(self) -> None:
         self.pace = Budget(MESSAGES_PER_SECOND, MESSAGES_BURST, time.monotonic())
-        self.carried_out: deque[str] = deque(maxlen=REMEMBERED)  # the ids of messages that are not done again
         self._attending = 0
         self._listening = 0
         self._numbers: set[int] = set()  # of therapists without a name who are connected

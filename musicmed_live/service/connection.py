@@ -121,16 +121,15 @@ class Connection:
             if text is None:
                 raise InvalidInput("a binary frame; clients send JSON text", code="not_json")
             message = messages.parse_text(text)
-            name, again = messages.pop_id(message), messages.pop_again(message)
-            is_written = (again and name in self._live.attendance.carried_out) or self._do(messages.meaning(message))
+            name = messages.pop_id(message)
+            again = messages.pop_again(message)
+            is_written = (again and name in self._live.done) or self._do(messages.meaning(message), name)
         except InvalidInput as fault:
             self.refused += 1
             named = {} if name is None else {"id": name}
             self._tell(json.dumps({"type": "error", **messages.error(fault), **named}))
         else:
             if name is not None:
-                if is_written:
-                    self._live.attendance.carried_out.append(name)
                 self._acknowledge(name, is_written)
 
     def _acknowledge(self, name: str, is_written: bool) -> None:
@@ -145,7 +144,7 @@ class Connection:
         self._owed -= 1
         self._tell(messages.done(name, kept))
 
-    def _do(self, message: Listen | Reading | Event) -> bool:
+    def _do(self, message: Listen | Reading | Event, said_as: str | None) -> bool:
         """Whether a journal keeps such a thing: of readings it keeps what they come to. Raises `InvalidInput`."""
         if not self._role.may(message):
             raise InvalidInput(f"type: a {self._role.value} may not say that", "type", "forbidden")
@@ -155,7 +154,7 @@ class Connection:
             elif isinstance(message, Reading):
                 self._live.sense(message)
             else:
-                self._live.handle(message, self._role.value, self._name)
+                self._live.handle(message, self._role.value, self._name, said_as)
                 return True
         except IllegalTransition as fault:
             raise InvalidInput(str(fault), "type", "session_ended") from None

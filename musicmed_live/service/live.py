@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 URGENT_FRAMES = frames_of(0.1)  # so much is mixed ahead of what is heard, composed or not
 MEMORY_FRAMES = frames_of(5.0)  # sound that was heard is kept for the bars that may have to be repeated
 KEPT_FRAMES = frames_of(1.0)  # mixed sound is kept so long for players that are behind the clock
+REMEMBERED = 64  # messages: a page sends what is not acknowledged again, at most one of each type
 TICK_SECONDS = 0.05
 SOURCES_SECONDS = 1.0
 
@@ -103,6 +105,8 @@ class LiveSession:
         self._wish = wish
         self._ends = self.session.ends
         self.attendance = Attendance()
+        done = () if past is None else past.snapshot.done
+        self.done = deque(done, REMEMBERED)  # ids of messages that are not to be done again
         if past is not None:
             self._music.go_on(past)
             if past.snapshot.playing:
@@ -175,14 +179,18 @@ class LiveSession:
         """A sound card says that it plays `position`: its clock rules."""
         self._playhead.follow(position)
 
-    def handle(self, event: Event, by: str = SERVER, name: str = "") -> None:
+    def handle(self, event: Event, by: str = SERVER, name: str = "", said_as: str | None = None) -> None:
         """Do what `event` asks for; `by` is a client's role, or the way it came, `name` whose that was, if it is known.
+
+        `said_as` is the id of the message, if it had one: it is `done` then.
 
         Raises `IllegalTransition` after the end, `InvalidInput` where it asks for bounds that cannot be kept.
         """
         if isinstance(event, Bound):
             self._check_bounds(event)
         self._carry_out(event)
+        if said_as is not None:
+            self.done.append(said_as)
         for listener in list(self.on_event):
             listener(event, by, name)
         self._announce_change()
@@ -275,6 +283,7 @@ class LiveSession:
             self._music.wanted,
             self._music.passages,
             waits=waits,
+            done=tuple(self.done),
         )
 
     def audio(self, position: int, frames: int) -> Samples:

@@ -87,15 +87,18 @@ async def test_who_plays_it_to_the_patient_is_counted_while_they_are_connected(r
 
 
 async def test_what_is_sent_again_is_acknowledged_and_not_done_again() -> None:
-    done: list[Any] = []
-
     class Steered(Sitting):
-        def handle(self, event: Any, *_: Any) -> None:
-            done.append(event)
+        def __init__(self) -> None:
+            super().__init__()
+            self.done = ["a-1"]
+
+        def handle(self, _event: Any, _by: str, _name: str, said_as: str | None = None) -> None:
+            self.done.append(str(said_as))
 
     live = Steered()
     report = {"type": "report", "valence": 0.5, "arousal": 0.0, "id": "a-1"}
-    for again in ({}, {"again": True}, {"again": True, "id": "a-2"}, {"again": 1, "id": "a-3"}):
+    answers = []
+    for again in ({"again": True}, {}, {"again": True, "id": "a-2"}, {"again": 1, "id": "a-3"}):
         socket = Socket({**report, **again})
         connection = Connection(cast(WebSocket, socket), cast(LiveSession, live), Role.PATIENT)
         serving = asyncio.create_task(connection.serve())
@@ -103,4 +106,6 @@ async def test_what_is_sent_again_is_acknowledged_and_not_done_again() -> None:
             await asyncio.sleep(0)
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
-    assert len(done) == 2
+        answers += [(told["type"], told["id"]) for told in socket.heard if "id" in told]
+    assert live.done == ["a-1", "a-1", "a-2"]
+    assert answers == [("done", "a-1"), ("done", "a-1"), ("done", "a-2"), ("error", "a-3")]

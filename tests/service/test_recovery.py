@@ -275,6 +275,20 @@ def test_where_the_music_cannot_be_made_again_a_new_thread_begins(
     assert "the music begins anew" in caplog.text
 
 
+def test_what_was_done_under_an_id_is_known_to_be_done_after_the_kill() -> None:
+    with stage() as on:
+        play(on)
+        on.live.on_event.add(lambda *_: kept.append(on.live.snapshot().done))
+        kept: list[tuple[str, ...]] = []
+        on.live.handle(Report(JOYFUL), said_as="page-7")
+        assert kept == [("page-7",)], "it is kept without its event, or that without it"
+        with pytest.raises(InvalidInput):
+            on.live.handle(Bound({"loudest_dba": 45.0}), said_as="page-8")
+        on.die(1.0)
+        assert list(on.live.done) == ["page-7"]
+        on.until(lambda: on.live.playing)
+
+
 def test_it_can_be_killed_again_and_again() -> None:
     with stage(frames=frames_of(60)) as on:
         play(on, 5.0)
