@@ -106,11 +106,17 @@ class Comeback:
         return stock
 
     async def run(self) -> None:
-        """Make a stock whenever one is wanted and can be had, until cancelled."""
+        """Whenever a stock is wanted, make it, or claim the room for it, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            ready = self._source.absence is None and asyncio.get_running_loop().time() >= self._not_before
-            if ready and self.stock is None and (request := self._next_request(self.ahead_frames)) is not None:
+            rests = self.stock is not None or asyncio.get_running_loop().time() < self._not_before
+            if rests or not (self._source.full or self._source.absence is None):
+                continue
+            if (request := self._next_request(self.ahead_frames)) is None:
+                continue
+            if self._source.full:
+                self._source.claim()
+            else:
                 await self._try(request)
 
     def close(self) -> None:

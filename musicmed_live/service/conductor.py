@@ -10,6 +10,7 @@ before they changed, and may break them, is given up at the first cue that can b
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -50,6 +51,7 @@ HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
 LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
 BREAK_FRAMES = frames_of(0.25)  # in which music fades out that must not be heard any more
 BROKEN_SECONDS = 1.0  # after the composer broke the bounds it is asked again
+IDLE_SECONDS = 30.0  # who has not played for so long makes room for who does
 TRIAL_FRAMES = frames_of(4.0)  # a clip is tried as long as there is so much music ahead
 
 Announce = Callable[[int, str], None]
@@ -96,6 +98,7 @@ class Conductor:
         )
         self.hearing = Hearing(patient, sources.judge, self.timeline)
         self._changed = 0  # what was heard when the music was last changed
+        self._played = -math.inf  # when the play-head moved last, by the loop's clock
         self._wake = asyncio.Event()
         self._landing = Landing(session, self._workers[sources.stand_in.name])
         self._past: Past | None = None  # of another process, from which the music is to go on
@@ -170,11 +173,13 @@ class Conductor:
     def watch(self) -> None:
         """Stop waiting for a voice where another one must go on, or can. To be called again and again."""
         self._comeback.watch(self._playhead.heard)
+        if self._playhead.playing:
+            self._played = _now()
         if self._warden.calls_for_silence(self._playhead.heard):
             self._fall_silent()
         if self._runway.left < TRIAL_FRAMES:
             self.hearing.stop_trying()
-        if self._runway.breaks_off(self._part):
+        if self._runway.breaks_off(self._part) or self._is_to_make_room():
             self.wake()  # nothing else does while the play-head stands
         if self._limit is not None and self._is_overdue():
             limit, self._limit = self._limit, None
@@ -222,6 +227,17 @@ class Conductor:
         session = self._session
         return Part(self._name, session.wish.seed, source, self._workers[source.name], lambda: session.bounds)
 
+    def _let_stand_in(self) -> None:
+        """From now on the composer is asked, with a new voice."""
+        self._part.close()
+        self._part = self._open_part(self._sources.stand_in)
+
+    def _is_to_make_room(self) -> bool:
+        """Whether somebody who plays would have the chosen generator's voice, of which nothing is heard here."""
+        if self._stands_in() or not self._sources.chosen.full or self._past is not None:
+            return False
+        return self._sources.chosen.claimed and _now() - self._played > IDLE_SECONDS
+
     def _stands_in(self) -> bool:
         return self._sources.differ and self._part.source is self._sources.stand_in
 
@@ -241,6 +257,8 @@ class Conductor:
         if self._playhead.started and self._sources.differ:
             self._landing.settled.set()  # the composer has nothing else to do
         self._heed_bounds()
+        if self._is_to_make_room():
+            self._let_stand_in()
         wish = self.wanted
         match wish:
             case _ if self._past is not None:
@@ -294,17 +312,15 @@ class Conductor:
     def _bridge(self, fault: MusicmedError) -> None:
         """Let the composer go on."""
         log.warning("%s: the composer takes over: %s", self._patient, fault)
-        self._part.close()
         words = str(fault) if isinstance(fault, Overdue) else f"{self._sources.chosen.title} failed: {fault}"
         self._comeback.fell_behind(words)
-        self._part = self._open_part(self._sources.stand_in)
+        self._let_stand_in()
         self.bridges += 1
 
     async def _begin_anew(self, fault: BrokenBounds) -> None:
         """Drop what the composer has made, and let it begin anew a little later: the last bars will do until then."""
         log.error("%s: %s", self._patient, fault)
-        self._part.close()
-        self._part = self._open_part(self._sources.stand_in)
+        self._let_stand_in()
         await asyncio.sleep(BROKEN_SECONDS)
 
     def _heed_bounds(self) -> None:
@@ -314,8 +330,7 @@ class Conductor:
         self._comeback.drop()
         self._landing.renew()
         if self._is_barred():
-            self._part.close()
-            self._part = self._open_part(self._sources.stand_in)
+            self._let_stand_in()
         broken = self._warden.forbids(self._playhead.heard, self.timeline.end)
         if broken or (self._is_stale() and self.wanted is None):
             self.want(Recompose(Cue.BEAT, "bounds"))
@@ -341,8 +356,11 @@ class Conductor:
     def _next_entry(self, ahead_frames: int) -> ClipRequest | None:
         """The clip with which the chosen generator takes over from the composer, at a bar line if one is near."""
         heard, length = self._playhead.heard, self._session.ends
-        if not self._stands_in() or self.wanted is not None or self._warden.bars(self._sources.chosen):
+        chosen = self._sources.chosen
+        if not self._stands_in() or self.wanted is not None or self._warden.bars(chosen):
             return None
+        if not self._playhead.playing and (chosen.full or chosen.claimed):
+            return None  # it is for those who play
         if length is not None and length - heard < ahead_frames + LEAST_REST_FRAMES:
             return None
         if not self._playhead.started:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ HANDOVER_FRAMES = frames_of(0.25)  # is mixed before another voice can be heard
 SPARE_FRAMES = frames_of(0.05)  # the music is cut so much later than it might be
 RETRY_SECONDS = 60.0  # a generator that failed or was too slow is tried again after this, and each time twice as long
 MAX_RETRY_SECONDS = 960.0
+CLAIM_SECONDS = 1.0  # who wants a voice claims it oftener than that
 
 
 class BrokenBounds(GeneratorFailed):
@@ -41,6 +43,7 @@ class Source:
         self._voices: int | None = None  # that it keeps going at once
         self.held = 0  # voices that are open
         self.takes = 0  # of a clip that it can make at once
+        self._claimed = -math.inf  # when somebody did last, by the loop's clock
         self._fault = f"{self.title} is still loading"
 
     @property
@@ -51,9 +54,23 @@ class Source:
         if self._is_too_slow():
             made = f"{self._pace.realtime_x:.2f}"
             return f"{self.title} makes {made} s of music in a second on this machine; it needs {LEAST_REALTIME_X}"
-        if self._voices is not None and self.held >= self._voices:
+        if self.full:
             return f"{self.title} plays in as many other sessions as it keeps up with ({self._voices})"
         return None
+
+    @property
+    def full(self) -> bool:
+        """Whether as many voices are open as it has room for."""
+        return self._voices is not None and self.held >= self._voices
+
+    @property
+    def claimed(self) -> bool:
+        """Whether somebody plays who would have a voice of it if there were room."""
+        return asyncio.get_running_loop().time() - self._claimed < CLAIM_SECONDS
+
+    def claim(self) -> None:
+        """Say so; to be said again and again."""
+        self._claimed = asyncio.get_running_loop().time()
 
     @property
     def loaded(self) -> bool:

@@ -301,6 +301,17 @@ class Stage:
         self.running = self._loop.create_task(self.live.run())
         return before
 
+    @contextmanager
+    def beside(self, name: str) -> Iterator[LiveSession]:
+        """Another session of the same house."""
+        live = LiveSession(name, name, Plan(ANXIOUS, CALM, None, 2), self._sources)
+        running = self._loop.create_task(live.run())
+        try:
+            yield live
+        finally:
+            running.cancel()
+            self._loop.run_until_complete(asyncio.wait({running}))
+
     def unload(self) -> None:
         """Let the chosen generator have to be loaded again."""
         self.chosen._pace = None
@@ -321,13 +332,14 @@ class Stage:
             self.wait(STEP_SECONDS)
         raise AssertionError(f"not within {within:g} s")
 
-    def do(self, *events: Event) -> int:
-        """Let them happen now; the position of that."""
+    def do(self, *events: Event, live: LiveSession | None = None) -> int:
+        """Let them happen now, in another session or this one; the position of that."""
 
         async def happen() -> int:
+            meant = live or self.live
             for event in events:
-                self.live.handle(event)
-            return self.live.heard
+                meant.handle(event)
+            return meant.heard
 
         return self._loop.run_until_complete(happen())
 

@@ -248,6 +248,46 @@ def test_one_that_others_have_is_waited_for() -> None:
         assert nobody_heard_it(on)
 
 
+@pytest.mark.parametrize("rest", [0.0, 45.0])
+def test_who_does_not_play_makes_room_for_who_does(rest: float) -> None:
+    with stage(chosen=FreeGenerator(ON_A_CPU)) as on:
+        on.wait(10.0)
+        if rest:
+            play(on)
+            on.do(Pause())
+            on.wait(rest)
+        at = on.live.heard
+        with on.beside("bert") as bert:
+            on.do(Play(), live=bert)
+            on.until(lambda: bert.state()["generator"]["name"] == "musicgen", 20.0)
+            assert bert.mixer.underruns == 0
+            on.wait(30.0)
+            assert bert.state()["generator"]["name"] == "musicgen"
+            on.do(Play())
+            assert on.live.heard == at
+            assert name(on) == "musicgen", "what it had made is lost"
+            on.until(lambda: name(on) == "composer", 15.0)
+            assert on.generator["reason"] == "MusicGen plays in as many other sessions as it keeps up with (1)"
+            on.wait(30.0)
+            assert [live.bridges for live in (on.live, bert)] == [0, 0]
+        on.until(lambda: name(on) == "musicgen", 20.0)
+        on.check()
+        assert nobody_heard_it(on)
+
+
+def test_who_has_just_paused_keeps_it() -> None:
+    with stage(chosen=FreeGenerator(ON_A_CPU)) as on, on.beside("bert") as bert:
+        play(on)
+        on.do(Play(), live=bert)
+        on.wait(10.0)
+        on.do(Pause())
+        on.wait(20.0)
+        on.do(Play())
+        on.wait(60.0)
+        assert (name(on), bert.state()["generator"]["name"]) == ("musicgen", "composer")
+        assert reasons(on) == ["pause", "play"]
+
+
 # It fails
 
 
