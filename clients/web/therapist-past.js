@@ -9,6 +9,7 @@ const FORMS = [["", "page"], [".csv", "table"], [".fhir.json", "fhir"]];
 export class PastView {
   #root;
   #api;
+  #searches = 0;
 
   constructor(root, api) {
     this.#root = root;
@@ -23,13 +24,16 @@ export class PastView {
   async show() {
     const patient = this.#root.querySelector("#past-patient").value.trim();
     const problem = this.#root.querySelector("#past-problem");
+    const search = ++this.#searches;
     problem.textContent = "";
     try {
       const query = patient === "" ? "" : `?patient=${encodeURIComponent(patient)}`;
       const sittings = await this.#api.get(`/api/journal/sessions${query}`);
+      if (search !== this.#searches) return; // another patient's were asked for meanwhile
       this.#root.querySelector("#past-rows").replaceChildren(...sittings.map((sitting) => row(sitting)));
       if (sittings.length === 0) problem.textContent = say("therapist.none_kept");
     } catch (fault) {
+      if (search !== this.#searches) return;
       this.#root.querySelector("#past-rows").replaceChildren();
       problem.textContent = faultText(fault);
     }

@@ -238,3 +238,23 @@ def test_a_box_that_is_ticked_says_so_and_is_ticked_again(modules: Page) -> None
         " return [box.checked, fields.values.sensitive]; });"
     )
     assert run_script(modules, script) == [[True, "on"], [False, ""]]
+
+
+def test_past_sessions_that_come_late_do_not_stand_under_another_patients_name(modules: Page) -> None:
+    setup = """
+    const { PastView } = await import("/therapist-past.js");
+    const root = document.createElement("section");
+    root.innerHTML = `<form><input id="past-patient"></form><p id="past-problem"></p>
+      <table><tbody id="past-rows"></tbody></table>`;
+    const answers = [];
+    const view = new PastView(root, { get: () => new Promise((...ends) => answers.push(ends)) });
+    const sitting = (id) => ({ id, patient: id, opened: 0, ended: 60, tokens: { therapist: "t" } });
+    const [late, failed, wanted] = [view.show(), view.show(), view.show()];
+    answers[2][0]([sitting("bert")]);
+    await wanted;
+    answers[0][0]([sitting("anna")]);
+    answers[1][1]({ code: "unreachable" });
+    await Promise.all([late, failed]);
+    """
+    cells = "[...root.querySelectorAll('tr')].map((row) => row.cells[1].textContent)"
+    assert run_script(modules, f"{setup} return [{cells}, root.querySelector('p').textContent];") == [["bert"], ""]
