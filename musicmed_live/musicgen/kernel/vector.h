@@ -10,6 +10,9 @@
 
 #define LANES 16
 
+/* Bytes of weights that are asked for before they are used. Processors look ahead by less than memory takes to answer. */
+#define AHEAD 8192
+
 typedef float Floats __attribute__((vector_size(4 * LANES)));
 typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
 typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
