@@ -103,7 +103,7 @@ def steps(model: str, device: str, count: int) -> Figures:
 def run(engine: Engine, count: int) -> float:
     """Seconds for so many steps with a prompt."""
     hidden = torch.randn(12, engine.config.text_width, generator=torch.Generator().manual_seed(0))
-    engine.condition(0, Conditioning(hidden, torch.zeros(12)))
+    engine.condition([0], Conditioning(hidden, torch.zeros(12)))
     books, pad = engine.config.codebooks, engine.config.vocab
     unknown, keys = torch.full((1, count, books), -1), torch.arange(count)[None]
     began = time.perf_counter()
@@ -122,7 +122,7 @@ def exactness(model: str) -> Figures:
     columns[0] = config.vocab
     hidden = torch.randn(12, config.text_width, generator=dice)
     engine = NativeEngine(config, checkpoint.decoder_tensors(), slots=1)
-    engine.condition(0, Conditioning(hidden, torch.zeros(12)))
+    engine.condition([0], Conditioning(hidden, torch.zeros(12)))
     ours = guided(*engine.logits(0, columns).unbind(1))  # (steps, codebooks, vocab)
     peer = MusicgenForConditionalGeneration.from_pretrained(model, dtype=torch.float32)
     with torch.inference_mode():

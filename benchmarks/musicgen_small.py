@@ -13,6 +13,9 @@ from transformers import (
     T5Tokenizer,
 )
 
+from musicmed_live.core.generator import Preference
+from musicmed_live.musicgen.prompts import texts
+
 TEXT_VOCAB = 32_128
 
 
@@ -20,9 +23,16 @@ def write_small(folder: Path) -> Path:
     """Write it in the Hugging Face layout, 2.4 GB in float32. Returns the folder."""
     torch.manual_seed(0)
     MusicgenForConditionalGeneration(small_config()).save_pretrained(folder)
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -6.0)]
-    T5Tokenizer(vocab=pieces + [(letter, -8.0) for letter in string.printable.strip()]).save_pretrained(folder)
+    letters = dict.fromkeys(string.printable.strip(), -8.0)
+    pieces = {"<pad>": 0.0, "</s>": 0.0, "<unk>": 0.0, "\u2581": -6.0, **letters, **word_pieces()}
+    T5Tokenizer(vocab=list(pieces.items())).save_pretrained(folder)
     return folder
+
+
+def word_pieces() -> dict[str, float]:
+    """The words of the prompts in pieces of six letters: about as many tokens as in T5's own vocabulary."""
+    words = " ".join(texts(Preference(), Preference())).replace(",", "").split()
+    return {piece: -5.0 for word in words for piece in ("\u2581" + word[:6], word[6:]) if piece}
 
 
 def small_config() -> MusicgenConfig:

@@ -84,6 +84,7 @@ _FUNCTIONS: Final = {
     "engine_norm": (None, [_ENGINE, _INT, _Numbers, _Numbers]),
     "engine_embedding": (None, [_ENGINE, _INT, _Numbers]),
     "engine_vectors": (None, [_ENGINE, _Numbers, _Numbers]),
+    "engine_follow": (None, [_ENGINE, _INT, _INT]),
     "engine_low_rank": (ctypes.c_bool, [_ENGINE, _INT, _INT, _Numbers, _Numbers, _Numbers]),
     "engine_condition": (None, [_ENGINE, _INT, _INT, _Numbers, _Numbers, _Numbers]),
     "engine_run": (None, [_ENGINE, ctypes.POINTER(Columns)]),

@@ -45,8 +45,8 @@ class Engine(Protocol):
     slots: int
     window: int  # the most steps that a slot holds
 
-    def condition(self, slot: int, conditioning: Conditioning) -> None:
-        """Replace what the slot follows, from its next step on: a copy into the slot, its past stays as it was."""
+    def condition(self, slots: Sequence[int], conditioning: Conditioning) -> None:
+        """Replace what the slots follow, from their next step on: a copy into each, its past stays as it was."""
         ...
 
     def length(self, slot: int) -> int:

@@ -38,7 +38,7 @@ def _fastest(config: DecoderConfig) -> _Open:
 
 def _seconds_per_step(engine: Engine) -> float:
     silence = torch.zeros(1, engine.config.text_width)
-    engine.condition(0, Conditioning(silence, torch.zeros(1)))
+    engine.condition([0], Conditioning(silence, torch.zeros(1)))
     books = engine.config.codebooks
     unknown, keys = torch.full((1, TRIAL_STEPS, books), -1), torch.zeros(1, TRIAL_STEPS, dtype=torch.int64)
     times = []

@@ -27,6 +27,8 @@ DEVICES = ("auto", "cpu", "cuda")
 # Voices, and takes of a clip that are made before it is played. On a CPU there is time for one voice and no takes; on a
 # GPU there are as many as its memory has room for.
 ROOM = {"cpu": ((1, 0),), "cuda": ((4, 4), (4, 0), (2, 0), (1, 0))}
+M_MMAP_THRESHOLD = -3  # of glibc's mallopt
+MAPPED_BYTES = 16_000_000  # somewhat less than the largest of small's matrices in float32
 TRIAL_FRAMES = frames_of(3.0)
 TRIAL_PAST = 1000  # frames of the codec: the middle of what a window holds while a voice grows
 
@@ -56,6 +58,7 @@ class MusicgenGenerator:
         `takes` how many of a clip are tried at once."""
         chosen = _device(device)
         torch.set_num_threads(1)  # torch's own threads wait for each other, which a busy core makes very slow
+        _keep_heap_whole()
         checkpoint = open_checkpoint(model)
         options = [parse_adapter_option(option) for option in adapters]
         loaded = [load_adapter(folder, checkpoint.config) for _, folder in options]
@@ -141,6 +144,13 @@ def _check_room_for_text(adapters: Sequence[Adapter]) -> None:
             "for text; use fewer adapters at once",
             "--adapter",
         )
+
+
+def _keep_heap_whole() -> None:
+    """Keep glibc from putting large matrices between small things, where it could not give their memory back."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
 
 
 def _trim_memory() -> None:

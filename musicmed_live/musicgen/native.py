@@ -78,16 +78,18 @@ class NativeEngine(Slotted):
         if engine:
             self._library.engine_close(engine)
 
-    def condition(self, slot: int, conditioning: Conditioning) -> None:
+    def condition(self, slots: Sequence[int], conditioning: Conditioning) -> None:
         """See `Engine`. Raises `ValueError` for a prompt that is too long, or not one weight for each adapter."""
-        self._check_slots([slot])
+        self._check_slots(slots)
         self._check_conditioning(conditioning)
         tokens, width = conditioning.hidden.shape
         hidden = torch.zeros(tokens, -(-width // _TILE) * _TILE)
         hidden[:, :width] = conditioning.hidden
         log_weight = conditioning.log_weight.float().contiguous()
         shares = torch.tensor(conditioning.adapters or (0.0,) * self._adapters, dtype=torch.float32)
-        self._library.engine_condition(self._engine, slot, tokens, hidden, log_weight, shares)
+        self._library.engine_condition(self._engine, slots[0], tokens, hidden, log_weight, shares)
+        for slot in slots[1:]:
+            self._library.engine_follow(self._engine, slots[0], slot)
 
     def copy(self, source: int, target: int) -> None:
         """Make the slot `target` what `source` is: its past, and what it follows."""

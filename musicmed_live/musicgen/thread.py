@@ -75,8 +75,7 @@ class Thread:
 
     def follow(self, conditioning: Conditioning) -> None:
         """Let what is drawn from now on follow `conditioning`."""
-        for slot in self._now.slots + self._other.slots:
-            self._engine.condition(slot, conditioning)
+        self._engine.condition(self._now.slots + self._other.slots, conditioning)
         self._run([self._now], self._column - self._held(self._now))
 
     def grow(self, frames: int) -> None:

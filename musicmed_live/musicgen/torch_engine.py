@@ -57,15 +57,18 @@ class TorchEngine(Slotted):
             self._turn = _Turn(config, slots, device)
             self._graphs = self._captured() if device == "cuda" else {}
 
-    def condition(self, slot: int, conditioning: Conditioning) -> None:
+    def condition(self, slots: Sequence[int], conditioning: Conditioning) -> None:
         """See `Engine`. Raises `ValueError` for a prompt that is too long, or not one weight for each adapter."""
-        self._check_slots([slot])
+        self._check_slots(slots)
         self._check_conditioning(conditioning)
         with running():
             weights = torch.tensor(conditioning.adapters or (0.0,) * self._adapters)
-            self._blend.weights[slot] = weights.to(self._blend.weights)
-            self._blend.over(slice(slot, slot + 1))
-            self._memory.read(slot, self._stack.texts(conditioning.hidden[None], conditioning.log_weight[None]))
+            for slot in slots:
+                self._blend.weights[slot] = weights.to(self._blend.weights)
+            self._blend.over(slice(slots[0], slots[0] + 1))
+            texts = self._stack.texts(conditioning.hidden[None], conditioning.log_weight[None])
+            for slot in slots:
+                self._memory.read(slot, texts)
 
     def copy(self, source: int, target: int) -> None:
         """Make the slot `target` what `source` is: its past, and what it follows."""

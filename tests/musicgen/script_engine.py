@@ -25,8 +25,9 @@ class ScriptEngine:
         self._digests: list[list[bytes]] = [[b""] for _ in range(slots)]
         self._prompts = [b""] * slots
 
-    def condition(self, slot: int, conditioning: Conditioning) -> None:
-        self._prompts[slot] = conditioning.hidden.numpy().tobytes() + repr(conditioning.adapters).encode()
+    def condition(self, slots: Sequence[int], conditioning: Conditioning) -> None:
+        for slot in slots:
+            self._prompts[slot] = conditioning.hidden.numpy().tobytes() + repr(conditioning.adapters).encode()
 
     def length(self, slot: int) -> int:
         return len(self.columns[slot])

@@ -113,7 +113,7 @@ def test_greedy_tokens_are_those_of_our_engine_over_200_steps(theirs: Measured, 
     engine = TorchEngine(
         checkpoint.config, checkpoint.decoder_tensors(), slots=1, sampling=Sampling(top_k=1), dtype=torch.float32
     )
-    engine.condition(0, Conditioning(hidden, torch.zeros(len(hidden))))
+    engine.condition([0], Conditioning(hidden, torch.zeros(len(hidden))))
     columns = delayed(torch.full((BOOKS, FRAMES), -1)).T[None]  # (1, steps + 1, 4)
     made = engine.advance([0], columns[:, 0], columns[:, 1:], torch.zeros(1, FRAMES + BOOKS - 1, dtype=torch.int64))
 

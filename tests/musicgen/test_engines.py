@@ -11,7 +11,7 @@ def plays(config: DecoderConfig, kinds: tuple[type, ...]) -> bool:
     """Whether an engine of one of these kinds is opened on the CPU, and draws."""
     weights = MusicgenDecoder(config).state_dict()
     engine = open_engine(config, weights, (), 2, "cpu")
-    engine.condition(0, Conditioning(torch.zeros(1, config.text_width), torch.zeros(1)))
+    engine.condition([0], Conditioning(torch.zeros(1, config.text_width), torch.zeros(1)))
     unknown = torch.full((1, 3, config.codebooks), -1)
     drawn = engine.advance([0], torch.zeros(1, config.codebooks).long(), unknown, torch.zeros(1, 3).long())
     return isinstance(engine, kinds) and bool((drawn >= 0).all())

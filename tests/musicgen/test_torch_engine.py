@@ -58,8 +58,8 @@ def engine(request: pytest.FixtureRequest, weights: dict[str, torch.Tensor]) -> 
         made._span = 128
         recorded = product((range(3), range(2)), range(128, 1537, 128))
         made._graphs = {(slots, span): Replay(made, slots, span) for slots, span in recorded}
-    made.condition(0, prompt(0))
-    made.condition(1, prompt(1, tokens=9))
+    made.condition([0], prompt(0))
+    made.condition([1], prompt(1, tokens=9))
     return cast("TorchEngine", made)
 
 
@@ -140,7 +140,7 @@ def test_greedy_tokens_are_those_that_transformers_generates(
     with torch.no_grad():
         hidden = reference.text_encoder(words).last_hidden_state[0]
     engine = TorchEngine(CONFIG, weights, sampling=Sampling(top_k=1), device=device, dtype=torch.float32)
-    engine.condition(0, Conditioning(hidden, torch.zeros(5)))
+    engine.condition([0], Conditioning(hidden, torch.zeros(5)))
     frames = made[0].shape[1]
     assert frames == 200
     known = apply_delay(torch.full((4, frames), -1), PAD).T
@@ -209,11 +209,11 @@ def test_a_new_prompt_is_heard_from_the_next_step_on(engine: TorchEngine) -> Non
     begun = play(engine, 0, 10)
     same = play(engine, 0, 10, first=begun[-1], key=10)
     engine.rewind(0, 10)
-    engine.condition(0, prompt(7, tokens=64))
+    engine.condition([0], prompt(7, tokens=64))
     other = play(engine, 0, 10, first=begun[-1], key=10)
     assert not torch.equal(other, same)
     engine.rewind(0, 10)
-    engine.condition(0, prompt(0))
+    engine.condition([0], prompt(0))
     assert torch.equal(play(engine, 0, 10, first=begun[-1], key=10), same)
 
 
@@ -244,9 +244,9 @@ def test_what_cannot_be_is_refused(engine: TorchEngine) -> None:
         with pytest.raises(ValueError, match=f"cannot be rewound to {steps}"):
             engine.rewind(0, steps)
     with pytest.raises(ValueError, match="a prompt of 65 x 32 does not fit"):
-        engine.condition(0, prompt(0, tokens=65))
+        engine.condition([0], prompt(0, tokens=65))
     with pytest.raises(ValueError, match="1 adapter weights"):
-        engine.condition(0, prompt(0, adapters=(1.0,)))
+        engine.condition([0], prompt(0, adapters=(1.0,)))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.int8])
@@ -262,7 +262,7 @@ def test_lower_precision_says_nearly_the_same(weights: dict[str, torch.Tensor], 
 
 def test_int8_plays(weights: dict[str, torch.Tensor]) -> None:
     engine = TorchEngine(CONFIG, weights, dtype=torch.int8)
-    engine.condition(0, prompt(0))
+    engine.condition([0], prompt(0))
     played = play(engine, 0, 20)
     assert ((played >= 0) & (played < PAD)).all()
 
@@ -331,9 +331,9 @@ def test_each_slot_has_adapters_of_its_own(device: Literal["cpu", "cuda"]) -> No
     plain = MusicgenDecoder(CONFIG).state_dict()
     engine = TorchEngine(CONFIG, plain, [adapter], slots=2, device=device, dtype=torch.float32)
     bare = TorchEngine(CONFIG, plain, slots=2, device=device, dtype=torch.float32)
-    engine.condition(0, prompt(0, adapters=(0.0,)))
-    engine.condition(1, prompt(0, adapters=(1.0,)))
-    bare.condition(0, prompt(0))
+    engine.condition([0], prompt(0, adapters=(0.0,)))
+    engine.condition([1], prompt(0, adapters=(1.0,)))
+    bare.condition([0], prompt(0))
     keys = torch.arange(12).repeat(2, 1)
     together = engine.advance([0, 1], START.repeat(2, 1), torch.full((2, 12, 4), -1), keys)
     assert torch.equal(together[0], play(bare, 0, 12))
@@ -369,7 +369,7 @@ def test_a_failing_device_is_a_generator_that_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine = TorchEngine(CONFIG, weights, dtype=torch.float32)
-    engine.condition(0, prompt(0))
+    engine.condition([0], prompt(0))
     before = play(engine, 0, 5)
 
     def fail(*_: object, **__: object) -> torch.Tensor:

@@ -45,7 +45,7 @@ static void remember(const Engine *engine, Head head, int position, const float 
 }
 
 /* Attention scores of `length` positions; those that fill up the last 16 are so low that they count as 0. */
-static void score(const Engine *engine, Head head, const float *query, int length, const float *bias, float *scores)
+static void score(const Engine *engine, Head head, const float *query, int length, float *scores)
 {
     uint8_t steps[2 * TILE];
     int32_t sums[1];
@@ -62,8 +62,6 @@ static void score(const Engine *engine, Head head, const float *query, int lengt
             store(scores + first + v * LANES, value * load(head.key_scales + first + v * LANES));
         }
     }
-    for (int i = 0; bias && i < length; i++)
-        scores[i] += bias[i];
     for (int i = length; i % LANES; i++)
         scores[i] = -1e30f;
 }
@@ -101,13 +99,13 @@ INLINE void mix(int vectors, Head head, const Row *weights, int positions, float
         store(out + v * LANES, mixed[v] * factor);
 }
 
-static void attend(const Engine *engine, Head head, const float *query, int length, const float *bias, float *out)
+static void attend(const Engine *engine, Head head, const float *query, int length, float *out)
 {
     float scores[MAX_WINDOW];
     uint8_t steps[2 * MAX_WINDOW];
     int32_t sums[MAX_WINDOW / GROUP];
     Row weights = {steps, sums, 0};
-    score(engine, head, query, length, bias, scores);
+    score(engine, head, query, length, scores);
     float total = soften(head, length, scores);
     int positions = (length + LANES - 1) / LANES * LANES;
     quantise_row(scores, positions, &weights);
@@ -125,14 +123,6 @@ static void self_attend(Engine *engine, int layer, const Stream *stream, int hea
     for (int i = 0; i < stream->count; i++) {
         size_t at = (size_t)(stream->first + i) * width + offset;
         remember(engine, cached, stream->position + i, work->key + at, work->value + at);
-        attend(engine, cached, work->query + at, stream->position + i + 1, NULL, work->attended + at);
+        attend(engine, cached, work->query + at, stream->position + i + 1, work->attended + at);
     }
-}
-
-static void cross_attend(Engine *engine, int layer, int row, int head)
-{
-    const Slot *slot = engine->pass.slot[row];
-    size_t at = (size_t)row * engine->shape.width + (size_t)head * engine->head_width;
-    Head cached = head_of(engine, &slot->cross, layer, head);
-    attend(engine, cached, engine->work.query + at, slot->tokens, slot->log_weight, engine->work.attended + at);
 }

@@ -1,5 +1,5 @@
-/* All arithmetic, compiled once for each instruction set: linear.h, attention.h, the codec's recurrent.h and, here, the
- * phases of a pass. The including file defines before it:
+/* All arithmetic, compiled once for each instruction set: linear.h, attention.h, folding.h, the codec's recurrent.h and,
+ * here, the phases of a pass. The including file defines before it:
  *
  *   dot(vectors, count, tile, steps, rows, sums)  sums[r][v] = tile's bytes times integers of row r, wrapping at 2^32;
  *                                                 `vectors` (16 outputs each) and `count` are constants when inlined
@@ -9,15 +9,17 @@
 
 #include "attention.h"
 
+#include "folding.h"
+
 #include "recurrent.h"
 
 enum {
-    EMBED, SELF_PREPARE, SELF_PROJECT, SELF_ATTEND, SELF_GATHER, SELF_MERGE, CROSS_PREPARE, CROSS_PROJECT, CROSS_ATTEND,
-    CROSS_GATHER, CROSS_MERGE, FFN_PREPARE, FFN_EXPAND, FFN_GATHER, FFN_MERGE, HEAD_PREPARE, HEAD_PROJECT,
-    TEXT_GATHER, TEXT_PROJECT, PROMPT_GATHER, PROMPT_PROJECT, PROMPT_STORE, NOTHING
+    EMBED, SELF_PREPARE, SELF_PROJECT, SELF_ATTEND, SELF_GATHER, SELF_MERGE, CROSS_PREPARE, CROSS_SCORE, CROSS_GATHER,
+    CROSS_MERGE, FFN_PREPARE, FFN_EXPAND, FFN_GATHER, FFN_MERGE, HEAD_PREPARE, HEAD_PROJECT,
+    TEXT_GATHER, TEXT_PROJECT, PROMPT_GATHER, PROMPT_PROJECT, PROMPT_FOLD_KEYS, PROMPT_FOLD_VALUES, NOTHING
 };
 enum { BLOCKS_PER_THREAD = 4, MOST_TILES = 4 };
-enum { LAYER_PHASES = FFN_MERGE - EMBED, PROMPT_PHASES = PROMPT_STORE - TEXT_PROJECT };
+enum { LAYER_PHASES = FFN_MERGE - EMBED, PROMPT_PHASES = PROMPT_FOLD_VALUES - TEXT_PROJECT };
 
 static void embed_low_rank(const Engine *engine, const Matrix *matrix, int token, const float *weights, float *x)
 {
@@ -43,7 +45,7 @@ static void embed(Engine *engine, int row)
         const float *table = engine->embedding + ((size_t)book * (vocab + 1) + token) * width;
         for (int i = 0; i < width; i += LANES)
             store(x + i, load(x + i) + load(table + i));
-        embed_low_rank(engine, embedding_matrix(engine, book), token, pass->slot[row]->adapters, x);
+        embed_low_rank(engine, embedding_matrix(engine, book), token, pass->text[row]->adapters, x);
     }
 }
 
@@ -96,15 +98,6 @@ static void project_prompt(Engine *engine, int layer, int block)
             to[which], engine->shape.width);
 }
 
-static void store_prompt(Engine *engine, int layer, int head)
-{
-    Head cached = head_of(engine, &engine->pass.slot[0]->cross, layer, head);
-    for (int row = 0; row < engine->pass.rows; row++) {
-        size_t at = (size_t)row * engine->shape.width + (size_t)head * engine->head_width;
-        remember(engine, cached, row, engine->work.key + at, engine->work.value + at);
-    }
-}
-
 typedef struct {
     int kind, layer;
 } Stage;
@@ -127,6 +120,28 @@ static Stage stage_of(const Engine *engine, int phase)
     return (Stage){rest < 2 ? HEAD_PREPARE + rest : NOTHING, 0};
 }
 
+/* Tiles of the matrix that a text was folded into. */
+static int text_tiles(const Engine *engine, const Text *text, int kind)
+{
+    return (kind == CROSS_SCORE ? text->scores->outputs : engine->shape.width) / TILE;
+}
+
+/* A tile of the matrices that texts were folded into, which follow each other, times the rows that follow the text. */
+static void project_cross(Engine *engine, int layer, int kind, int tile)
+{
+    const Pass *pass = &engine->pass;
+    const Shape *shape = &engine->shape;
+    const Readers *readers = pass->readers;
+    for (int tiles; tile >= (tiles = text_tiles(engine, readers->text, kind)); readers++)
+        tile -= tiles;
+    const Text *text = readers->text;
+    if (kind == CROSS_SCORE)
+        project(engine, &text->scores[layer], 0, tile, readers->rows, readers->count, ASSIGN, engine->work.scores,
+                shape->heads * PROMPT);
+    else
+        project(engine, &text->mixes[layer], 0, tile, readers->rows, readers->count, ADD, engine->work.x, shape->width);
+}
+
 /* Tiles of weights that a stage goes through; 0 for one that has other things to do. */
 static int tiles_of(const Engine *engine, int kind)
 {
@@ -138,8 +153,11 @@ static int tiles_of(const Engine *engine, int kind)
         return 3 * tiles;
     case SELF_MERGE: case FFN_MERGE: case TEXT_PROJECT:
         return tiles;
-    case CROSS_PROJECT: case CROSS_MERGE:
-        return pass->cross_count ? tiles : 0;
+    case CROSS_SCORE: case CROSS_MERGE:
+        tiles = 0;
+        for (int text = 0; text < pass->text_count; text++)
+            tiles += text_tiles(engine, pass->readers[text].text, kind);
+        return tiles;
     case FFN_EXPAND:
         return shape->ffn / TILE;
     case HEAD_PROJECT:
@@ -174,12 +192,12 @@ static int blocks(const Engine *engine, int phase)
         return pass->stream_count * engine->shape.heads;
     case CROSS_PREPARE: case CROSS_GATHER:
         return pass->cross_count;
-    case CROSS_ATTEND:
-        return pass->cross_count * engine->shape.heads;
     case HEAD_PREPARE:
         return pass->drawn_count;
-    case PROMPT_STORE:
+    case PROMPT_FOLD_KEYS:
         return engine->shape.heads;
+    case PROMPT_FOLD_VALUES:
+        return engine->shape.width / TILE;
     case NOTHING:
         return -1;
     default:
@@ -210,16 +228,12 @@ static void run_one(Engine *engine, Stage stage, int block)
     case SELF_MERGE:
         return project(engine, &matrices[OUT], 0, block, pass->every, pass->rows, ADD, work->x, width);
     case CROSS_PREPARE:
-        return prepare_normed(engine, pass->cross[block], &norms[CROSS_NORM], &matrices[CROSS_QUERY], 1);
-    case CROSS_PROJECT:
-        return project(engine, &matrices[CROSS_QUERY], 0, block, pass->cross, pass->cross_count, ASSIGN, work->query, width);
-    case CROSS_ATTEND:
-        return cross_attend(engine, stage.layer, pass->cross[block / shape->heads], block % shape->heads);
-    case CROSS_GATHER:
         row = pass->cross[block];
-        return prepare(engine, row, work->attended + (size_t)row * width, &matrices[CROSS_OUT], 1);
-    case CROSS_MERGE:
-        return project(engine, &matrices[CROSS_OUT], 0, block, pass->cross, pass->cross_count, ADD, work->x, width);
+        return prepare_normed(engine, row, &norms[CROSS_NORM], &pass->text[row]->scores[stage.layer], 1);
+    case CROSS_SCORE: case CROSS_MERGE:
+        return project_cross(engine, stage.layer, stage.kind, block);
+    case CROSS_GATHER:
+        return weigh(engine, stage.layer, pass->cross[block]);
     case FFN_PREPARE:
         return prepare_normed(engine, block, &norms[FFN_NORM], &matrices[FC1], 1);
     case FFN_EXPAND:
@@ -242,8 +256,10 @@ static void run_one(Engine *engine, Stage stage, int block)
         return prepare(engine, block, work->x + (size_t)block * width, &matrices[CROSS_KEY], 2);
     case PROMPT_PROJECT:
         return project_prompt(engine, stage.layer, block);
-    case PROMPT_STORE:
-        return store_prompt(engine, stage.layer, block);
+    case PROMPT_FOLD_KEYS:
+        return fold_keys(engine, stage.layer, block);
+    case PROMPT_FOLD_VALUES:
+        return fold_values(engine, stage.layer, block);
     }
 }
 

@@ -100,7 +100,8 @@ static int widest(const Engine *engine)
 {
     int widest = text_projection(engine)->columns;
     widest = engine->shape.width > widest ? engine->shape.width : widest;
-    return engine->shape.ffn > widest ? engine->shape.ffn : widest;
+    widest = engine->shape.ffn > widest ? engine->shape.ffn : widest;
+    return engine->shape.heads * PROMPT > widest ? engine->shape.heads * PROMPT : widest;
 }
 
 static void lay_out_work(Arena *arena, Engine *engine)
@@ -110,13 +111,14 @@ static void lay_out_work(Arena *arena, Engine *engine)
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         *buffers[i] = take(arena, sizeof(float) * ROWS * engine->shape.width);
     work->inner = take(arena, sizeof(float) * ROWS * engine->shape.ffn);
+    work->scores = take(arena, sizeof(float) * ROWS * engine->shape.heads * PROMPT);
     work->low = take(arena, sizeof(float) * ROWS * LOW_MATRICES * engine->low_rank);
     for (int row = 0; row < ROWS; row++) {
         work->rows[row].steps = take(arena, 2 * widest(engine));
         work->rows[row].sums = take(arena, sizeof(int32_t) * widest(engine) / GROUP);
     }
     for (int slot = 0; slot < engine->shape.slots; slot++)
-        engine->slots[slot].adapters = take(arena, sizeof(float) * (engine->adapters + 1));
+        engine->texts[slot].adapters = take(arena, sizeof(float) * (engine->adapters + 1));
 }
 
 static void lay_out_cache(Arena *arena, const Engine *engine, Cache *cache, int window)
@@ -126,13 +128,30 @@ static void lay_out_cache(Arena *arena, const Engine *engine, Cache *cache, int 
     cache->base = take(arena, cache->head_bytes * engine->shape.heads * engine->shape.layers);
 }
 
+static int whole_tiles(int numbers)
+{
+    return (numbers + TILE - 1) / TILE * TILE;
+}
+
+/* The matrices that a text of so many tokens is folded into. They lie close, so that short texts take little memory. */
+static void lay_out_text(Arena *arena, const Engine *engine, Text *text, int tokens)
+{
+    int width = engine->shape.width, numbers = engine->shape.heads * tokens;
+    for (int layer = 0; layer < engine->shape.layers; layer++) {
+        lay_out_matrix(arena, &text->scores[layer], whole_tiles(numbers), width);
+        lay_out_matrix(arena, &text->mixes[layer], width, numbers);
+    }
+}
+
 static void lay_out_caches(Arena *arena, Engine *engine)
 {
     for (int i = 0; i < engine->shape.slots; i++) {
         Slot *slot = &engine->slots[i];
         lay_out_cache(arena, engine, &slot->self[0], engine->shape.window);
         lay_out_cache(arena, engine, &slot->self[1], engine->shape.window);
-        lay_out_cache(arena, engine, &slot->cross, PROMPT);
+        Arena longest = {NULL, 0};
+        lay_out_text(&longest, engine, &engine->texts[i], PROMPT);
+        engine->texts[i].folded = take(arena, longest.used);
     }
 }
 
@@ -179,9 +198,28 @@ EXPORT void engine_close(Engine *engine)
         if (engine->memory[part])
             munmap(engine->memory[part], engine->memory_bytes[part]);
     free(engine->matrices);
+    for (int i = 0; engine->texts && i < engine->shape.slots; i++) {
+        free(engine->texts[i].scores);
+        free(engine->texts[i].mixes);
+    }
     free(engine->norms);
     free(engine->slots);
+    free(engine->texts);
     free(engine);
+}
+
+/* Each slot follows a text of its own, which says nothing. */
+static bool open_texts(Engine *engine)
+{
+    for (int i = 0; i < engine->shape.slots; i++) {
+        Text *text = engine->slots[i].text = &engine->texts[i];
+        text->followers = 1;
+        text->scores = calloc(engine->shape.layers, sizeof *text->scores);
+        text->mixes = calloc(engine->shape.layers, sizeof *text->mixes);
+        if (!text->scores || !text->mixes)
+            return false;
+    }
+    return true;
 }
 
 /* An engine without weights, which engine_matrix() and the like fill in; NULL where memory does not suffice. */
@@ -199,7 +237,9 @@ EXPORT Engine *engine_open(const Shape *shape, int adapters, int low_rank, int t
     engine->matrices = calloc(shape->layers * LAYER_MATRICES + 2 * shape->codebooks + 1, sizeof *engine->matrices);
     engine->norms = calloc(shape->layers * LAYER_NORMS + 1, sizeof *engine->norms);
     engine->slots = calloc(shape->slots, sizeof *engine->slots);
-    if (!engine->matrices || !engine->norms || !engine->slots || !reserve(engine, WEIGHTS, lay_out_weights)
+    engine->texts = calloc(shape->slots, sizeof *engine->texts);
+    if (!engine->matrices || !engine->norms || !engine->slots || !engine->texts || !open_texts(engine)
+        || !reserve(engine, WEIGHTS, lay_out_weights)
         || !reserve(engine, WORK, lay_out_work) || !reserve(engine, CACHES, lay_out_caches)) {
         engine_close(engine);
         return NULL;
@@ -255,35 +295,60 @@ EXPORT bool engine_low_rank(
 
 /* ---- passes ---- */
 
+/* A text that nobody else follows, for this slot to follow. */
+static Text *unread_text(Engine *engine, Slot *slot)
+{
+    slot->text->followers--;
+    slot->text = engine->texts;
+    while (slot->text->followers)
+        slot->text++;
+    slot->text->followers = 1;
+    return slot->text;
+}
+
 /* The slot follows a text from now on: `hidden` (tokens, text width rounded up to 64), a weight for each adapter. */
 EXPORT void engine_condition(
     Engine *engine, int number, int tokens, const float *hidden, const float *log_weight, const float *adapters)
 {
-    Slot *slot = &engine->slots[number];
+    Text *text = unread_text(engine, &engine->slots[number]);
     Pass *pass = &engine->pass;
-    memcpy(slot->adapters, adapters, sizeof *adapters * engine->adapters);
-    memcpy(slot->log_weight, log_weight, sizeof *log_weight * tokens);
-    slot->tokens = tokens;
+    memcpy(text->adapters, adapters, sizeof *adapters * engine->adapters);
+    memcpy(text->log_weight, log_weight, sizeof *log_weight * tokens);
+    text->tokens = tokens;
+    lay_out_text(&(Arena){text->folded, 0}, engine, text, tokens);
     memset(pass, 0, sizeof *pass);
     pass->conditions = true;
     pass->hidden = hidden;
     pass->rows = tokens;
     for (int row = 0; row < tokens; row++) {
         pass->every[row] = row;
-        pass->slot[row] = slot;
+        pass->text[row] = text;
     }
     pool_run(engine);
+}
+
+static Readers *readers_of(Pass *pass, Text *text)
+{
+    Readers *readers = pass->readers;
+    while (readers < pass->readers + pass->text_count && readers->text != text)
+        readers++;
+    if (readers == pass->readers + pass->text_count)
+        pass->readers[pass->text_count++] = (Readers){.text = text};
+    return readers;
 }
 
 static void add_row(Pass *pass, Slot *slot, int guided, int position, const int32_t *tokens, float *logits)
 {
     int row = pass->rows++;
     pass->every[row] = row;
-    pass->slot[row] = slot;
+    pass->text[row] = slot->text;
     pass->position[row] = position;
     pass->tokens[row] = tokens;
-    if (guided && slot->tokens)
+    if (guided && slot->text->tokens) {
+        Readers *readers = readers_of(pass, slot->text);
+        readers->rows[readers->count++] = row;
         pass->cross[pass->cross_count++] = row;
+    }
     if (logits) {
         pass->logits[pass->drawn_count] = logits;
         pass->drawn[pass->drawn_count++] = row;
@@ -401,6 +466,15 @@ static void copy_cache(const Engine *engine, const Cache *from, const Cache *to,
     }
 }
 
+/* The target slot follows from now on what the source follows. */
+EXPORT void engine_follow(Engine *engine, int source, int target)
+{
+    Slot *slot = &engine->slots[target];
+    slot->text->followers--;
+    slot->text = engine->slots[source].text;
+    slot->text->followers++;
+}
+
 /* The target slot becomes what the source is, `length` positions long. */
 EXPORT void engine_copy(Engine *engine, int source, int target, int length)
 {
@@ -408,10 +482,7 @@ EXPORT void engine_copy(Engine *engine, int source, int target, int length)
     Slot *to = &engine->slots[target];
     copy_cache(engine, &from->self[0], &to->self[0], length);
     copy_cache(engine, &from->self[1], &to->self[1], length);
-    copy_cache(engine, &from->cross, &to->cross, from->tokens);
-    memcpy(to->log_weight, from->log_weight, sizeof to->log_weight);
-    memcpy(to->adapters, from->adapters, sizeof(float) * engine->adapters);
-    to->tokens = from->tokens;
+    engine_follow(engine, source, target);
 }
 
 /* Do without so many more cores (fewer where negative) until told otherwise. May be called by any thread. */

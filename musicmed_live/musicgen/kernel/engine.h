@@ -12,6 +12,10 @@
  *   cache   of a head: keys in tiles of 64 positions by its width, values in one tile of its width by all positions, and
  *           a scale for each position. So attention is the same operation twice: keys times query, values times weights.
  *
+ * Of cross-attention, what depends on the text alone is multiplied out when slots are told to follow it (*folded*): a head's
+ * scores are (Wq x) k = x (Wq' k), and what it adds is Wo (v p) = (Wo v) p. So a step reads two matrices with a row or a
+ * column for each head and token instead of Wq and Wo, which for a text of 16 tokens is a quarter of the bytes.
+ *
  * A *pass* takes up to ROWS rows (columns of the delay pattern, for both rows of guidance) through the decoder, as a list
  * of phases, each made of independent blocks. Threads draw blocks from one counter; who finishes a phase's last block
  * opens the next phase. A thread that the system has put aside between two blocks is waited for by nobody. */
@@ -68,12 +72,20 @@ typedef struct {
     int window;
 } Cache;
 
+/* What slots follow, and how loud the adapters are. */
+typedef struct {
+    int followers;
+    int tokens;      /* 0: no text, cross-attention is 0 */
+    uint8_t *folded; /* the matrices of all layers that it was folded into, one after the other: */
+    Matrix *scores;  /* (layers): an output for each head and token, the tokens of a head together */
+    Matrix *mixes;   /* (layers): a column for each */
+    float log_weight[PROMPT];
+    float *adapters;
+} Text;
+
 typedef struct {
     Cache self[2]; /* conditional, unconditional */
-    Cache cross;
-    float log_weight[PROMPT];
-    int tokens; /* 0: unconditioned, cross-attention is 0 */
-    float *adapters;
+    Text *text;
 } Slot;
 
 /* Rows of a pass that follow each other in one slot and one row of guidance. */
@@ -83,21 +95,29 @@ typedef struct {
     int first, count, position;
 } Stream;
 
+/* The rows of a pass that follow a text. */
+typedef struct {
+    Text *text;
+    int count, rows[ROWS];
+} Readers;
+
 typedef struct {
     const int32_t *tokens[ROWS]; /* (codebooks) */
     int position[ROWS];
-    Slot *slot[ROWS];
+    Text *text[ROWS];
     Stream streams[2 * MAX_SLOTS];
     int rows, stream_count;
     int every[ROWS], cross[ROWS], drawn[ROWS]; /* row numbers: all, those with a text, those whose logits are wanted */
     int cross_count, drawn_count;
+    Readers readers[MAX_SLOTS]; /* for each text that is followed */
+    int text_count;
     float *logits[ROWS]; /* of each drawn row: (codebooks, vocab) */
-    bool conditions; /* this pass makes the cross cache of a slot out of `hidden` */
+    bool conditions; /* this pass folds `hidden` into the matrices of a text */
     const float *hidden;
 } Pass;
 
 typedef struct {
-    float *x, *normed, *query, *key, *value, *attended, *inner, *low;
+    float *x, *normed, *query, *key, *value, *attended, *inner, *scores, *low;
     uint8_t *steps;
     int32_t *sums;
     Row rows[ROWS];
@@ -136,6 +156,7 @@ struct Engine {
     Norm *norms;
     float *embedding, *positions, *text_bias;
     Slot *slots;
+    Text *texts; /* as many as slots */
     Workspace work;
     Pass pass;
     Instructions instructions;

@@ -71,7 +71,7 @@ static void prepare(Engine *engine, int row, const float *x, const Matrix *matri
     quantise_row(x, matrices->columns, &engine->work.rows[row]);
     for (int i = 0; i < count; i++)
         if (matrices[i].low.rank)
-            narrow(&matrices[i].low, matrices[i].columns, x, engine->pass.slot[row]->adapters, hidden(engine, row, i));
+            narrow(&matrices[i].low, matrices[i].columns, x, engine->pass.text[row]->adapters, hidden(engine, row, i));
 }
 
 /* Adds the products of one group, whose first column is `first`, to the sums of one or two rows. */
@@ -156,17 +156,60 @@ static void quantise_output(const float *weights, uint16_t *scale, uint8_t *step
     }
 }
 
+/* The group of a tile whose first column is `first`. */
+INLINE uint8_t *group_of(const Matrix *matrix, int tile, int first)
+{
+    return matrix->tiles + tile * matrix->tile_bytes + (size_t)first / GROUP * GROUP_BYTES;
+}
+
+/* Sets an output's weights of the group whose first column is `first`. */
+static void set_weights(const Matrix *matrix, int output, int first, const float *weights)
+{
+    uint8_t *group = group_of(matrix, output / TILE, first);
+    int place = output % TILE;
+    quantise_output(weights, (uint16_t *)group + place, group + 2 * TILE + place * STEP);
+}
+
 static void quantise_matrix(Matrix *matrix, const float *weights)
 {
     float padded[GROUP] = {0};
     for (int output = 0; output < matrix->outputs; output++) {
-        uint8_t *group = matrix->tiles + output / TILE * matrix->tile_bytes;
-        for (int first = 0; first < matrix->columns; first += GROUP, group += GROUP_BYTES) {
+        for (int first = 0; first < matrix->columns; first += GROUP) {
             int inputs = matrix->inputs - first < GROUP ? matrix->inputs - first : GROUP;
             memcpy(padded, weights + (size_t)output * matrix->inputs + first, sizeof *padded * inputs);
             memset(padded + inputs, 0, sizeof *padded * (GROUP - inputs));
-            int place = output % TILE;
-            quantise_output(padded, (uint16_t *)group + place, group + 2 * TILE + place * STEP);
+            set_weights(matrix, output, first, padded);
+        }
+    }
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first of a step's bytes is taken for the lowest");
+
+/* A group of a tile as numbers, [column][output], with what adapters of these weights add. */
+static void expand(const Matrix *matrix, int tile, int first, const float *weights, float (*numbers)[TILE])
+{
+    const uint8_t *group = group_of(matrix, tile, first);
+    for (int v = 0; v < TILE / LANES; v++) {
+        Floats scale = load_bfloat16((const uint16_t *)group + v * LANES);
+        for (int column = 0; column < GROUP; column++) {
+            Words columns; /* the four of a step, the first in the lowest byte */
+            memcpy(&columns, group + 2 * TILE + column / STEP * STEP * TILE + v * STEP * LANES, sizeof columns);
+            Ints bytes = (Ints)(columns >> 8 * (column % STEP) & 0xff) - BIAS;
+            store(numbers[column] + v * LANES, __builtin_convertvector(bytes, Floats) * scale);
+        }
+    }
+    const LowRank *low = &matrix->low;
+    for (int r = 0; r < low->rank; r++) {
+        float weight = weights[low->adapter[r]];
+        for (int column = 0; weight != 0 && column < GROUP; column++) {
+            uint32_t bits = (uint32_t)low->down[(size_t)r * matrix->columns + first + column] << 16;
+            float down;
+            memcpy(&down, &bits, sizeof down);
+            const uint16_t *up = low->up + (size_t)r * matrix->outputs + tile * TILE;
+            for (int v = 0; v < TILE / LANES; v++, up += LANES) {
+                float *to = numbers[column] + v * LANES;
+                store(to, load(to) + load_bfloat16(up) * (down * weight));
+            }
         }
     }
 }
