@@ -22,6 +22,7 @@ SHORT_TERM_GRIDS = 30  # 3 s
 TOLERANCE_LU = 0.5  # that the short-term level may be above a ceiling, everything included
 LOWERING_FRAMES = frames_of(3.0)  # a ceiling that comes down takes so long, unless told otherwise
 
+_HEADROOM_DB = 0.1  # the ride keeps so far below a ceiling, for what lies between the lines
 _WINDOW_GRIDS = 8
 _FALL_DB = 0.2  # in a cell of the grid: 2 dB/s
 _RISE_DB = 0.05  # 0.5 dB/s
@@ -43,8 +44,9 @@ class Ceilings:
         return math.isinf(self.lufs) and math.isinf(self.dbfs_a)
 
     def load(self, energy: Energy) -> float:
-        """How many times as much energy as the lower of the ceilings allows."""
-        return max(energy.k / 10 ** ((self.lufs + 0.691) / 10), energy.a / 10 ** (self.dbfs_a / 10))
+        """How many times as much energy as the lower of the ceilings allows, with some headroom."""
+        k_db, a_db = self.lufs + 0.691 - _HEADROOM_DB, self.dbfs_a - _HEADROOM_DB
+        return max(energy.k / 10 ** (k_db / 10), energy.a / 10 ** (a_db / 10))
 
 
 OPEN = Ceilings()

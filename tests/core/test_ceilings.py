@@ -200,6 +200,7 @@ class Life:
 
 @settings(max_examples=25)
 @given(deeds)
+@example([("cut", 1.0, -34.0), ("hear", 0.03125, -8.0), ("cut", 1.0, -8.0), ("hear", 1.0, -8.0)])
 def test_whatever_happens_the_ceiling_that_holds_is_kept(deeds: list[Deed]) -> None:
     life = Life()
     for deed in deeds:
