@@ -87,9 +87,8 @@ class NativeEngine(Slotted):
         hidden[:, :width] = conditioning.hidden
         log_weight = conditioning.log_weight.float().contiguous()
         shares = torch.tensor(conditioning.adapters or (0.0,) * self._adapters, dtype=torch.float32)
-        self._library.engine_condition(self._engine, slots[0], tokens, hidden, log_weight, shares)
-        for slot in slots[1:]:
-            self._library.engine_follow(self._engine, slots[0], slot)
+        numbers = torch.tensor(slots, dtype=torch.int32)
+        self._library.engine_condition(self._engine, len(slots), numbers, tokens, hidden, log_weight, shares)
 
     def copy(self, source: int, target: int) -> None:
         """Make the slot `target` what `source` is: its past, and what it follows."""
@@ -197,7 +196,8 @@ class NativeEngine(Slotted):
         for number, name in enumerate(_norms(config)):
             library.engine_norm(engine, number, _floats(weights, f"{name}.weight"), _floats(weights, f"{name}.bias"))
         for book in range(config.codebooks):
-            library.engine_embedding(engine, book, _floats(weights, f"{_STACK}.embed_tokens.{book}.weight"))
+            embedding = weights[f"{_STACK}.embed_tokens.{book}.weight"].detach().bfloat16().contiguous()
+            library.engine_embedding(engine, book, embedding)
         library.engine_vectors(engine, sinusoids(self.window, config.width), _floats(weights, "enc_to_dec_proj.bias"))
 
     def _adapt(self, adapters: Sequence[Adapter]) -> None:

@@ -42,9 +42,9 @@ static void embed(Engine *engine, int row)
     memcpy(x, engine->positions + (size_t)pass->position[row] * width, sizeof *x * width);
     for (int book = 0; book < engine->shape.codebooks; book++) {
         int token = pass->tokens[row][book];
-        const float *table = engine->embedding + ((size_t)book * (vocab + 1) + token) * width;
+        const uint16_t *table = engine->embedding + ((size_t)book * (vocab + 1) + token) * width;
         for (int i = 0; i < width; i += LANES)
-            store(x + i, load(x + i) + load(table + i));
+            store(x + i, load(x + i) + load_bfloat16(table + i));
         embed_low_rank(engine, embedding_matrix(engine, book), token, pass->text[row]->adapters, x);
     }
 }

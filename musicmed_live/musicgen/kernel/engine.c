@@ -91,7 +91,7 @@ static void lay_out_weights(Arena *arena, Engine *engine)
     lay_out_matrix(arena, text_projection(engine), shape->width, shape->text_width);
     for (int norm = 0; norm <= shape->layers * LAYER_NORMS; norm++)
         engine->norms[norm] = (Norm){take(arena, sizeof(float) * width), take(arena, sizeof(float) * width)};
-    engine->embedding = take(arena, sizeof(float) * width * shape->codebooks * (shape->vocab + 1));
+    engine->embedding = take(arena, sizeof(uint16_t) * width * shape->codebooks * (shape->vocab + 1));
     engine->positions = take(arena, sizeof(float) * width * shape->window);
     engine->text_bias = take(arena, sizeof(float) * width);
 }
@@ -261,7 +261,8 @@ EXPORT void engine_norm(Engine *engine, int number, const float *gain, const flo
     memcpy(engine->norms[number].bias, bias, sizeof *bias * engine->shape.width);
 }
 
-EXPORT void engine_embedding(Engine *engine, int book, const float *weights)
+/* `weights` in bfloat16. */
+EXPORT void engine_embedding(Engine *engine, int book, const uint16_t *weights)
 {
     size_t numbers = (size_t)(engine->shape.vocab + 1) * engine->shape.width;
     memcpy(engine->embedding + book * numbers, weights, sizeof *weights * numbers);
@@ -295,23 +296,35 @@ EXPORT bool engine_low_rank(
 
 /* ---- passes ---- */
 
-/* A text that nobody else follows, for this slot to follow. */
-static Text *unread_text(Engine *engine, Slot *slot)
+static void follow(Slot *slot, Text *text)
 {
     slot->text->followers--;
-    slot->text = engine->texts;
-    while (slot->text->followers)
-        slot->text++;
-    slot->text->followers = 1;
-    return slot->text;
+    slot->text = text;
+    text->followers++;
 }
 
-/* The slot follows a text from now on: `hidden` (tokens, text width rounded up to 64), a weight for each adapter. */
-EXPORT void engine_condition(
-    Engine *engine, int number, int tokens, const float *hidden, const float *log_weight, const float *adapters)
+/* The first text that nobody but these slots follows. */
+static Text *unread_text(Engine *engine, int count, const int32_t *slots)
 {
-    Text *text = unread_text(engine, &engine->slots[number]);
+    Text *text = engine->texts;
+    for (;; text++) {
+        int others = text->followers;
+        for (int i = 0; i < count; i++)
+            others -= engine->slots[slots[i]].text == text;
+        if (!others)
+            return text;
+    }
+}
+
+/* The slots follow a text from now on: `hidden` (tokens, text width rounded up to 64), a weight for each adapter. */
+EXPORT void engine_condition(
+    Engine *engine, int count, const int32_t *slots, int tokens, const float *hidden, const float *log_weight,
+    const float *adapters)
+{
+    Text *text = unread_text(engine, count, slots);
     Pass *pass = &engine->pass;
+    for (int i = 0; i < count; i++)
+        follow(&engine->slots[slots[i]], text);
     memcpy(text->adapters, adapters, sizeof *adapters * engine->adapters);
     memcpy(text->log_weight, log_weight, sizeof *log_weight * tokens);
     text->tokens = tokens;
@@ -466,15 +479,6 @@ static void copy_cache(const Engine *engine, const Cache *from, const Cache *to,
     }
 }
 
-/* The target slot follows from now on what the source follows. */
-EXPORT void engine_follow(Engine *engine, int source, int target)
-{
-    Slot *slot = &engine->slots[target];
-    slot->text->followers--;
-    slot->text = engine->slots[source].text;
-    slot->text->followers++;
-}
-
 /* The target slot becomes what the source is, `length` positions long. */
 EXPORT void engine_copy(Engine *engine, int source, int target, int length)
 {
@@ -482,7 +486,7 @@ EXPORT void engine_copy(Engine *engine, int source, int target, int length)
     Slot *to = &engine->slots[target];
     copy_cache(engine, &from->self[0], &to->self[0], length);
     copy_cache(engine, &from->self[1], &to->self[1], length);
-    engine_follow(engine, source, target);
+    follow(to, from->text);
 }
 
 /* Do without so many more cores (fewer where negative) until told otherwise. May be called by any thread. */

@@ -154,7 +154,8 @@ struct Engine {
     int head_width, adapters, low_rank; /* low_rank: the largest rank of any matrix */
     Matrix *matrices; /* of layer 0, ..., of the heads, of the text's projection, of the embeddings (adapters only) */
     Norm *norms;
-    float *embedding, *positions, *text_bias;
+    uint16_t *embedding; /* bfloat16 */
+    float *positions, *text_bias;
     Slot *slots;
     Text *texts; /* as many as slots */
     Workspace work;
