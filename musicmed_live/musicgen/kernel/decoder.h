@@ -25,10 +25,7 @@ static void embed_low_rank(const Engine *engine, const Matrix *matrix, int token
 {
     const LowRank *low = &matrix->low;
     for (int r = 0; r < low->rank; r++) {
-        uint32_t bits = (uint32_t)low->down[(size_t)r * matrix->columns + token] << 16;
-        float number;
-        memcpy(&number, &bits, sizeof number);
-        float factor = number * weights[low->adapter[r]];
+        float factor = bfloat16(low->down[(size_t)r * matrix->columns + token]) * weights[low->adapter[r]];
         for (int i = 0; factor != 0 && i < engine->shape.width; i += LANES)
             store(x + i, load(x + i) + load_bfloat16(low->up + (size_t)r * engine->shape.width + i) * factor);
     }

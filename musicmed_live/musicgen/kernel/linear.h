@@ -145,9 +145,7 @@ static void quantise_output(const float *weights, uint16_t *scale, uint8_t *step
     for (int i = 0; i < GROUP; i += LANES)
         most = larger(most, absolute(load(weights + i)));
     *scale = round_up_to_bfloat16(largest(most) / BYTE_MOST);
-    uint32_t bits = (uint32_t)*scale << 16;
-    float rounded;
-    memcpy(&rounded, &bits, sizeof rounded);
+    float rounded = bfloat16(*scale);
     float inverse = rounded > 0 ? 1.0f / rounded : 0;
     for (int i = 0; i < GROUP; i += LANES) {
         Bytes bytes = __builtin_convertvector(nearest(load(weights + i) * inverse) + BIAS, Bytes);
@@ -202,9 +200,7 @@ static void expand(const Matrix *matrix, int tile, int first, const float *weigh
     for (int r = 0; r < low->rank; r++) {
         float weight = weights[low->adapter[r]];
         for (int column = 0; weight != 0 && column < GROUP; column++) {
-            uint32_t bits = (uint32_t)low->down[(size_t)r * matrix->columns + first + column] << 16;
-            float down;
-            memcpy(&down, &bits, sizeof down);
+            float down = bfloat16(low->down[(size_t)r * matrix->columns + first + column]);
             const uint16_t *up = low->up + (size_t)r * matrix->outputs + tile * TILE;
             for (int v = 0; v < TILE / LANES; v++, up += LANES) {
                 float *to = numbers[column] + v * LANES;

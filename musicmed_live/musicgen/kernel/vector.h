@@ -62,6 +62,14 @@ INLINE Floats load_bfloat16(const uint16_t *from)
     return (Floats)(__builtin_convertvector(halves, Words) << 16);
 }
 
+INLINE float bfloat16(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float number;
+    memcpy(&number, &bits, sizeof number);
+    return number;
+}
+
 INLINE float sum(Floats value)
 {
     for (int half = LANES / 2; half > 0; half /= 2)
