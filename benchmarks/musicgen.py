@@ -61,13 +61,19 @@ def clip(model: str, device: str, frames: int) -> Figures:
     began = time.perf_counter()
     compose(voice, CALM, frames)
     took = time.perf_counter() - began
-    rss = psutil.Process().memory_info().rss / 2**30
+    rss = resident_gib()
     return {
         "realtime_x": frames / SAMPLE_RATE / took,
         "first_audio_s": statistics.median(firsts),
         "reaction_s": statistics.median(reactions),
         "rss_gib": rss,
     }
+
+
+def resident_gib(pid: int | None = None) -> float:
+    """Memory in RAM of a process and of all that it has started, of this one unless named."""
+    process = psutil.Process(pid)
+    return sum(each.memory_info().rss for each in [process, *process.children(recursive=True)]) / 2**30
 
 
 def first_and_reaction(generator: MusicgenGenerator, seed: int) -> tuple[float, float]:
@@ -225,8 +231,8 @@ def on_the_cpu(model: str, minutes: float, peer_steps: int) -> Figures:
         "over_audiocraft_fp32_x": ours / peers["audiocraft", "float32"],
     }
     figures |= alone(exactness, model) | {"copy_gb_per_s": copy_gb_per_second()}
-    with serving("--generator", "musicgen", "--model", model, "--device", "cpu") as (url, _pid):
-        figures |= asyncio.run(session(url, minutes))
+    with serving("--generator", "musicgen", "--model", model, "--device", "cpu") as (url, pid):
+        figures |= asyncio.run(session(url, minutes)) | {"session_rss_gib": resident_gib(pid)}
     return {f"cpu_{key}": value for key, value in figures.items()}
 
 

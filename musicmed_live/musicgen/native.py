@@ -6,6 +6,7 @@ depends neither on the number of threads nor on the instruction set, bit for bit
 
 import ctypes
 import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -70,13 +71,10 @@ class NativeEngine(Slotted):
         self._engine = ctypes.c_void_p(
             self._opened(adapters, min(threads or usable_cores(), _MOST_THREADS), instructions)
         )
+        # Not at exit: a thread may still be in it.
+        weakref.finalize(self, kernel.engine_close, self._engine).atexit = False
         self._load(weights)
         self._adapt(adapters)
-
-    def __del__(self) -> None:
-        engine, self._engine = getattr(self, "_engine", None), ctypes.c_void_p()
-        if engine:
-            self._library.engine_close(engine)
 
     def condition(self, slots: Sequence[int], conditioning: Conditioning) -> None:
         """See `Engine`. Raises `ValueError` for a prompt that is too long, or not one weight for each adapter."""

@@ -25,6 +25,10 @@ from musicmed_live.musicgen.recurrence import Recurrence
 
 State = tuple[Tensor, ...]  # what one layer remembers
 
+# Numbers that a layer takes at a time on a CPU. What it makes of so few stays in the cache, and is freed again in small
+# parts: the C library can use them again though what is kept for going back lies between them.
+_PIECE = 65_536
+
 
 class Layer(Protocol):
     """A layer of the decoder that takes its input piece by piece."""
@@ -253,12 +257,20 @@ def layers_of(decoder: EncodecDecoder) -> tuple[Layer, ...]:
 
 
 def run(layers: Sequence[Layer], rows: Tensor, states: Sequence[State], last: bool) -> tuple[Tensor, tuple[State, ...]]:
-    """Step one layer after the other; `states` has one state for each."""
-    after = []
-    for layer, state in zip(layers, states, strict=True):
-        rows, state = layer.step(rows, state, last)
-        after.append(state)
-    return rows, tuple(after)
+    """Take rows through all layers, one after the other; `states` has one state for each.
+
+    On a CPU a layer takes a piece of them at a time, which goes through all that follow before the next one does.
+    """
+    if not layers:
+        return rows, ()
+    state, behind, outs = states[0], tuple(states[1:]), []
+    pieces = torch.split(rows, max(1, _PIECE // rows.shape[1])) if rows.device.type == "cpu" else (rows,)
+    for number, piece in enumerate(pieces, 1):
+        ends = last and number == len(pieces)
+        out, state = layers[0].step(piece, state, ends)
+        out, behind = run(layers[1:], out, behind, ends)
+        outs.append(out)
+    return torch.cat(outs), (state, *behind)
 
 
 def lag_of(layers: Sequence[Layer]) -> int:

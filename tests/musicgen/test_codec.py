@@ -109,10 +109,11 @@ def test_a_sound_shorter_than_the_reach_of_the_first_convolution_is_padded_as_tr
     assert_same_sound(decoded(codes, [1] * frames, streaming()), whole(codes))
 
 
-def test_a_long_sound_is_exact_too() -> None:
+@pytest.mark.parametrize("blocks", [[25] * 12, [300]], ids=["in blocks", "in one, which layers take in pieces"])
+def test_a_long_sound_is_exact_too(blocks: list[int]) -> None:
     codes = tokens(300)
     assert np.std(whole(codes)) > 0.01  # or an error could not be seen
-    assert_same_sound(decoded(codes, [25] * 12, streaming()), whole(codes))
+    assert_same_sound(decoded(codes, blocks, streaming()), whole(codes))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
