@@ -11,6 +11,7 @@ import torch
 from musicmed_live.core.emotion import Emotion
 from musicmed_live.errors import BadWeights
 from musicmed_live.musicgen.decoder import PROMPT_TOKENS
+from musicmed_live.musicgen.device import running
 from musicmed_live.musicgen.emotion_tokens import EmotionTokens
 from musicmed_live.musicgen.engine import Conditioning
 from musicmed_live.musicgen.prompts import WeightedPrompt
@@ -80,12 +81,12 @@ class Conditioner:
         return Conditioning(hidden, shares.log(), tuple(adapters))
 
     def _encode(self, texts: list[str]) -> list[torch.Tensor]:
-        tokenizer, encoder = self._kept or self._load()
-        if self._keep:
-            self._kept = tokenizer, encoder
-        batch = tokenizer(texts, padding=True, truncation=True, max_length=PROMPT_TOKENS, return_tensors="pt")
-        mask = batch["attention_mask"].bool()
-        with torch.no_grad():
+        with running():
+            tokenizer, encoder = self._kept or self._load()
+            if self._keep:
+                self._kept = tokenizer, encoder
+            batch = tokenizer(texts, padding=True, truncation=True, max_length=PROMPT_TOKENS, return_tensors="pt")
+            mask = batch["attention_mask"].bool()
             states = encoder(**batch.to(encoder.device)).last_hidden_state.float().cpu()
         if not states.isfinite().all():
             raise BadWeights("the text encoder makes numbers of prompts that are none; download the model again")

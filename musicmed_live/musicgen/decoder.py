@@ -75,13 +75,13 @@ class Past:
     """What one layer remembers: a place for the keys and values of every step of the window, allocated once."""
 
     kept: torch.Tensor  # (2, n, rows, heads, places, head_width): keys and values
+    threads: torch.Tensor  # (n, 1) int64: 0, 1, ...
     places: torch.Tensor  # (n, T) int64: where the new steps go
     mask: torch.Tensor  # (n * rows, 1, T, span): 0 where a new step sees a place, -inf elsewhere; span <= places
 
     def extend(self, keys_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new steps' (2, n, rows, heads, T, head_width); all that may be seen: (n * rows, heads, span, .)."""
-        thread = torch.arange(len(self.places), device=self.places.device)[:, None]
-        self.kept[:, thread, :, :, self.places] = keys_values.permute(1, 4, 0, 2, 3, 5)
+        self.kept[:, self.threads, :, :, self.places] = keys_values.permute(1, 4, 0, 2, 3, 5)
         keys, values = self.kept[..., : self.mask.shape[-1], :]
         return keys.flatten(0, 1), values.flatten(0, 1)
 
@@ -113,27 +113,32 @@ class Attention(nn.Module):
     def attend(
         self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """Queries (n, rows, heads, T, head_width) to (n, rows, T, width); causal where there is no mask."""
+        """What queries (n, rows, heads, T, head_width) find, (n, rows, T, width); causal where there is no mask."""
         rows = queries.flatten(0, 1)
-        if mask is not None and queries.shape[3] == 1:
-            # One query by the definition: the fused attention takes three times as long for it in bfloat16 on a CPU.
+        if mask is not None and queries.shape[3] == 1 and queries.device.type == "cpu":
+            # One query by the definition: the fused attention takes three times as long for it in bfloat16 there.
             scores = (rows * rows.shape[-1] ** -0.5) @ keys.mT + mask
-            found = scores.softmax(-1) @ values
+            found: torch.Tensor = scores.softmax(-1) @ values
         else:
             found = functional.scaled_dot_product_attention(rows, keys, values, mask, is_causal=mask is None)
-        gathered: torch.Tensor = self.out_proj(found.transpose(1, 2).reshape(*queries.shape[:2], queries.shape[3], -1))
-        return gathered
+        return found.transpose(1, 2).reshape(*queries.shape[:2], queries.shape[3], -1)
 
 
 class SelfAttention(Attention):
     """Looks back over the steps so far."""
 
     def forward(self, x: torch.Tensor, past: Past | None) -> torch.Tensor:
-        queries, *keys_values = self.split(self.queries_keys_values(x), 3)
+        gathered: torch.Tensor = self.out_proj(self.look(x, past))
+        return gathered
+
+    def look(self, x: torch.Tensor, past: Past | None) -> torch.Tensor:
+        """What is found there, (n, rows, T, width): the heads' shares side by side."""
+        parts = self.split(self.queries_keys_values(x), 3)
+        queries, keys_values = parts[0], parts[1:]
         if past is None:
-            keys, values = (part.flatten(0, 1) for part in keys_values)
+            keys, values = keys_values.flatten(1, 2)
             return self.attend(queries, keys, values, None)
-        return self.attend(queries, *past.extend(torch.stack(keys_values)), past.mask)
+        return self.attend(queries, *past.extend(keys_values), past.mask)
 
     def queries_keys_values(self, x: torch.Tensor) -> torch.Tensor:
         """(n, rows, T, width) to (n, rows, T, 3 * width)."""
@@ -144,6 +149,11 @@ class CrossAttention(Attention):
     """Looks at the prompt."""
 
     def forward(self, x: torch.Tensor, text: Text) -> torch.Tensor:
+        gathered: torch.Tensor = self.out_proj(self.look(x, text))
+        return gathered
+
+    def look(self, x: torch.Tensor, text: Text) -> torch.Tensor:
+        """What is found there, (n, rows, T, width): the heads' shares side by side."""
         return self.attend(self.split(self.q_proj(x), 1)[0], text.keys, text.values, text.log_weight)
 
     def read(self, text: torch.Tensor, log_weight: torch.Tensor) -> Text:

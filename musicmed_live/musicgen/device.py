@@ -7,7 +7,8 @@ import torch
 
 from musicmed_live.errors import DeviceFailed, GeneratorFailed
 
-_CUBLAS = "CUBLAS_STATUS_"  # in the message of a plain RuntimeError
+_CUBLAS = "CUBLAS_STATUS_"
+_OF_DEVICE = (_CUBLAS, "cuDNN error", "CUDA error", "CUDA driver error")  # in the message of a plain RuntimeError
 _OUT_OF_MEMORY = ("out of memory", f"{_CUBLAS}ALLOC_FAILED", f"{_CUBLAS}NOT_INITIALIZED")  # cuBLAS's handle takes some
 
 
@@ -19,8 +20,8 @@ def running() -> Iterator[None]:
             yield
     except RuntimeError as error:
         text = str(error)
-        of_device = isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError) or _CUBLAS in text
-        if not of_device:
+        known = isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError)
+        if not known and not any(sign in text for sign in _OF_DEVICE):
             raise
         if isinstance(error, torch.OutOfMemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
             said = "the GPU has too little free memory; free some of it, or take a smaller model"

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -22,6 +22,9 @@ from musicmed_live.musicgen.engines import open_engine
 from musicmed_live.musicgen.prompts import texts
 from musicmed_live.musicgen.voice import BLOCK_FRAMES, MusicgenVoice, Slots, Studio
 from musicmed_live.musicgen.weights import open_checkpoint
+
+if TYPE_CHECKING:
+    from transformers import T5EncoderModel, T5Tokenizer
 
 DEVICES = ("auto", "cpu", "cuda")
 # Voices, and takes of a clip that are made before it is played. On a CPU there is time for one voice and no takes; on a
@@ -70,12 +73,16 @@ class MusicgenGenerator:
             with running():
                 return engine, StreamingCodec(torch.nn.Module.to(checkpoint.codec(), chosen))
 
+        def text_encoder() -> "tuple[T5Tokenizer, T5EncoderModel]":
+            tokenizer, encoder = checkpoint.text_encoder()
+            return tokenizer, torch.nn.Module.to(encoder, chosen)
+
         (self.voices, self.takes), (engine, codec) = _roomiest(list(dict.fromkeys(rooms)), made)
         self._studio = Studio(
             engine,
             Slots(engine.slots, max(0, self.takes - 1)),
             codec,
-            Conditioner(checkpoint.text_encoder, keep=chosen == "cuda"),
+            Conditioner(text_encoder, keep=chosen == "cuda"),
             ThreadPoolExecutor(1, "decode", torch.set_num_threads, (1,)),
             tuple(place for place, _ in options),
             tuple(adapter.tokens for adapter in loaded),
@@ -116,7 +123,8 @@ def _roomiest(rooms: Sequence[_Room], made: Callable[[int], _Made]) -> tuple[_Ro
         except DeviceFailed:
             raise
         except GeneratorFailed as fault:
-            log.info("there is no room for %d voices and %d takes: %s", *room, fault)
+            log.info("there is no room for %d voices and %d takes: %s", *room, str(fault))  # which keeps no tensors
+            torch.cuda.empty_cache()
     return rooms[-1], made(_slots(rooms[-1]))
 
 

@@ -14,33 +14,58 @@ class Blend:
 
     def __init__(self, slots: int, adapters: int, dtype: torch.dtype, device: str) -> None:
         self.weights = torch.zeros(slots, adapters, dtype=dtype, device=device)
-        self.current = self.weights  # (n, adapters): of the slots that are run just now
+        self.part = slice(0, slots)  # the slots that are run just now
+        self._by_rank: dict[tuple[int, ...], torch.Tensor] = {}
+
+    def by_rank(self, owners: tuple[int, ...]) -> torch.Tensor:
+        """The weights (slots, 1, 1, ranks) of ranks that belong to these adapters; stays in place, and true."""
+        if owners not in self._by_rank:
+            self._by_rank[owners] = self.weights[:, None, None, list(owners)]
+        return self._by_rank[owners]
+
+    def follow(self, slot: int, weights: Sequence[float]) -> None:
+        """Let a slot hear each adapter by its weight."""
+        self.weights[slot] = torch.tensor(weights).to(self.weights)
+        self._spread(slot)
+
+    def copy(self, source: int, target: int) -> None:
+        """Let the slot `target` hear what `source` does."""
+        self.weights[target] = self.weights[source]
+        self._spread(target)
 
     def over(self, slots: slice) -> None:
         """Turn to some of the slots: what is run from now on has a thread for each of them."""
-        self.current = self.weights[slots]
+        self.part = slots
+
+    def _spread(self, slot: int) -> None:
+        for owners, weights in self._by_rank.items():
+            weights[slot] = self.weights[slot, list(owners)]
 
 
 class LowRank:
     """What adapters add to one matrix, or to several that are stacked."""
 
-    def __init__(self, down: torch.Tensor, up: torch.Tensor, owner: torch.Tensor, blend: Blend) -> None:
+    def __init__(self, down: torch.Tensor, up: torch.Tensor, owners: tuple[int, ...], blend: Blend) -> None:
         self.down = down  # (rank, in): all adapters' below each other
         self.up = up  # (out, rank)
-        self.owner = owner  # (rank,) int64: the adapter that each rank belongs to
+        self.weights = blend.by_rank(owners)  # (slots, 1, 1, rank): of the adapter that each rank belongs to
         self.blend = blend
 
-    def lift(self, low: torch.Tensor) -> torch.Tensor:
-        """(n, rows, T, rank) to (n, rows, T, out), each adapter by its weight."""
-        return (low * self.blend.current[:, None, None, self.owner]) @ self.up.T
+    def onto(self, total: torch.Tensor, x: torch.Tensor) -> None:
+        """Add it in place to (n, rows, T, out), for x (n, rows, T, in): each adapter by its weight."""
+        self._lift_onto(total, x @ self.down.T)
 
-    def of(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, rows, T, in) to (n, rows, T, out)."""
-        return self.lift(x @ self.down.T)
+    def of_tokens_onto(self, total: torch.Tensor, tokens: torch.Tensor) -> None:
+        """The same for an embedding, tokens (n, T) for rows of one 1 each, onto (n, 1, T, out)."""
+        self._lift_onto(total, self.down.T[tokens][:, None])
 
-    def of_tokens(self, tokens: torch.Tensor) -> torch.Tensor:
-        """The same for an embedding, tokens (n, T) for rows of one 1 each, to (n, 1, T, out)."""
-        return self.lift(self.down.T[tokens][:, None])
+    def _lift_onto(self, total: torch.Tensor, low: torch.Tensor) -> None:
+        _add_product(total, low * self.weights[self.blend.part], self.up)
+
+
+def _add_product(total: torch.Tensor, x: torch.Tensor, weight: torch.Tensor) -> None:
+    """Add `x @ weight.T` to `total` in place: (n, rows, T, in), (n, rows, T, out)."""
+    total.view(-1, total.shape[-1]).addmm_(x.reshape(-1, x.shape[-1]), weight.T)
 
 
 class Projection(nn.Module):
@@ -55,7 +80,15 @@ class Projection(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, rows, T, in) to (n, rows, T, out)."""
         y = self.plain(x)
-        return y if self.low_rank is None else y + self.low_rank.of(x)
+        if self.low_rank is not None:
+            self.low_rank.onto(y, x)
+        return y
+
+    def onto(self, total: torch.Tensor, x: torch.Tensor) -> None:
+        """Add it to `total` (n, rows, T, out) in place, in one product; there is no bias."""
+        _add_product(total, x, self.weight)
+        if self.low_rank is not None:
+            self.low_rank.onto(total, x)
 
     def plain(self, x: torch.Tensor) -> torch.Tensor:
         """Without the adapters."""
@@ -76,6 +109,9 @@ class Int8Projection(Projection):
         y = torch._weight_int8pack_mm(x.reshape(-1, x.shape[-1]), self.weight, self.scale)
         return y.view(*x.shape[:-1], -1)
 
+    def onto(self, total: torch.Tensor, x: torch.Tensor) -> None:
+        total += self(x)
+
 
 class Embedding(nn.Module):
     """The sum of the codebooks' embeddings, and what the adapters add to them."""
@@ -91,7 +127,7 @@ class Embedding(nn.Module):
         x = functional.embedding(columns + self.first, self.table).sum(-2)[:, None]
         for k, low_rank in enumerate(self.low_ranks):
             if low_rank is not None:
-                x = x + low_rank.of_tokens(columns[..., k])
+                low_rank.of_tokens_onto(x, columns[..., k])
         return x
 
 
@@ -151,8 +187,8 @@ class Loader:
                     owners += [number] * len(down)
         if not downs:
             return None
-        owner = torch.tensor(owners, device=self.device)
-        return LowRank(self._converted(torch.cat(downs)), self._converted(torch.cat(ups, 1)), owner, self.blend)
+        down, up = self._converted(torch.cat(downs)), self._converted(torch.cat(ups, 1))
+        return LowRank(down, up, tuple(owners), self.blend)
 
     def _nothing(self, name: str, up: torch.Tensor) -> torch.Tensor:
         return up.new_zeros(len(self.weights[f"{name}.weight"]), up.shape[1])

@@ -1,8 +1,8 @@
 """How tokens are drawn: guidance, the k likeliest, and noise that is a function of a key.
 
 A draw is the largest of `logit / temperature + Gumbel noise` among the k likeliest tokens, which is a draw from their
-softmax (Gumbel 1954; Yellott 1977). The noise is hashed from (key, codebook, token), so there is no state to keep: a
-step that is run again gives the same tokens, on any device and beside any other slots, and a CUDA graph can hold it.
+softmax (Gumbel 1954; Yellott 1977). The noise is hashed from (key, codebook, token), so there is no state to keep: the
+same logits give the same tokens again, on any device and beside any other slots, and a CUDA graph can hold it.
 """
 
 import torch
@@ -18,29 +18,33 @@ def guide(conditional: torch.Tensor, unconditional: torch.Tensor, guidance: floa
     return torch.lerp(unconditional.float(), conditional.float(), guidance)
 
 
-def sample(logits: torch.Tensor, keys: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+def streams_of(keys: torch.Tensor, codebooks: int) -> torch.Tensor:
+    """Where the noise of a key's codebooks begins: `keys` (...) int64 to (..., codebooks) int64, words of 32 bits."""
+    books = torch.arange(codebooks, device=keys.device)
+    row = _mixed((keys & _WORD) ^ _mixed((keys >> 32) & _WORD))
+    return _mixed((row[..., None] + books * _GOLDEN) & _WORD)
+
+
+def sample(logits: torch.Tensor, streams: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     """Draw a token for each row and codebook, without a device synchronisation.
 
-    `logits` (n, codebooks, vocab) after guidance, `keys` (n,) int64 on the same device; returns (n, codebooks) int64.
-    With `top_k` 1 it is the likeliest token, and with more than `vocab`, all may be drawn. Where several tokens are
-    exactly the k-th likeliest, which of them may be drawn is `torch.topk`'s choice.
+    `logits` (n, codebooks, vocab) after guidance, `streams` (n, codebooks) of the rows' keys, on the same device;
+    returns (n, codebooks) int64. With `top_k` 1 it is the likeliest token, and with more than `vocab` all may be drawn.
+    Where several tokens are exactly the k-th likeliest, which of them may be drawn is `torch.topk`'s choice.
     """
     if sampling.top_k == 1:
         return logits.argmax(-1)
     likely, tokens = logits.topk(min(sampling.top_k, logits.shape[-1]), sorted=False)  # (n, codebooks, k)
-    scores = likely.double().div_(sampling.temperature).add_(gumbel(keys, tokens))
+    scores = likely.double().div_(sampling.temperature).add_(gumbel(streams, tokens))
     return tokens.gather(-1, scores.argmax(-1, keepdim=True)).squeeze(-1)
 
 
-def gumbel(keys: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """Standard Gumbel noise for `keys` (n,) int64 and `tokens` (n, codebooks, k) int64: (n, codebooks, k) float64.
+def gumbel(streams: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Standard Gumbel noise for `streams` (n, codebooks) and `tokens` (n, codebooks, k) int64, float64 of that shape.
 
     Double precision, so that devices whose logarithms differ in the last place draw the same token.
     """
-    codebooks = torch.arange(tokens.shape[1], device=tokens.device)
-    row = _mixed((keys & _WORD) ^ _mixed((keys >> 32) & _WORD))  # (n,)
-    stream = _mixed((row[:, None] + codebooks * _GOLDEN) & _WORD)  # (n, codebooks)
-    word = _mixed((stream[..., None] + tokens * _GOLDEN) & _WORD)  # (n, codebooks, k)
+    word = _mixed((streams[..., None] + tokens * _GOLDEN) & _WORD)
     uniform = word.double().add_(0.5).mul_(2.0**-32)  # in (0, 1)
     return uniform.log_().neg_().log_().neg_()
 

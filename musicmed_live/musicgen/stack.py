@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from musicmed_live.musicgen.decoder import (
     PROMPT_TOKENS,
@@ -15,7 +16,7 @@ from musicmed_live.musicgen.decoder import (
     Text,
     sinusoids,
 )
-from musicmed_live.musicgen.projection import Loader
+from musicmed_live.musicgen.projection import Loader, Projection
 
 _ROWS = 2  # of guidance: conditional, unconditional
 _STACK = "decoder.model.decoder"
@@ -28,7 +29,7 @@ class _FusedSelfAttention(SelfAttention):
         nn.Module.__init__(self)
         self.heads = config.heads
         self.fused = loader.projection(*(f"{name}.{part}_proj" for part in "qkv"))
-        self.out_proj = loader.projection(f"{name}.out_proj")
+        self.out_proj: Projection = loader.projection(f"{name}.out_proj")
 
     def queries_keys_values(self, x: torch.Tensor) -> torch.Tensor:
         fused: torch.Tensor = self.fused(x)
@@ -43,7 +44,7 @@ class _FusedCrossAttention(CrossAttention):
         self.heads = config.heads
         self.q_proj = loader.projection(f"{name}.q_proj")
         self.fused = loader.projection(*(f"{name}.{part}_proj" for part in "kv"))
-        self.out_proj = loader.projection(f"{name}.out_proj")
+        self.out_proj: Projection = loader.projection(f"{name}.out_proj")
 
     def keys_values(self, text: torch.Tensor) -> torch.Tensor:
         fused: torch.Tensor = self.fused(text)
@@ -51,6 +52,12 @@ class _FusedCrossAttention(CrossAttention):
 
 
 class _FusedLayer(Layer):
+    """Each part's last matrix adds to the stream in place: on a GPU half of a step's time is that of small kernels."""
+
+    self_attn: _FusedSelfAttention
+    encoder_attn: _FusedCrossAttention
+    fc2: Projection
+
     def __init__(self, config: DecoderConfig, loader: Loader, name: str) -> None:
         nn.Module.__init__(self)
         self.self_attn = _FusedSelfAttention(config, loader, f"{name}.self_attn")
@@ -60,6 +67,14 @@ class _FusedLayer(Layer):
         self.fc1 = loader.projection(f"{name}.fc1")
         self.fc2 = loader.projection(f"{name}.fc2")
         self.final_layer_norm = loader.norm(f"{name}.final_layer_norm")
+
+    def forward(self, x: torch.Tensor, past: Past | None, text: Text) -> torch.Tensor:
+        """See `Layer`; `x` is overwritten."""
+        self.self_attn.out_proj.onto(x, self.self_attn.look(self.self_attn_layer_norm(x), past))
+        led = x[:, :1]
+        self.encoder_attn.out_proj.onto(led, self.encoder_attn.look(self.encoder_attn_layer_norm(led), text))
+        self.fc2.onto(x, functional.gelu(self.fc1(self.final_layer_norm(x))))
+        return x
 
 
 class Stack:
@@ -80,7 +95,7 @@ class Stack:
     ) -> torch.Tensor:
         """Run columns (n, T, codebooks) at places (n, T): states (n, rows, T, width). Each layer's past is extended."""
         x: torch.Tensor = self.embed(columns) + self.positions[places][:, None]
-        x = x.expand(-1, _ROWS, -1, -1)
+        x = x.repeat(1, _ROWS, 1, 1)
         for layer, past, text in zip(self.layers, pasts, texts, strict=True):
             x = layer(x, past, text)
         return x
@@ -115,7 +130,8 @@ class Memory:
         seen = torch.arange(span, device=places.device) <= places[..., None]  # (n, T, span)
         mask = torch.zeros_like(seen, dtype=self.kept.dtype).masked_fill(~seen, -torch.inf)
         mask = mask[:, None, None].expand(-1, _ROWS, -1, -1, -1).flatten(0, 1)
-        return [Past(kept[:, slots], places, mask) for kept in self.kept]
+        threads = torch.arange(len(places), device=places.device)[:, None]
+        return [Past(kept[:, slots], threads, places, mask) for kept in self.kept]
 
     def texts(self, slots: slice) -> list[Text]:
         """What each layer sees of the prompts of some slots."""

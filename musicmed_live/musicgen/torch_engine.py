@@ -19,7 +19,7 @@ from musicmed_live.musicgen.decoder import WINDOW_STEPS, DecoderConfig
 from musicmed_live.musicgen.device import running
 from musicmed_live.musicgen.engine import Conditioning, Sampling, Slotted
 from musicmed_live.musicgen.projection import Blend, Loader
-from musicmed_live.musicgen.sampling import guide, sample
+from musicmed_live.musicgen.sampling import guide, sample, streams_of
 from musicmed_live.musicgen.stack import Memory, Stack
 
 _PLACES = 1536  # of the cache: the window, and at least one to spare
@@ -50,10 +50,12 @@ class TorchEngine(Slotted):
         self._device = device
         self._span = _SPAN[device]
         activations = torch.bfloat16 if dtype is torch.int8 else dtype
+        if device == "cuda":
+            torch.backends.cuda.enable_cudnn_sdp(False)  # it takes 0.1 s and more to plan for each new shape
         with running():
+            self._memory = Memory(config, slots, _PLACES, activations, device)  # first: if it fails, it fails at once
             self._blend = Blend(slots, len(adapters), activations, device)
             self._stack = Stack(config, Loader(weights, adapters, self._blend, dtype, device), _PLACES)
-            self._memory = Memory(config, slots, _PLACES, activations, device)
             self._turn = _Turn(config, slots, device)
             self._graphs = self._captured() if device == "cuda" else {}
 
@@ -62,9 +64,8 @@ class TorchEngine(Slotted):
         self._check_slots(slots)
         self._check_conditioning(conditioning)
         with running():
-            weights = torch.tensor(conditioning.adapters or (0.0,) * self._adapters)
             for slot in slots:
-                self._blend.weights[slot] = weights.to(self._blend.weights)
+                self._blend.follow(slot, conditioning.adapters or (0.0,) * self._adapters)
             self._blend.over(slice(slots[0], slots[0] + 1))
             texts = self._stack.texts(conditioning.hidden[None], conditioning.log_weight[None])
             for slot in slots:
@@ -74,7 +75,7 @@ class TorchEngine(Slotted):
         """Make the slot `target` what `source` is: its past, and what it follows."""
         with running():
             self._memory.copy(source, target, self._lengths[source])
-            self._blend.weights[target] = self._blend.weights[source]
+            self._blend.copy(source, target)
         self._lengths[target] = self._lengths[source]
 
     def lending(self) -> AbstractContextManager[None]:
@@ -136,7 +137,7 @@ class TorchEngine(Slotted):
         logits = self._stack.logits(self._stack.run(turn.column[part][:, None], places, pasts, texts))[:, :, 0]
         conditional, unconditional = logits.unbind(1)
         guided = guide(conditional, unconditional, self._sampling.guidance)
-        turn.end(part, sample(guided, turn.key(part), self._sampling))
+        turn.end(part, sample(guided, turn.drawing(part), self._sampling))
 
     def _places_for(self, length: int) -> int:
         """Places to look at for that many steps."""
@@ -148,13 +149,14 @@ class TorchEngine(Slotted):
         Nobody's turn it is yet, so that nothing is changed.
         """
         graphs = {}
-        pool = torch.cuda.graph_pool_handle()
+        # A stream of its own: what torch keeps for a stream on which graphs were recorded goes when one of them does.
+        pool, stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's
         pairs = [self._recorded(range(slot, slot + 1)) for slot in range(self.slots)]
         ranges, spans = dict.fromkeys([range(self.slots), *pairs]), range(_PLACES, 0, -self._span)
         for slots, span in product(ranges, spans):  # the greatest first: the others fit into its memory
             self._step(slots, span)  # what torch sets up on a first use is not to be recorded
             graph = graphs[slots, span] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool):
+            with torch.cuda.graph(graph, pool=pool, stream=stream):
                 self._step(slots, span)
         return graphs
 
@@ -165,7 +167,7 @@ class _Turn:
     def __init__(self, config: DecoderConfig, slots: int, device: str) -> None:
         many = (slots, WINDOW_STEPS)
         self.known = torch.zeros(*many, config.codebooks, dtype=torch.int64, device=device)
-        self.keys = torch.zeros(many, dtype=torch.int64, device=device)
+        self.streams = torch.zeros_like(self.known)
         self.made = torch.zeros_like(self.known)
         self.column = torch.zeros(slots, config.codebooks, dtype=torch.int64, device=device)
         self.places = torch.zeros(slots, dtype=torch.int64, device=device)
@@ -189,12 +191,12 @@ class _Turn:
         self.places[rows] = torch.tensor(places, device=device)
         self.column[rows] = column.to(device)
         self.known[rows, :steps] = known.to(device)
-        self.keys[rows, :steps] = keys.to(device)
+        self.streams[rows, :steps] = streams_of(keys, known.shape[-1]).to(device)
         self.step.fill_(step)
 
-    def key(self, part: slice) -> torch.Tensor:
-        """The keys (n,) that this step's tokens are drawn with."""
-        return self.keys[part].index_select(1, self.step)[:, 0]
+    def drawing(self, part: slice) -> torch.Tensor:
+        """The streams (n, codebooks) that this step's tokens are drawn with."""
+        return self.streams[part].index_select(1, self.step)[:, 0]
 
     def end(self, part: slice, drawn: torch.Tensor) -> None:
         """Take the tokens that were drawn (n, codebooks), but for those that were known, and go on to the next step."""

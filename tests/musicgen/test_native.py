@@ -18,7 +18,7 @@ from musicmed_live.musicgen.adapters import Adapter
 from musicmed_live.musicgen.decoder import PROMPT_TOKENS, WINDOW_STEPS, DecoderConfig
 from musicmed_live.musicgen.engine import Conditioning, Sampling
 from musicmed_live.musicgen.native import NativeEngine
-from musicmed_live.musicgen.sampling import guide, sample
+from musicmed_live.musicgen.sampling import guide, sample, streams_of
 
 TINY = DecoderConfig(layers=2, width=128, heads=2, ffn=256, text_width=32)
 NARROW = DecoderConfig(layers=2, width=64, heads=2, ffn=128, text_width=32, vocab=64)
@@ -331,7 +331,8 @@ def test_it_draws_the_tokens_that_the_other_engines_draw(sampling: Sampling) -> 
     drawn = draw(made, [0], 60, seed=2**40)
     inputs = torch.cat([torch.full((1, 4), 2048), drawn[0, :-1]])
     logits = made.logits(1, inputs)
-    wanted = sample(guide(logits[:, 0], logits[:, 1], sampling.guidance), torch.arange(60) + 2**40, sampling)
+    guided = guide(logits[:, 0], logits[:, 1], sampling.guidance)
+    wanted = sample(guided, streams_of(torch.arange(60) + 2**40, 4), sampling)
     assert (drawn[0] == wanted).float().mean() > 0.99, "but for ties to the last place"
     assert len(set(drawn.flatten().tolist())) > 30
 

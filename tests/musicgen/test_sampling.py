@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from musicmed_live.musicgen.engine import Sampling
-from musicmed_live.musicgen.sampling import guide, gumbel, sample
+from musicmed_live.musicgen.sampling import guide, gumbel, sample, streams_of
 
 VOCAB = 2048
 KEYS = st.integers(min_value=-(2**63), max_value=2**63 - 1)
@@ -16,7 +16,12 @@ KEYS = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 def uniform(keys: torch.Tensor, codebooks: int = 4, tokens: int = VOCAB) -> torch.Tensor:
     """The noise of every token, brought back to (0, 1): (n, codebooks, tokens)."""
     every = torch.arange(tokens).expand(len(keys), codebooks, tokens)
-    return torch.exp(-torch.exp(-gumbel(keys, every)))
+    return torch.exp(-torch.exp(-gumbel(streams_of(keys, codebooks), every)))
+
+
+def drawn_with(logits: torch.Tensor, keys: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """Tokens (n, codebooks) of `logits` (n, codebooks, vocab) for `keys` (n,)."""
+    return sample(logits, streams_of(keys, logits.shape[1]), sampling)
 
 
 def random_logits(rows: int, seed: int = 0) -> torch.Tensor:
@@ -34,7 +39,7 @@ def test_guidance_goes_from_the_unconditional_through_the_conditional(guidance: 
 def test_a_draw_is_the_same_wherever_it_is_made() -> None:
     keys = torch.tensor([0, 1, -1, 2**40 + 7])
     logits = torch.sin(torch.arange(4 * 4 * 64, dtype=torch.float64) * 37).float().view(4, 4, 64) * 3
-    drawn = sample(logits, keys, Sampling(top_k=32)).tolist()
+    drawn = drawn_with(logits, keys, Sampling(top_k=32)).tolist()
     assert drawn == [[25, 42, 49, 48], [46, 27, 9, 62], [26, 51, 14, 40], [11, 46, 1, 9]]
 
 
@@ -42,8 +47,8 @@ def test_a_draw_is_the_same_wherever_it_is_made() -> None:
 @settings(max_examples=30, deadline=None)
 def test_a_row_is_drawn_as_if_it_were_alone(keys: list[int], seed: int) -> None:
     logits = random_logits(len(keys), seed)
-    together = sample(logits, torch.tensor(keys), Sampling())
-    alone = [sample(logits[n : n + 1], torch.tensor(keys[n : n + 1]), Sampling()) for n in range(len(keys))]
+    together = drawn_with(logits, torch.tensor(keys), Sampling())
+    alone = [drawn_with(logits[n : n + 1], torch.tensor(keys[n : n + 1]), Sampling()) for n in range(len(keys))]
     assert torch.equal(together, torch.cat(alone))
 
 
@@ -51,22 +56,22 @@ def test_a_row_is_drawn_as_if_it_were_alone(keys: list[int], seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 def test_only_the_likeliest_are_drawn(key: int, top_k: int) -> None:
     logits = random_logits(1)
-    drawn = sample(logits, torch.tensor([key]), Sampling(top_k=top_k))
+    drawn = drawn_with(logits, torch.tensor([key]), Sampling(top_k=top_k))
     rank = (logits > logits.gather(-1, drawn[..., None])).sum(-1)
     assert (rank < top_k).all()
 
 
 def test_one_candidate_or_a_temperature_near_zero_gives_the_likeliest() -> None:
     logits, keys = random_logits(8), torch.arange(8)
-    assert torch.equal(sample(logits, keys, Sampling(top_k=1)), logits.argmax(-1))
-    assert torch.equal(sample(logits, keys, Sampling(temperature=1e-9)), logits.argmax(-1))
+    assert torch.equal(drawn_with(logits, keys, Sampling(top_k=1)), logits.argmax(-1))
+    assert torch.equal(drawn_with(logits, keys, Sampling(temperature=1e-9)), logits.argmax(-1))
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 1.5])
 def test_tokens_come_as_often_as_the_softmax_says(temperature: float) -> None:
     draws, logits = 20_000, torch.tensor([1.5, 0.0, -0.5, 1.0, -9.0, 0.3])
     sampling = Sampling(top_k=5, temperature=temperature)
-    drawn = sample(logits.expand(draws, 2, 6), torch.arange(draws), sampling)
+    drawn = drawn_with(logits.expand(draws, 2, 6), torch.arange(draws), sampling)
     expected = (logits.masked_fill(logits == -9.0, -torch.inf) / temperature).softmax(-1).double()
     for codebook in range(2):
         counts = torch.bincount(drawn[:, codebook], minlength=6)

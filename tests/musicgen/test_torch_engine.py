@@ -304,7 +304,7 @@ def test_an_adapter_does_what_peft_does(targets: list[str]) -> None:
     with torch.no_grad():
         theirs = wrapped(codes.T[None], followed.hidden[None])[0].transpose(0, 1)
     blend = Blend(1, 1, torch.float32, "cpu")
-    blend.weights[0] = 1.0
+    blend.follow(0, [1.0])
     loader = Loader(plain.state_dict(), [adapter], blend, torch.float32, "cpu")
     for parts in ([30], [1] * 30):
         torch.testing.assert_close(logits_of(loader, codes, followed, parts)[0], theirs, rtol=0, atol=1e-4)
@@ -315,7 +315,7 @@ def test_two_adapters_blend_as_the_sum_of_what_they_add() -> None:
     torch.manual_seed(17)
     plain = MusicgenDecoder(CONFIG).state_dict()
     blend = Blend(1, 2, torch.float32, "cpu")
-    blend.weights[0] = torch.tensor([0.3, 1.2])
+    blend.follow(0, [0.3, 1.2])
     ours = logits_of(Loader(plain, [one, other], blend, torch.float32, "cpu"), tokens(20), prompt(0), [20])
     merged = dict(plain)
     for weight, adapter in ((0.3, one), (1.2, other)):
@@ -358,6 +358,7 @@ def test_each_slot_has_adapters_of_its_own(device: Literal["cpu", "cuda"]) -> No
         (torch.AcceleratorError("CUDA error: out of memory\nmore"), GeneratorFailed, "too little free memory"),
         (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling `f`"), GeneratorFailed, "too little free memory"),
         (RuntimeError("CUBLAS_STATUS_EXECUTION_FAILED when calling `f`"), DeviceFailed, "EXECUTION_FAILED"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"), DeviceFailed, "INTERNAL_ERROR"),
         (RuntimeError("a fault of this program"), RuntimeError, "a fault of this program"),
     ],
 )
