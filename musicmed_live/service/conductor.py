@@ -1,8 +1,8 @@
 """What keeps one session's music going: what is composed next, by whom, and where it enters.
 
 What needs new music is noted and taken up by `compose`, the one task that changes the timeline's music. Where the
-chosen generator cannot play, or falls behind, the composer stands in for it: it opens a voice of its own, which fades
-in over what is there, while `comeback` gets the chosen one ready to take over again.
+chosen generator cannot play, or falls behind, the composer stands in for it (`cast.py`): it opens a voice of its own,
+which fades in over what is there, while `comeback` gets the chosen one ready to take over again.
 
 The session's bounds go before all that. Nothing enters a track that breaks them (`Part.check`); what was composed
 before they changed, and may break them, is given up at the first cue that can be reached.
@@ -10,7 +10,6 @@ before they changed, and may break them, is given up at the first cue that can b
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -24,13 +23,13 @@ from musicmed_live.core.timeline import Clip, Timeline
 from musicmed_live.errors import GeneratorFailed, MusicmedError, WorkerDied
 from musicmed_live.recognition.audition import Trial
 from musicmed_live.service import landing
-from musicmed_live.service.comeback import Comeback
+from musicmed_live.service.cast import Cast
 from musicmed_live.service.hearing import Hearing
 from musicmed_live.service.landing import Landing
 from musicmed_live.service.past import passage_of, take_up
 from musicmed_live.service.playhead import Playhead
 from musicmed_live.service.runway import Runway
-from musicmed_live.service.sources import BrokenBounds, Part, Source, Sources
+from musicmed_live.service.sources import BrokenBounds, Part, Sources
 from musicmed_live.service.warden import Warden
 from musicmed_live.service.workers import MAX_DEATHS
 
@@ -51,7 +50,6 @@ HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
 LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
 BREAK_FRAMES = frames_of(0.25)  # in which music fades out that must not be heard any more
 BROKEN_SECONDS = 1.0  # after the composer broke the bounds it is asked again
-IDLE_SECONDS = 30.0  # who has not played for so long makes room for who does
 TRIAL_FRAMES = frames_of(4.0)  # a clip is tried as long as there is so much music ahead
 
 Announce = Callable[[int, str], None]
@@ -84,23 +82,17 @@ class Conductor:
         self.bridges = 0  # times that the composer took over from the chosen generator
         self.broken = 0  # times that a generator made what is forbidden
         sources.check_wish(session.bounds.generator)
-        self._name, self._patient = name, patient
+        self._patient = patient
         self._session, self._sources, self._playhead = session, sources, playhead
         self._runway = Runway(self.timeline, playhead, sources)
         self._warden = Warden(session, sources, self.timeline)
         self._request: ClipRequest | None = None  # for the clip that the part is in
         self._announce, self._progress = announce, progress
-        self._workers = {source.name: source.workers.assign() for source in sources.all}
-        plays = sources.chosen.absence is None and not self._warden.bars(sources.chosen)
-        self._part = self._open_part(sources.chosen if plays else sources.stand_in)
-        self._comeback = Comeback(
-            sources.chosen, lambda: self._open_part(sources.chosen), self._next_entry, self._chosen_is_ready
-        )
+        self._cast = Cast(name, session, sources, self._warden, self._next_entry, self._chosen_is_ready)
         self.hearing = Hearing(patient, sources.judge, self.timeline)
         self._changed = 0  # what was heard when the music was last changed
-        self._played = -math.inf  # when the play-head moved last, by the loop's clock
         self._wake = asyncio.Event()
-        self._landing = Landing(session, self._workers[sources.stand_in.name])
+        self._landing = Landing(session, self._cast.workers[sources.stand_in.name])
         self._past: Past | None = None  # of another process, from which the music is to go on
         self._resumed = False
         self._limit: asyncio.Timeout | None = None  # while a voice is waited for,
@@ -124,7 +116,7 @@ class Conductor:
         if track.generator == chosen:
             reason = None
         else:
-            reason = landing.REASON if self._landing.is_on(track) else self._absence()
+            reason = landing.REASON if self._landing.is_on(track) else self._cast.absence
         return {"name": track.generator, "chosen": chosen, "reason": reason}
 
     @property
@@ -155,7 +147,7 @@ class Conductor:
         if isinstance(action, Recompose) and isinstance(self.wanted, Recompose) and self.wanted.cue is Cue.BEAT:
             action = replace(action, cue=Cue.BEAT)
         self.wanted = action
-        self._comeback.drop()
+        self._cast.comeback.drop()
         self.hearing.stop_trying()
 
     def land(self, action: Land) -> None:
@@ -172,9 +164,7 @@ class Conductor:
 
     def watch(self) -> None:
         """Stop waiting for a voice where another one must go on, or can. To be called again and again."""
-        self._comeback.watch(self._playhead.heard)
-        if self._playhead.playing:
-            self._played = _now()
+        self._cast.watch(self._playhead.heard, self._playhead.playing)
         if self._warden.calls_for_silence(self._playhead.heard):
             self._fall_silent()
         if self._runway.left < TRIAL_FRAMES:
@@ -187,8 +177,7 @@ class Conductor:
 
     def close(self) -> None:
         """Let go of the voices."""
-        self._part.close()
-        self._comeback.close()
+        self._cast.close()
 
     async def compose(self) -> None:
         """Compose ahead of what is heard, whatever happens, until cancelled.
@@ -220,45 +209,22 @@ class Conductor:
 
     async def come_back(self) -> None:
         """Get the chosen generator ready whenever the composer stands in for it."""
-        if self._sources.differ:
-            await self._comeback.run()
+        await self._cast.run()
 
-    def _open_part(self, source: Source) -> Part:
-        session = self._session
-        return Part(self._name, session.wish.seed, source, self._workers[source.name], lambda: session.bounds)
-
-    def _let_stand_in(self) -> None:
-        """From now on the composer is asked, with a new voice."""
-        self._part.close()
-        self._part = self._open_part(self._sources.stand_in)
+    @property
+    def _part(self) -> Part:
+        """What is composed, and by whom."""
+        return self._cast.part
 
     def _is_to_make_room(self) -> bool:
-        """Whether somebody who plays would have the chosen generator's voice, of which nothing is heard here."""
-        if self._stands_in() or not self._sources.chosen.full or self._past is not None:
-            return False
-        return self._sources.chosen.claimed and _now() - self._played > IDLE_SECONDS
-
-    def _stands_in(self) -> bool:
-        return self._sources.differ and self._part.source is self._sources.stand_in
-
-    def _absence(self) -> str:
-        """Why the chosen generator is not heard."""
-        chosen = self._sources.chosen
-        barred = self._sources.barred(self._session.bounds)
-        if barred is not None:
-            return barred
-        soon = f"{chosen.title} is about to take over"
-        if not self._stands_in():
-            return soon
-        absence = None if self._comeback.busy else chosen.absence  # it takes up room itself
-        return absence or self._comeback.fault or soon
+        return self._past is None and self._cast.is_to_make_room
 
     async def _compose_next(self) -> None:
         if self._playhead.started and self._sources.differ:
             self._landing.settled.set()  # the composer has nothing else to do
         self._heed_bounds()
         if self._is_to_make_room():
-            self._let_stand_in()
+            self._cast.let_stand_in()
         wish = self.wanted
         match wish:
             case _ if self._past is not None:
@@ -295,7 +261,7 @@ class Conductor:
         waited = _now() - self._asked
         if not self._sources.differ:
             return False
-        if self._stands_in():
+        if self._cast.stands_in:
             return waited > HUNG_SECONDS and self._may_take_back()
         first = self._part.source.first_block_frames / SAMPLE_RATE
         if self.wanted is not None and waited > 2 * first + PATIENCE_SECONDS:
@@ -313,24 +279,24 @@ class Conductor:
         """Let the composer go on."""
         log.warning("%s: the composer takes over: %s", self._patient, fault)
         words = str(fault) if isinstance(fault, Overdue) else f"{self._sources.chosen.title} failed: {fault}"
-        self._comeback.fell_behind(words)
-        self._let_stand_in()
+        self._cast.comeback.fell_behind(words)
+        self._cast.let_stand_in()
         self.bridges += 1
 
     async def _begin_anew(self, fault: BrokenBounds) -> None:
         """Drop what the composer has made, and let it begin anew a little later: the last bars will do until then."""
         log.error("%s: %s", self._patient, fault)
-        self._let_stand_in()
+        self._cast.let_stand_in()
         await asyncio.sleep(BROKEN_SECONDS)
 
     def _heed_bounds(self) -> None:
         """Where the bounds have changed, give up what was made before and may break them."""
         if not self._warden.sees_a_change():
             return
-        self._comeback.drop()
+        self._cast.comeback.drop()
         self._landing.renew()
-        if self._is_barred():
-            self._let_stand_in()
+        if self._cast.is_barred:
+            self._cast.let_stand_in()
         broken = self._warden.forbids(self._playhead.heard, self.timeline.end)
         if broken or (self._is_stale() and self.wanted is None):
             self.want(Recompose(Cue.BEAT, "bounds"))
@@ -345,22 +311,15 @@ class Conductor:
         self.mixer.rewind(position)
         self._announce(position, "bounds")
 
-    def _is_barred(self) -> bool:
-        """Whether the generator that plays may not."""
-        return self._warden.bars(self._part.source)
-
     def _is_stale(self) -> bool:
         """Whether the clip that the part is in was asked for under other bounds, and may break those that hold now."""
-        return self._is_barred() or (self._request is not None and not self._warden.covers(self._request))
+        return self._cast.is_barred or (self._request is not None and not self._warden.covers(self._request))
 
     def _next_entry(self, ahead_frames: int) -> ClipRequest | None:
         """The clip with which the chosen generator takes over from the composer, at a bar line if one is near."""
         heard, length = self._playhead.heard, self._session.ends
-        chosen = self._sources.chosen
-        if not self._stands_in() or self.wanted is not None or self._warden.bars(chosen):
+        if self.wanted is not None or not self._cast.wants_chosen(self._playhead.playing):
             return None
-        if not self._playhead.playing and (chosen.full or chosen.claimed):
-            return None  # it is for those who play
         if length is not None and length - heard < ahead_frames + LEAST_REST_FRAMES:
             return None
         if not self._playhead.started:
@@ -370,15 +329,15 @@ class Conductor:
 
     def _may_take_back(self) -> bool:
         """Whether the chosen generator's music is there, and the composer's up to it."""
-        stock = self._comeback.stock
+        stock = self._cast.comeback.stock
         return stock is not None and self.wanted is None and self._runway.until >= stock.request.position
 
     def _take_back(self) -> None:
         """Let the chosen generator go on, if there is still enough of its music to come."""
-        stock = self._comeback.take(self._runway.soonest)
+        stock = self._cast.comeback.take(self._runway.soonest)
         if stock is not None:
-            self._part.close()
-            self._part, self.complete = stock.part, False
+            self._cast.hand_over(stock.part)
+            self.complete = False
             self._splice(stock.request.position, stock.request, SPLICE_FRAMES, "return")
 
     async def _take_up_past(self, past: Past) -> None:
@@ -391,7 +350,7 @@ class Conductor:
             log.warning("%s: the music begins anew: %s", self._patient, fault)
             self.wanted = None
             if past.passage is not None and past.passage.generator == self._sources.chosen.name:
-                self._comeback.memory = past.passage.recipe.memory  # it goes on later
+                self._cast.comeback.memory = past.passage.recipe.memory  # it goes on later
             await self._take_up(None, Cue.BEAT, "late", self._playhead.heard)
         else:
             if not self.timeline.clips:  # a landing may have begun meanwhile, and goes before
@@ -466,7 +425,7 @@ class Conductor:
             self.complete = True
         else:
             request, blocks = entered
-            if self._is_barred() or (isinstance(self.wanted, Land) and self.wanted is not wish):
+            if self._cast.is_barred or (isinstance(self.wanted, Land) and self.wanted is not wish):
                 return  # came meanwhile, and goes before
             for block in blocks:
                 part.check(block)
@@ -491,7 +450,7 @@ class Conductor:
         request = self._session.next_clip(at)
         while request is not None:
             blocks = await self._ask(self._first_blocks(part, request))
-            if self._warden.covers(request) or self._is_barred():
+            if self._warden.covers(request) or self._cast.is_barred:
                 return request, blocks
             request = self._session.next_clip(blocks[0].position)
         return None
