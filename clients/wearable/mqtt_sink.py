@@ -3,8 +3,9 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import cast
 
 from aiomqtt import Client, Message, MqttCodeError, MqttError, ProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
@@ -23,6 +24,7 @@ SERVER = "musicmed/status"
 GRACE_SECONDS = 2.0  # what is retained comes at once
 # Bad user name or password; not authorised (MQTT 5, section 3.2.2.2). paho turns the codes of 3.1.1 into these.
 NOT_LET_IN = (134, 135)
+FIRST_FAILURE = 0x80  # of the codes with which a subscription is answered
 
 
 class MqttSink:
@@ -42,7 +44,7 @@ class MqttSink:
         with _faults():
             async with self._client() as client:
                 link = MqttLink(client, self._patient)
-                await client.subscribe([(topic, 1) for topic in link.topics])
+                await link.listen()
                 yield link
 
     def _client(self) -> Client:
@@ -68,7 +70,15 @@ class MqttLink:
         self._patient = patient
         self._reading = f"musicmed/{patient}/reading/heart_rate"
         self._availability = f"musicmed/{patient}/availability"
-        self.topics = (f"musicmed/{patient}/error", self._availability, SERVER)
+        self._topics = (f"musicmed/{patient}/error", self._availability, SERVER)
+        self._unheard: list[str] = []  # topics that the broker does not let us read
+
+    async def listen(self) -> None:
+        """Subscribe to what the server says of the patient. Where that is refused, readings are sent all the same."""
+        codes = await self._client.subscribe([(topic, 1) for topic in self._topics])
+        for topic, code in zip(self._topics, cast(Sequence[int | ReasonCode], codes), strict=True):
+            if (code.value if isinstance(code, ReasonCode) else code) >= FIRST_FAILURE:
+                self._unheard.append(topic)
 
     async def send(self, body: Body) -> None:
         """Once and not retained: a reading is of use now or not at all."""
@@ -80,7 +90,10 @@ class MqttLink:
 
         Of a patient without a session the server says nothing, so that is told where nothing is heard for a while.
         """
-        told = False
+        if self._unheard:
+            topics = ", ".join(self._unheard)
+            yield f"the broker does not let this user read {topics}; what is said there is not told"
+        told = self._availability in self._unheard
         coming = asyncio.ensure_future(anext(self._client.messages))
         try:
             while True:

@@ -47,7 +47,7 @@ class Conditioner:
         """The last hidden states of each text, (tokens, text_width) float32 on the CPU, not to be changed.
 
         They are what transformers' MusicGen takes for that prompt by itself, the end token included. A text is cut to
-        `PROMPT_TOKENS`. Raises `BadWeights` where the encoder is damaged.
+        `PROMPT_TOKENS`. Raises `BadWeights` where the encoder is damaged, and what `running` does where a GPU fails.
         """
         new = [text for text in dict.fromkeys(texts) if text not in self._cache]
         found = {text: self._cache[text] for text in texts if text in self._cache}

@@ -68,21 +68,24 @@ class MusicgenGenerator:
         _check_room_for_text(loaded)
         rooms = [(voices or most, fewest if takes is None else takes) for most, fewest in ROOM[chosen]]
 
-        def made(slots: int) -> tuple[Engine, StreamingCodec]:
-            engine = open_engine(checkpoint.config, checkpoint.decoder_tensors(), loaded, slots, chosen)
-            with running():
-                return engine, StreamingCodec(torch.nn.Module.to(checkpoint.codec(), chosen))
-
         def text_encoder() -> "tuple[T5Tokenizer, T5EncoderModel]":
             tokenizer, encoder = checkpoint.text_encoder()
             return tokenizer, torch.nn.Module.to(encoder, chosen)
 
-        (self.voices, self.takes), (engine, codec) = _roomiest(list(dict.fromkeys(rooms)), made)
+        def made(slots: int) -> tuple[Engine, StreamingCodec, Conditioner]:
+            engine = open_engine(checkpoint.config, checkpoint.decoder_tensors(), loaded, slots, chosen)
+            conditioner = Conditioner(text_encoder, keep=chosen == "cuda")
+            if chosen == "cuda":
+                conditioner.warm(_first_texts())  # what stays there has to fit, too
+            with running():
+                return engine, StreamingCodec(torch.nn.Module.to(checkpoint.codec(), chosen)), conditioner
+
+        (self.voices, self.takes), (engine, codec, conditioner) = _roomiest(list(dict.fromkeys(rooms)), made)
         self._studio = Studio(
             engine,
             Slots(engine.slots, max(0, self.takes - 1)),
             codec,
-            Conditioner(text_encoder, keep=chosen == "cuda"),
+            conditioner,
             ThreadPoolExecutor(1, "decode", torch.set_num_threads, (1,)),
             tuple(place for place, _ in options),
             tuple(adapter.tokens for adapter in loaded),
@@ -98,7 +101,7 @@ class MusicgenGenerator:
 
     def warm_up(self) -> Pace:
         """Read the prompts, and measure how fast a voice goes on that has played for a while: it gets slower."""
-        self._studio.conditioner.warm(texts(Preference(), Preference()))
+        self._studio.conditioner.warm(_first_texts())
         _trim_memory()
         voice = self.open_voice(0)
         try:
@@ -123,9 +126,14 @@ def _roomiest(rooms: Sequence[_Room], made: Callable[[int], _Made]) -> tuple[_Ro
         except DeviceFailed:
             raise
         except GeneratorFailed as fault:
-            log.info("there is no room for %d voices and %d takes: %s", *room, str(fault))  # which keeps no tensors
-            torch.cuda.empty_cache()
+            log.info("there is no room for %d voices and %d takes: %s", *room, str(fault))  # a fault would keep tensors
+        torch.cuda.empty_cache()
     return rooms[-1], made(_slots(rooms[-1]))
+
+
+def _first_texts() -> tuple[str, ...]:
+    """Those of a patient who prefers nothing."""
+    return texts(Preference(), Preference())
 
 
 def _slots(room: _Room) -> int:

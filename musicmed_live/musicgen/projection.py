@@ -13,24 +13,24 @@ class Blend:
     """How much of each adapter is heard in each slot."""
 
     def __init__(self, slots: int, adapters: int, dtype: torch.dtype, device: str) -> None:
-        self.weights = torch.zeros(slots, adapters, dtype=dtype, device=device)
+        self._weights = torch.zeros(slots, adapters, dtype=dtype, device=device)
         self.part = slice(0, slots)  # the slots that are run just now
         self._by_rank: dict[tuple[int, ...], torch.Tensor] = {}
 
     def by_rank(self, owners: tuple[int, ...]) -> torch.Tensor:
         """The weights (slots, 1, 1, ranks) of ranks that belong to these adapters; stays in place, and true."""
         if owners not in self._by_rank:
-            self._by_rank[owners] = self.weights[:, None, None, list(owners)]
+            self._by_rank[owners] = self._weights[:, None, None, list(owners)]
         return self._by_rank[owners]
 
     def follow(self, slot: int, weights: Sequence[float]) -> None:
         """Let a slot hear each adapter by its weight."""
-        self.weights[slot] = torch.tensor(weights).to(self.weights)
+        self._weights[slot] = torch.tensor(weights).to(self._weights)
         self._spread(slot)
 
     def copy(self, source: int, target: int) -> None:
         """Let the slot `target` hear what `source` does."""
-        self.weights[target] = self.weights[source]
+        self._weights[target] = self._weights[source]
         self._spread(target)
 
     def over(self, slots: slice) -> None:
@@ -39,7 +39,7 @@ class Blend:
 
     def _spread(self, slot: int) -> None:
         for owners, weights in self._by_rank.items():
-            weights[slot] = self.weights[slot, list(owners)]
+            weights[slot] = self._weights[slot, list(owners)]
 
 
 class LowRank:

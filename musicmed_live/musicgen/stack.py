@@ -52,7 +52,7 @@ class _FusedCrossAttention(CrossAttention):
 
 
 class _FusedLayer(Layer):
-    """Each part's last matrix adds to the stream in place: on a GPU half of a step's time is that of small kernels."""
+    """Each part's last matrix adds to the stream in place, which spares a GPU many small kernels."""
 
     self_attn: _FusedSelfAttention
     encoder_attn: _FusedCrossAttention
@@ -93,7 +93,10 @@ class Stack:
     def run(
         self, columns: torch.Tensor, places: torch.Tensor, pasts: Sequence[Past], texts: Sequence[Text]
     ) -> torch.Tensor:
-        """Run columns (n, T, codebooks) at places (n, T): states (n, rows, T, width). Each layer's past is extended."""
+        """Run columns (n, T, codebooks) at places (n, T): states (n, rows, T, width). Each layer's past is extended.
+
+        n or T is 1: many threads go one step at a time.
+        """
         x: torch.Tensor = self.embed(columns) + self.positions[places][:, None]
         x = x.repeat(1, _ROWS, 1, 1)
         for layer, past, text in zip(self.layers, pasts, texts, strict=True):

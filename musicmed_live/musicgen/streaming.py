@@ -270,7 +270,7 @@ def run(layers: Sequence[Layer], rows: Tensor, states: Sequence[State], last: bo
         out, state = layers[0].step(piece, state, ends)
         out, behind = run(layers[1:], out, behind, ends)
         outs.append(out)
-    return torch.cat(outs), (state, *behind)
+    return outs[0] if len(outs) == 1 else torch.cat(outs), (state, *behind)
 
 
 def lag_of(layers: Sequence[Layer]) -> int:

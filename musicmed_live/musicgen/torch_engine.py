@@ -51,7 +51,7 @@ class TorchEngine(Slotted):
         self._span = _SPAN[device]
         activations = torch.bfloat16 if dtype is torch.int8 else dtype
         if device == "cuda":
-            torch.backends.cuda.enable_cudnn_sdp(False)  # it takes 0.1 s and more to plan for each new shape
+            torch.backends.cuda.enable_cudnn_sdp(False)  # for the process: it plans anew for each shape of a past
         with running():
             self._memory = Memory(config, slots, _PLACES, activations, device)  # first: if it fails, it fails at once
             self._blend = Blend(slots, len(adapters), activations, device)

@@ -217,6 +217,7 @@ class Conductor:
         return self._cast.part
 
     def _is_to_make_room(self) -> bool:
+        """Whether the chosen generator's voice is for others; not before the music of another process goes on."""
         return self._past is None and self._cast.is_to_make_room
 
     async def _compose_next(self) -> None:

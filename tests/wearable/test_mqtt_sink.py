@@ -4,15 +4,19 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from aiomqtt import Client, ProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from clients.wearable import mqtt_sink
 from clients.wearable.broker import PASSWORD, parse_broker
 from clients.wearable.errors import Lost, Refused
-from clients.wearable.mqtt_sink import MqttSink
+from clients.wearable.mqtt_sink import MqttLink, MqttSink
 from musicmed_live.service.broker import Broker
 from tests.mosquitto import mosquitto
 from tests.wearable.conftest import BODY
@@ -76,6 +80,19 @@ async def test_a_patient_whom_nobody_knows_is_told_of_once(broker: Broker, monke
         assert await anext(news) == "ana has no session yet; readings go nowhere until one is opened"
         await server.publish("musicmed/ana/availability", "online")
         assert await anext(news) == "ana has a session"
+
+
+@pytest.mark.parametrize("refusal", [128, ReasonCode(PacketTypes.SUBACK, "Not authorized")])
+async def test_a_broker_that_keeps_the_servers_words_is_told_of_and_readings_go_out(refusal: Any) -> None:
+    client = Mock(
+        subscribe=AsyncMock(return_value=[refusal, 1, 1]), publish=AsyncMock()
+    )  # mosquitto alone never refuses
+    link = MqttLink(client, "anna")
+    await link.listen()
+    async with aclosing(link.news()) as news:
+        assert "does not let this user read musicmed/anna/error" in await anext(news)
+    await link.send(BODY)
+    client.publish.assert_awaited_once()
 
 
 async def test_a_broker_that_goes_away_is_lost(broker: Broker) -> None:
