@@ -45,7 +45,7 @@ LANDING_OUT_FRAMES = frames_of(2.5)
 LATE_FRAMES = frames_of(1.5)  # with less than that ahead the chosen generator is too late,
 GATHERING = 0.1  # but from what a cut leaves it may gather that at this rate
 START_SECONDS = 3.0  # nobody waits longer than that for the chosen generator's first music,
-PATIENCE_SECONDS = 0.5  # nor much longer than its first block takes where something new was asked for
+PATIENCE_SECONDS = 0.5  # nor much longer than twice what it takes to make enough of something new
 HUNG_SECONDS = 0.5  # a call to the composer seldom takes so long
 LEAST_REST_FRAMES = frames_of(15.0)  # nobody takes over so near to the end
 BREAK_FRAMES = frames_of(0.25)  # in which music fades out that must not be heard any more
@@ -264,8 +264,8 @@ class Conductor:
             return False
         if self._cast.stands_in:
             return waited > HUNG_SECONDS and self._may_take_back()
-        first = self._part.source.first_block_frames / SAMPLE_RATE
-        if self.wanted is not None and waited > 2 * first + PATIENCE_SECONDS:
+        making = self._sources.margin_frames(self._part.source) / SAMPLE_RATE
+        if self.wanted is not None and waited > 2 * making + PATIENCE_SECONDS:
             return True
         if not self._playhead.playing:
             return self._playhead.waited_seconds > START_SECONDS
