@@ -73,6 +73,7 @@ class MusicgenGenerator:
             return tokenizer, torch.nn.Module.to(encoder, chosen)
 
         def made(slots: int) -> tuple[Engine, StreamingCodec, Conditioner]:
+            """All that takes the device's memory, for so many slots."""
             engine = open_engine(checkpoint.config, checkpoint.decoder_tensors(), loaded, slots, chosen)
             conditioner = Conditioner(text_encoder, keep=chosen == "cuda")
             if chosen == "cuda":
